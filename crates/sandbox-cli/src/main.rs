@@ -1,0 +1,4 @@
+//! The `srt` program.
+#![forbid(unsafe_code)]
+
+fn main() {}

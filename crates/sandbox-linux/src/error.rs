@@ -1,0 +1,132 @@
+//! Errors of a launch, and what a user can do about them.
+
+use std::{ffi::OsString, io, path::PathBuf};
+
+use crate::{
+    prepare::Prepared,
+    stage::{StageFailure, Step},
+    sys::Errno,
+};
+
+/// Why a command was not started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// The launch's thread can't be started.
+    #[error("cannot start the launch thread")]
+    ThreadCall {
+        /// The reason.
+        source: io::Error,
+    },
+    /// The launch's thread ended without an outcome.
+    #[error("the launch thread ended without an outcome")]
+    ThreadGone,
+    /// A call before the clone.
+    #[error("cannot prepare the launch: `{name}` failed")]
+    PrepareCall {
+        /// The call.
+        name: &'static str,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The Landlock ruleset can't be made.
+    #[error("cannot create the Landlock ruleset")]
+    Ruleset(#[source] landlock::RulesetError),
+    /// A word of the command holds a NUL byte, which no program can receive.
+    #[error("`{}` contains a NUL byte", word.display())]
+    Nul {
+        /// The word.
+        word: OsString,
+    },
+    /// No such program.
+    #[error("command not found")]
+    NotFound,
+    /// The program is there and can't be executed.
+    #[error("command cannot be executed")]
+    NotExecutable {
+        /// The reason.
+        source: io::Error,
+    },
+    /// Setting the sandbox up failed.
+    #[error("cannot {}{}", step_text(*step), path.as_ref().map(|path| format!(" at `{}`", path.display())).unwrap_or_default())]
+    Stage {
+        /// The step that failed.
+        step: Step,
+        /// The path that it was about.
+        path: Option<PathBuf>,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+impl LaunchError {
+    pub(crate) fn stage(failure: StageFailure, prepared: &Prepared) -> Self {
+        let StageFailure { step, errno, operation } = failure;
+        match (step, errno) {
+            (Step::Execute, Errno::NOENT | Errno::NOTDIR) => return Self::NotFound,
+            (Step::Execute, _) => return Self::NotExecutable { source: errno.into() },
+            _ => {}
+        }
+        let operations = prepared.plan.mounts.operations();
+        let operation = operation.and_then(|index| operations.get(index));
+        let path = operation.map(|operation| operation.target.as_path().to_path_buf());
+        Self::Stage { step, path, source: errno.into() }
+    }
+
+    /// Advice, where the error has a usual cause.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        let Self::Stage { step, source, .. } = self else { return None };
+        let errno = Errno::from_io_error(source)?;
+        hint(*step, errno)
+    }
+}
+
+fn step_text(step: Step) -> &'static str {
+    match step {
+        Step::Namespaces => "create the namespaces",
+        Step::IdMap => "write the id maps of the user namespace",
+        Step::NamespaceLimit => "forbid nested user namespaces",
+        Step::MountSource => "open the tree to be mounted",
+        Step::MountIdentity => "mount a tree that was replaced since it was judged",
+        Step::Mount => "mount",
+        Step::Grant => "add a Landlock rule",
+        Step::Network => "set up the network namespace",
+        Step::InnerStage => "start the inner stage",
+        Step::StandardStreams => "place the standard streams",
+        Step::WorkingDirectory => "enter the working directory",
+        Step::Privileges => "drop privileges",
+        Step::Landlock => "enforce the Landlock ruleset",
+        Step::Filter => "install the system call filter",
+        Step::Execute => "execute the command",
+        Step::InitImage => "execute the init image",
+    }
+}
+
+fn hint(step: Step, errno: Errno) -> Option<&'static str> {
+    match (step, errno) {
+        (Step::Namespaces, Errno::NOSPC) => Some(
+            "the limit of user namespaces is reached: raise `user.max_user_namespaces` (sysctl), or \
+             leave the sandbox that this runs in",
+        ),
+        (Step::Namespaces, Errno::PERM) => Some(
+            "user namespaces are switched off here: `sysctl kernel.unprivileged_userns_clone=1` \
+             (Debian), or allow them in the container's seccomp profile",
+        ),
+        (Step::Namespaces, Errno::INVAL) => {
+            Some("the kernel lacks a namespace type: it was built without CONFIG_USER_NS or so")
+        }
+        (Step::IdMap | Step::Mount | Step::Network, Errno::PERM | Errno::ACCESS) => Some(
+            "AppArmor may restrict unprivileged user namespaces (Ubuntu 23.10 and later): add a \
+             profile for srt that allows `userns`, or \
+             `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; a container may have parts of \
+             /proc covered: then `enableWeakerNestedSandbox` helps; root without CAP_SETFCAP can't \
+             map its id",
+        ),
+        (Step::Mount, Errno::NOSYS) => Some("the kernel is older than Linux 5.12"),
+        (Step::WorkingDirectory, Errno::NOENT | Errno::ACCESS) => {
+            Some("the working directory is not visible inside: is it closed by a rule?")
+        }
+        _ => None,
+    }
+}

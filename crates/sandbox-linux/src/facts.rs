@@ -1,0 +1,82 @@
+//! What the plan needs to know about the host: plain data, so that plans for other kernels and
+//! users can be made and tested anywhere.
+
+use std::collections::BTreeMap;
+
+use sandbox_policy::{AbsolutePath, PathPattern};
+
+/// The host as the probe found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Effective user id.
+    pub uid: u32,
+    /// Effective group id.
+    pub gid: u32,
+    /// Whether all ids can be mapped into a user namespace (needs `CAP_SETUID` and `CAP_SETGID`).
+    pub maps_all_ids: bool,
+    /// The kernel's Landlock ABI; 0 where it has none or it is switched off.
+    pub landlock_abi: u32,
+    /// Where the command starts, without symlinks.
+    pub working_directory: AbsolutePath,
+    /// The user's home, without symlinks where it exists.
+    pub home: Option<AbsolutePath>,
+    /// What is at each path that a rule names. A path that is absent here does not exist.
+    pub paths: BTreeMap<AbsolutePath, PathFacts>,
+    /// The paths that exist now and that the globs of deny rules match.
+    pub glob_matches: Vec<GlobMatches>,
+}
+
+/// Something that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathFacts {
+    /// Its path without symlinks.
+    pub canonical: AbsolutePath,
+    /// What it is.
+    pub kind: PathKind,
+    /// Which object it is: it must still be this one when it is mounted.
+    pub identity: FileIdentity,
+}
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathKind {
+    /// A directory.
+    Directory,
+    /// Anything else.
+    File,
+}
+
+/// Device and inode number, as `stat(2)` gives them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileIdentity {
+    /// `st_dev`.
+    pub device: u64,
+    /// `st_ino`.
+    pub inode: u64,
+}
+
+/// What a glob matches at the time of the probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GlobMatches {
+    /// The glob.
+    pub pattern: PathPattern,
+    /// The shallowest matches: what lies below them is covered with them.
+    pub paths: Vec<AbsolutePath>,
+}
+
+/// Where the proxies listen inside the sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// TCP port of the HTTP proxy on 127.0.0.1.
+    pub http_port: u16,
+    /// TCP port of the SOCKS5 proxy on 127.0.0.1.
+    pub socks_port: u16,
+}
+
+impl Endpoints {
+    /// The usual ports: 3128 (as Squid) and 1080 (RFC 1928).
+    #[must_use]
+    pub const fn standard() -> Self {
+        Self { http_port: 3128, socks_port: 1080 }
+    }
+}

@@ -1,0 +1,315 @@
+//! Starts a prepared sandbox and follows it to its end.
+//!
+//! Each launch has a thread of its own that clones pid 1 and lives until it has ended: the kernel
+//! kills pid 1 when the *thread* that cloned it exits (prctl(2), `PR_SET_PDEATHSIG`), so neither a
+//! runtime's worker nor a blocking pool may do it.
+
+use std::{
+    ffi::{CString, OsStr, OsString},
+    io,
+    net::TcpListener,
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::ffi::{OsStrExt, OsStringExt},
+    },
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use rustix::{
+    pipe::PipeFlags,
+    process::{Pid, PidfdFlags, Signal},
+};
+use sandbox_policy::AbsolutePath;
+
+use crate::{
+    error::LaunchError,
+    id_map,
+    plan::IdMap,
+    prepare::Prepared,
+    ruleset,
+    stage::{self, CommandImage, Context, IdMaps, InitImage, StageFailure, Step},
+    sys::{self, Errno, clone::Stack, exec::StringArray, signal::SignalSet},
+};
+
+/// A command to run. Nothing is added to or taken from the words and variables given here.
+#[derive(Debug)]
+pub struct CommandSpec {
+    /// Paths to try in order (see [`candidates`]).
+    pub candidates: Vec<PathBuf>,
+    /// All words, the program's name first.
+    pub argv: Vec<OsString>,
+    /// The environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Where it starts.
+    pub working_directory: AbsolutePath,
+    /// Standard input, output and error.
+    pub streams: [Stream; 3],
+}
+
+/// A standard stream of the command.
+#[derive(Debug)]
+pub enum Stream {
+    /// The host program's own.
+    Inherited,
+    /// This descriptor.
+    Descriptor(OwnedFd),
+}
+
+/// What a running command does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildEvent {
+    /// A signal stopped it.
+    Stopped {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// It goes on.
+    Continued,
+    /// It has ended, and everything else in the sandbox with it.
+    Ended(Exit),
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited with this status.
+    Code(i32),
+    /// This signal killed it.
+    Signal(i32),
+}
+
+/// A running sandbox. Dropping it kills everything inside.
+#[derive(Debug)]
+pub struct Running {
+    pid: i32,
+    process: OwnedFd,
+    listeners: Option<Listeners>,
+}
+
+/// Sockets that listen inside and are accepted outside; non-blocking.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For the HTTP proxy.
+    pub http: TcpListener,
+    /// For the SOCKS5 proxy.
+    pub socks: TcpListener,
+}
+
+impl Running {
+    /// Pid of the sandbox's pid 1 in the host program's pid namespace.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// The listeners, once.
+    pub fn take_listeners(&mut self) -> Option<Listeners> {
+        self.listeners.take()
+    }
+
+    /// Sends a signal to pid 1, which forwards it to the command; SIGKILL ends the whole sandbox.
+    pub fn signal(&self, number: i32) -> io::Result<()> {
+        let signal = Signal::from_named_raw(number).ok_or(io::ErrorKind::InvalidInput)?;
+        rustix::process::pidfd_send_signal(&self.process, signal).map_err(io::Error::from)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // ESRCH only says that it has ended already.
+        rustix::process::pidfd_send_signal(&self.process, Signal::KILL).unwrap_or(());
+    }
+}
+
+/// The paths that a program's name stands for: itself if it holds a slash, else one for each
+/// directory of `search_path`, as execvp(3) reads it (an empty entry is the working directory).
+#[must_use]
+pub fn candidates(program: &OsStr, search_path: &OsStr) -> Vec<PathBuf> {
+    if program.as_bytes().contains(&b'/') {
+        return vec![PathBuf::from(program)];
+    }
+    let directories = search_path.as_bytes().split(|byte| *byte == b':');
+    let directory = |bytes: &[u8]| match bytes {
+        [] => PathBuf::from("."),
+        _ => PathBuf::from(OsStr::from_bytes(bytes)),
+    };
+    directories.map(|bytes| directory(bytes).join(program)).collect()
+}
+
+/// Launches the command. `on_event` is called on the launch's thread, `Ended` last.
+pub fn launch(
+    prepared: Arc<Prepared>,
+    command: CommandSpec,
+    on_event: impl FnMut(ChildEvent) + Send + 'static,
+) -> Result<Running, LaunchError> {
+    let (started, outcome) = mpsc::sync_channel(1);
+    thread::Builder::new()
+        .name("sandbox-launch".into())
+        .spawn(move || run(&prepared, command, &started, on_event))
+        .map_err(|source| LaunchError::ThreadCall { source })?;
+    outcome.recv().map_err(|_gone| LaunchError::ThreadGone)?
+}
+
+/// The launch thread.
+fn run(
+    prepared: &Prepared,
+    command: CommandSpec,
+    started: &mpsc::SyncSender<Result<Running, LaunchError>>,
+    mut on_event: impl FnMut(ChildEvent),
+) {
+    match start(prepared, command) {
+        Ok((running, pid, status, lifeline)) => {
+            // If the caller is gone, dropping the value kills the sandbox, and it is reaped below.
+            drop(started.send(Ok(running)));
+            follow(pid, &status, &mut on_event);
+            drop(lifeline);
+        }
+        Err(error) => drop(started.send(Err(error))),
+    }
+}
+
+type Started = (Running, libc::pid_t, OwnedFd, OwnedFd);
+
+fn start(prepared: &Prepared, command: CommandSpec) -> Result<Started, LaunchError> {
+    let call = |name| move |errno: Errno| LaunchError::PrepareCall { name, source: errno.into() };
+    // The child starts with this thread's mask, so none of the host's handlers runs in it.
+    sys::signal::set_mask(&SignalSet::full()).map_err(call("pthread_sigmask"))?;
+    let abi = prepared.plan.landlock.as_ref().map_or(0, |spec| spec.abi);
+    let ruleset = if abi == 0 { None } else { ruleset::create(abi).map_err(LaunchError::Ruleset)? };
+    let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(call("pipe2"));
+    let (status, status_inside) = pipe()?;
+    let (lifeline_inside, lifeline) = pipe()?;
+    let host_maps = match prepared.plan.ids {
+        IdMap::Identity => Some(id_map::HostMaps::start().map_err(call("pipe2"))?),
+        IdMap::Own { .. } => None,
+    };
+    let id_maps = match (&host_maps, prepared.plan.ids) {
+        (Some(maps), _) => IdMaps::ByHost { ready: maps.ready(), done: maps.done() },
+        (None, ids) => id_map::own(ids),
+    };
+    let streams = command.streams;
+    let command_image = CommandImage::new(
+        command.candidates,
+        command.argv,
+        command.environment,
+        &command.working_directory,
+    )?;
+    let mut context = Context {
+        prepared,
+        ruleset,
+        rights: ruleset::Rights::new(abi),
+        sources: prepared.mounts.iter().map(|_| None).collect(),
+        id_maps,
+        inner_stack: Some(Stack::new().map_err(call("mmap"))?),
+        command: &command_image,
+        streams: stream_numbers(&streams),
+        init: InitImage {
+            status: status_inside.as_raw_fd(),
+            lifeline: lifeline_inside.as_raw_fd(),
+            // A pid has at most seven digits (PID_MAX_LIMIT is 2^22).
+            argv: StringArray::new(vec![c"srt-init".into(), c"0000000".into()]),
+            envp: StringArray::new(Vec::new()),
+        },
+        listeners: [const { None }; stage::LISTENERS],
+        failure: None,
+    };
+    let stack = Stack::new().map_err(call("mmap"))?;
+    // No exit signal: pid 1 stays out of the host program's own wait loops. The descriptor table is
+    // shared, so the listeners that the stage makes are the host's at once.
+    let flags = stage::NAMESPACES | libc::CLONE_FILES;
+    let cloned = sys::clone::clone_into(&stack, flags, stage::outer, &mut context);
+    let pid = cloned.map_err(StageFailure::at(Step::Namespaces)).map_err(|failure| {
+        LaunchError::stage(failure, prepared)
+    })?;
+    if let Some(failure) = context.failure {
+        // It has ended or is about to; the reason is known, so its status adds nothing.
+        reap(pid);
+        return Err(LaunchError::stage(failure, prepared));
+    }
+    let listeners = context.listeners.map(|listener| listener.map(TcpListener::from));
+    let [Some(http), Some(socks)] = listeners else {
+        return Err(LaunchError::ThreadGone);
+    };
+    let process = Pid::from_raw(pid).ok_or(LaunchError::ThreadGone)?;
+    let process = rustix::process::pidfd_open(process, PidfdFlags::empty())
+        .map_err(call("pidfd_open"))?;
+    let listeners = Some(Listeners { http, socks });
+    Ok((Running { pid, process, listeners }, pid, status, lifeline))
+}
+
+fn stream_numbers(streams: &[Stream; 3]) -> [i32; 3] {
+    let [stdin, stdout, stderr] = streams;
+    let number = |stream: &Stream, own| match stream {
+        Stream::Inherited => own,
+        Stream::Descriptor(descriptor) => descriptor.as_raw_fd(),
+    };
+    [number(stdin, 0), number(stdout, 1), number(stderr, 2)]
+}
+
+/// Reports every change of state until pid 1 has ended.
+fn follow(pid: libc::pid_t, status: &OwnedFd, on_event: &mut impl FnMut(ChildEvent)) {
+    let mut exit = None;
+    let mut record = [0_u8; 4];
+    loop {
+        match rustix::io::read(status, &mut record) {
+            Ok(4) => match event(i32::from_ne_bytes(record)) {
+                ChildEvent::Ended(how) => exit = Some(how),
+                event => on_event(event),
+            },
+            Err(Errno::INTR) => {}
+            Ok(_) | Err(_) => break,
+        }
+    }
+    // Without a report pid 1 was killed, and the kernel has killed the rest.
+    let killed = Exit::Signal(libc::SIGKILL);
+    reap(pid);
+    on_event(ChildEvent::Ended(exit.unwrap_or(killed)));
+}
+
+/// Reaps pid 1. What its status says is known already, and ECHILD that it was reaped.
+fn reap(pid: libc::pid_t) {
+    match sys::wait::wait_for(pid) {
+        Ok(_) | Err(_) => {}
+    }
+}
+
+fn event(status: i32) -> ChildEvent {
+    if libc::WIFSTOPPED(status) {
+        ChildEvent::Stopped { signal: libc::WSTOPSIG(status) }
+    } else if libc::WIFCONTINUED(status) {
+        ChildEvent::Continued
+    } else if libc::WIFSIGNALED(status) {
+        ChildEvent::Ended(Exit::Signal(libc::WTERMSIG(status)))
+    } else {
+        ChildEvent::Ended(Exit::Code(libc::WEXITSTATUS(status)))
+    }
+}
+
+impl CommandImage {
+    fn new(
+        candidates: Vec<PathBuf>,
+        argv: Vec<OsString>,
+        environment: Vec<(OsString, OsString)>,
+        working_directory: &AbsolutePath,
+    ) -> Result<Self, LaunchError> {
+        let text = |word: OsString| {
+            CString::new(word.into_vec()).map_err(|error| LaunchError::Nul {
+                word: OsString::from_vec(error.into_vec()),
+            })
+        };
+        let variable = |(mut name, value): (OsString, OsString)| {
+            name.push("=");
+            name.push(value);
+            text(name)
+        };
+        let candidates = candidates.into_iter().map(|path| text(path.into_os_string()));
+        Ok(Self {
+            candidates: candidates.collect::<Result<_, _>>()?,
+            argv: StringArray::new(argv.into_iter().map(text).collect::<Result<_, _>>()?),
+            envp: StringArray::new(environment.into_iter().map(variable).collect::<Result<_, _>>()?),
+            working_directory: text(working_directory.as_path().into())?,
+        })
+    }
+}

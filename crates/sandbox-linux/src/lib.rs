@@ -1,0 +1,52 @@
+//! Enforces a policy on Linux with the kernel's own means: no helper programs, no privileges.
+//!
+//! The way of a command, in order:
+//!
+//! 1. [`probe()`] reads what the host has ([`HostFacts`]).
+//! 2. [`lower`] makes a [`LinuxPlan`] of policy, facts and proxy endpoints: a pure function.
+//! 3. [`Prepared::new`] makes it flat: C strings, BPF programs, descriptors.
+//! 4. [`launch`] clones pid 1 into new namespaces; the stages set them up, restrict themselves and
+//!    execute the command; pid 1 becomes the init image.
+//! 5. [`Running`] and its events follow the command to its end.
+//!
+//! `facts` and `plan` are pure and build everywhere; the rest needs Linux. `unsafe` code is in `sys`
+//! alone.
+
+mod facts;
+mod plan;
+
+#[cfg(target_os = "linux")]
+mod error;
+#[cfg(target_os = "linux")]
+mod filter;
+#[cfg(target_os = "linux")]
+mod id_map;
+#[cfg(target_os = "linux")]
+mod launch;
+#[cfg(target_os = "linux")]
+mod prepare;
+#[cfg(target_os = "linux")]
+mod probe;
+#[cfg(target_os = "linux")]
+mod ruleset;
+#[cfg(target_os = "linux")]
+mod stage;
+#[cfg(target_os = "linux")]
+mod sys;
+
+pub use facts::{Endpoints, FileIdentity, GlobMatches, HostFacts, PathFacts, PathKind};
+pub use plan::{
+    ArgumentTest, BindAccess, FilterSpec, IdMap, LandlockRule, LinuxPlan, MountKind, MountOp,
+    MountPlan, NestedNamespaces, PlanError, PlanNotice, Refusal, RuleAnchor, RulesetSpec,
+    SyscallRule, environment, lower,
+};
+
+#[cfg(target_os = "linux")]
+pub use self::{
+    error::LaunchError,
+    filter::FilterError,
+    launch::{ChildEvent, CommandSpec, Exit, Listeners, Running, Stream, candidates, launch},
+    prepare::{PrepareError, Prepared},
+    probe::{ProbeError, probe},
+    stage::Step,
+};

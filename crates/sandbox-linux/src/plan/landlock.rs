@@ -1,0 +1,57 @@
+//! The Landlock ruleset: the same file policy by inode, as a second layer.
+//!
+//! Landlock grants; it can't take away below a grant. So where reads are open, reading is granted
+//! on the root, and masks alone close regions; where `/` is closed, reading is granted on what is
+//! re-opened. Writing is granted on write roots, scratch and our own `/dev` and `/proc`. A domain
+//! also forbids every mount call, signals to the outside and abstract sockets of the outside.
+
+use super::mounts::{BindAccess, MountKind, MountPlan};
+
+/// The ruleset to build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RulesetSpec {
+    /// The kernel's ABI: rights that it does not know can't be handled.
+    pub abi: u32,
+    /// The grants.
+    pub rules: Vec<LandlockRule>,
+}
+
+/// One grant, for everything beneath its anchor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LandlockRule {
+    /// Beneath what.
+    pub anchor: RuleAnchor,
+    /// Whether writing is granted too.
+    pub access: BindAccess,
+}
+
+/// The object that a grant hangs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RuleAnchor {
+    /// The sandbox's root directory.
+    Root,
+    /// The mount that the operation of this index attaches.
+    Operation(usize),
+}
+
+pub(super) fn lower(abi: u32, mounts: &MountPlan) -> Option<RulesetSpec> {
+    if abi == 0 {
+        return None;
+    }
+    let rules = mounts.operations().iter().enumerate().filter_map(|(index, operation)| {
+        let (anchor, access) = match &operation.kind {
+            MountKind::RootReadOnly => (RuleAnchor::Root, BindAccess::ReadOnly),
+            MountKind::Proc { .. } | MountKind::Devices | MountKind::Scratch => {
+                (RuleAnchor::Operation(index), BindAccess::Writable)
+            }
+            MountKind::Bind { access, .. } => (RuleAnchor::Operation(index), *access),
+            MountKind::RootEmpty
+            | MountKind::Symlink { .. }
+            | MountKind::MaskDirectory { .. }
+            | MountKind::MaskFile
+            | MountKind::Seal => return None,
+        };
+        Some(LandlockRule { anchor, access })
+    });
+    Some(RulesetSpec { abi, rules: rules.collect() })
+}

@@ -1,0 +1,177 @@
+//! `Policy × HostFacts × Endpoints → LinuxPlan`: everything is decided here, before the first clone.
+
+mod describe;
+mod environment;
+mod landlock;
+mod mounts;
+mod resolve;
+mod seccomp;
+
+use sandbox_policy::{AbsolutePath, FilesystemPolicy, Policy, ProcMount, UserNamespaces};
+
+pub use environment::environment;
+pub use landlock::{LandlockRule, RuleAnchor, RulesetSpec};
+pub use mounts::{BindAccess, MountKind, MountOp, MountPlan};
+pub use seccomp::{ArgumentTest, FilterSpec, Refusal, SyscallRule};
+
+use crate::facts::{Endpoints, HostFacts, PathKind};
+
+/// A complete description of one sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinuxPlan {
+    /// How ids inside relate to ids outside.
+    pub ids: IdMap,
+    /// The mounts, in order.
+    pub mounts: MountPlan,
+    /// The Landlock ruleset; `None` where the kernel has no Landlock.
+    pub landlock: Option<RulesetSpec>,
+    /// The system call filter.
+    pub filter: FilterSpec,
+    /// Where the proxies listen.
+    pub endpoints: Endpoints,
+    /// Whether the user namespace's limit of nested ones is set to 0.
+    pub user_namespaces: NestedNamespaces,
+    /// The file policy with symlinks resolved: what the mounts enforce, for explanations.
+    pub filesystem: FilesystemPolicy,
+    /// What the plan does not enforce exactly, for the report.
+    pub notices: Vec<PlanNotice>,
+}
+
+/// The uid and gid map of the user namespace (user_namespaces(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdMap {
+    /// The caller's own ids only, written by the child itself.
+    Own {
+        /// The user id on both sides.
+        uid: u32,
+        /// The group id on both sides.
+        gid: u32,
+    },
+    /// All ids to themselves, written by the host side with its capabilities.
+    Identity,
+}
+
+/// What the user namespace allows below itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NestedNamespaces {
+    /// None.
+    Refused,
+    /// As many as outside.
+    Allowed,
+}
+
+/// Something that a user should know about the plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanNotice {
+    /// A write root that does not exist.
+    #[error("`{}` does not exist and can't be created inside (allowed by {origin})", path.as_path().display())]
+    MissingWriteRoot {
+        /// The path as written.
+        path: AbsolutePath,
+        /// The rule's origin.
+        origin: String,
+    },
+    /// A denied path inside a write root that does not exist: the command could create it.
+    #[error("`{}` does not exist: the command can create it (denied by {origin})", path.as_path().display())]
+    MissingDeny {
+        /// The path as written.
+        path: AbsolutePath,
+        /// The rule's origin.
+        origin: String,
+    },
+    /// A glob that covers only what exists.
+    #[error("`{pattern}` covers the files that exist now, not those that appear later (from {origin})")]
+    GlobSnapshot {
+        /// The pattern.
+        pattern: String,
+        /// The rule's origin.
+        origin: String,
+    },
+    /// Landlock is missing.
+    #[error("the kernel has no Landlock: mounts and the system call filter enforce the policy alone")]
+    NoLandlock,
+}
+
+/// Why no plan can be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// An allow rule with a glob, which mounts can't express.
+    #[error("`{pattern}` can't be enforced: on Linux an allow rule names a path, not a pattern (from {origin})")]
+    AllowGlob {
+        /// The pattern.
+        pattern: String,
+        /// The rule's origin.
+        origin: String,
+    },
+    /// A write root behind a symlink that the command itself could have planted.
+    #[error("`{}` leads through a symlink inside a write root to `{}`: name the target itself (from {origin})", path.as_path().display(), target.as_path().display())]
+    PlantedLink {
+        /// The path as written.
+        path: AbsolutePath,
+        /// Where it leads.
+        target: AbsolutePath,
+        /// The rule's origin.
+        origin: String,
+    },
+    /// The working directory can't be read.
+    #[error("the working directory `{}` is closed for reading: {denial}", path.as_path().display())]
+    ClosedWorkingDirectory {
+        /// The directory.
+        path: AbsolutePath,
+        /// The denial's text.
+        denial: String,
+    },
+    /// An operation of the plan would hide an earlier one's result.
+    #[error("internal error: mounting `{}` would hide `{}`", hides.as_path().display(), hidden.as_path().display())]
+    HiddenMount {
+        /// The later mount.
+        hides: AbsolutePath,
+        /// The earlier one.
+        hidden: AbsolutePath,
+    },
+}
+
+/// Lowers a policy to a plan.
+pub fn lower(
+    policy: &Policy,
+    facts: &HostFacts,
+    endpoints: Endpoints,
+) -> Result<LinuxPlan, PlanError> {
+    let mut notices = Vec::new();
+    let filesystem = resolve::resolve(&policy.filesystem, facts, &mut notices)?;
+    if let sandbox_policy::FileVerdict::Deny(denial) =
+        filesystem.judge_read(&facts.working_directory)
+    {
+        return Err(PlanError::ClosedWorkingDirectory {
+            path: facts.working_directory.clone(),
+            denial: denial.to_string(),
+        });
+    }
+    let ids = if facts.maps_all_ids {
+        IdMap::Identity
+    } else {
+        IdMap::Own { uid: facts.uid, gid: facts.gid }
+    };
+    let fresh_proc = match policy.process.proc_mount {
+        ProcMount::Fresh => true,
+        ProcMount::Inherited(_) => false,
+    };
+    let mounts = mounts::lower(&filesystem, facts, fresh_proc)?;
+    let landlock = landlock::lower(facts.landlock_abi, &mounts);
+    if landlock.is_none() {
+        notices.push(PlanNotice::NoLandlock);
+    }
+    let user_namespaces = match policy.process.user_namespaces {
+        UserNamespaces::Refused => NestedNamespaces::Refused,
+        UserNamespaces::Allowed(_) => NestedNamespaces::Allowed,
+    };
+    let filter = FilterSpec::new(&policy.unix_sockets, user_namespaces);
+    Ok(LinuxPlan { ids, mounts, landlock, filter, endpoints, user_namespaces, filesystem, notices })
+}
+
+/// Whether the path is a directory as far as the facts tell.
+fn kind_of(facts: &HostFacts, path: &AbsolutePath) -> Option<PathKind> {
+    facts.paths.get(path).map(|found| found.kind)
+}

@@ -1,0 +1,295 @@
+//! The mount plan: an ordered list of operations.
+//!
+//! # Order
+//!
+//! 1. The root becomes read-only (or, where the policy closes `/`, an empty one of our own), cut off
+//!    from mount events of the host. The host's trees that later steps attach were cloned before.
+//! 2. `/dev` and `/proc`.
+//! 3. Everything else, ancestors first: so a step can never hide what an earlier one attached, which
+//!    [`MountPlan`]'s constructor checks.
+//! 4. Private directories that hold only mount points are sealed: read-only, not listable.
+//!
+//! What each path is follows from the policy's own `judge_read` and `judge_write`, asked at every
+//! path that a rule names; between those paths nothing changes.
+
+use std::collections::BTreeMap;
+
+use sandbox_policy::{AbsolutePath, FileVerdict, FilesystemPolicy, PathPattern, PathRule};
+
+use super::{PlanError, kind_of};
+use crate::facts::{FileIdentity, HostFacts, PathKind};
+
+/// One step of the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountOp {
+    /// Where it takes effect.
+    pub target: AbsolutePath,
+    /// What it does.
+    pub kind: MountKind,
+    /// Whether the mount point has to be made first, in a private directory of ours.
+    pub creates_target: bool,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MountKind {
+    /// The whole tree becomes read-only, without set-user-id programs and devices.
+    RootReadOnly,
+    /// A new, empty root, to be sealed after the mount points in it are made.
+    RootEmpty,
+    /// A fresh proc filesystem.
+    Proc {
+        /// Whether files that change the host are made read-only: needed where uid 0 inside is uid
+        /// 0 outside, which owns them (capabilities are not asked for).
+        guards_sysctls: bool,
+    },
+    /// A minimal `/dev` with a private `/dev/pts` and `/dev/shm`.
+    Devices,
+    /// A private writable directory, empty at the start.
+    Scratch,
+    /// A tree of the host's.
+    Bind {
+        /// May it be written?
+        access: BindAccess,
+        /// What it is.
+        kind: PathKind,
+        /// Which object it must be.
+        identity: FileIdentity,
+    },
+    /// A symlink in a private directory.
+    Symlink {
+        /// Its text.
+        to: AbsolutePath,
+    },
+    /// Closed for reading.
+    MaskDirectory {
+        /// Whether re-opened paths lie in it.
+        holds_mount_points: bool,
+    },
+    /// Closed for reading.
+    MaskFile,
+    /// The private directory becomes read-only.
+    Seal,
+}
+
+/// Access through a bind mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindAccess {
+    /// Read-only.
+    ReadOnly,
+    /// As the host has it.
+    Writable,
+}
+
+/// The operations in order. A value of this type satisfies the order of the module header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountPlan {
+    operations: Vec<MountOp>,
+}
+
+impl MountPlan {
+    fn new(operations: Vec<MountOp>) -> Result<Self, PlanError> {
+        for (index, later) in operations.iter().enumerate() {
+            let earlier = operations.iter().take(index);
+            let hidden = earlier
+                .filter(|earlier| earlier.target != later.target && later.kind != MountKind::Seal)
+                .find(|earlier| earlier.target.is_within(&later.target));
+            if let Some(hidden) = hidden {
+                return Err(PlanError::HiddenMount {
+                    hides: later.target.clone(),
+                    hidden: hidden.target.clone(),
+                });
+            }
+        }
+        Ok(Self { operations })
+    }
+
+    /// The operations.
+    #[must_use]
+    pub fn operations(&self) -> &[MountOp] {
+        &self.operations
+    }
+}
+
+/// What a path and everything below it is, up to the next path that a rule names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Region {
+    Hidden,
+    ReadOnly,
+    Writable,
+    Scratch,
+}
+
+pub(super) fn lower(
+    policy: &FilesystemPolicy,
+    facts: &HostFacts,
+    fresh_proc: bool,
+) -> Result<MountPlan, PlanError> {
+    let points = named_paths(policy, facts);
+    let mut regions: BTreeMap<&AbsolutePath, Region> = BTreeMap::new();
+    let root = AbsolutePath::root();
+    let base = region(policy, &root);
+    regions.insert(&root, base);
+    let mut operations = base_operations(base, facts, fresh_proc)?;
+    // Ancestors first; among equals the order of the paths, so that equal inputs give equal plans.
+    let mut ordered: Vec<_> = points.iter().filter(|path| **path != root).collect();
+    ordered.sort_by_key(|path| (path.depth(), *path));
+    for path in ordered {
+        let around = enclosing(&regions, path);
+        let own = match (around, region(policy, path)) {
+            // A private directory would hide the host's working directory and home.
+            (Region::Scratch, Region::Scratch) if is_start(path, facts) => Region::ReadOnly,
+            (_, own) => own,
+        };
+        if let Some(kind) = transition(around, own, path, facts, &points, policy) {
+            let creates_target = matches!(around, Region::Hidden | Region::Scratch);
+            operations.push(MountOp { target: path.clone(), kind, creates_target });
+            regions.insert(path, own);
+        }
+    }
+    let seals: Vec<_> = operations.iter().filter(|op| needs_seal(&op.kind)).cloned().collect();
+    operations.extend(seals.into_iter().map(|op| MountOp {
+        target: op.target,
+        kind: MountKind::Seal,
+        creates_target: false,
+    }));
+    MountPlan::new(operations)
+}
+
+fn needs_seal(kind: &MountKind) -> bool {
+    matches!(kind, MountKind::RootEmpty | MountKind::MaskDirectory { holds_mount_points: true })
+}
+
+fn base_operations(
+    base: Region,
+    facts: &HostFacts,
+    fresh_proc: bool,
+) -> Result<Vec<MountOp>, PlanError> {
+    let root = AbsolutePath::root();
+    let hidden = base == Region::Hidden;
+    let in_root = |name: &str| {
+        root.join(name).map_err(|_| PlanError::HiddenMount { hides: root.clone(), hidden: root.clone() })
+    };
+    let kind = if hidden { MountKind::RootEmpty } else { MountKind::RootReadOnly };
+    let mut operations = vec![MountOp { target: root.clone(), kind, creates_target: false }];
+    operations.push(MountOp {
+        target: in_root("dev")?,
+        kind: MountKind::Devices,
+        creates_target: hidden,
+    });
+    let proc = in_root("proc")?;
+    if fresh_proc {
+        let guards_sysctls = facts.uid == 0;
+        let kind = MountKind::Proc { guards_sysctls };
+        operations.push(MountOp { target: proc, kind, creates_target: hidden });
+    } else if let (true, Some(found)) = (hidden, facts.paths.get(&proc)) {
+        let kind = bind(BindAccess::ReadOnly, found.kind, found.identity);
+        operations.push(MountOp { target: proc, kind, creates_target: true });
+    }
+    Ok(operations)
+}
+
+fn bind(access: BindAccess, kind: PathKind, identity: FileIdentity) -> MountKind {
+    MountKind::Bind { access, kind, identity }
+}
+
+/// Every existing path at which the verdict can change.
+fn named_paths(policy: &FilesystemPolicy, facts: &HostFacts) -> Vec<AbsolutePath> {
+    let FilesystemPolicy { deny_read, allow_read, allow_write, deny_write, scratch } = policy;
+    let rules = (deny_read.iter().map(|deny| &deny.rule))
+        .chain(allow_read.iter().map(|allow| &allow.rule))
+        .chain(allow_write.iter().map(|allow| &allow.rule))
+        .chain(deny_write)
+        .chain(scratch);
+    let mut paths: Vec<_> = rules.filter_map(literal).cloned().collect();
+    paths.extend(facts.glob_matches.iter().flat_map(|found| found.paths.iter().cloned()));
+    paths.push(facts.working_directory.clone());
+    paths.extend(facts.home.clone());
+    paths.retain(|path| facts.paths.contains_key(path) && !is_ours(path));
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+fn literal(rule: &PathRule) -> Option<&AbsolutePath> {
+    match &rule.pattern {
+        PathPattern::Subtree(path) => Some(path),
+        PathPattern::Glob(_) => None,
+    }
+}
+
+/// `/dev` and `/proc` are made by us: rules about places in them name the host's.
+fn is_ours(path: &AbsolutePath) -> bool {
+    let bytes = path.as_bytes();
+    let below = |directory: &[u8]| {
+        bytes.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    };
+    below(b"/dev") || below(b"/proc")
+}
+
+fn region(policy: &FilesystemPolicy, path: &AbsolutePath) -> Region {
+    if let FileVerdict::Deny(_) = policy.judge_read(path) {
+        return Region::Hidden;
+    }
+    let scratch = policy.scratch.iter().filter_map(|rule| rule.pattern.region(path)).max();
+    let opened = (policy.allow_read.iter())
+        .chain(&policy.allow_write)
+        .filter_map(|allow| allow.rule.pattern.opens(path))
+        .max();
+    // The deeper rule says what the place is: a private directory, or the host's own.
+    if scratch.is_some() && scratch >= opened {
+        return Region::Scratch;
+    }
+    match policy.judge_write(path) {
+        FileVerdict::Allow(_) => Region::Writable,
+        FileVerdict::Deny(_) => Region::ReadOnly,
+    }
+}
+
+fn enclosing(regions: &BTreeMap<&AbsolutePath, Region>, path: &AbsolutePath) -> Region {
+    let ancestors = path.ancestors().skip(1);
+    let mut known = ancestors.filter_map(|ancestor| regions.get(&ancestor).copied());
+    known.next().unwrap_or(Region::ReadOnly)
+}
+
+/// The command must be able to start where it was called, and to see its home.
+fn is_start(path: &AbsolutePath, facts: &HostFacts) -> bool {
+    *path == facts.working_directory || Some(path) == facts.home.as_ref()
+}
+
+/// The step that turns the region around a path into the path's own; none where nothing changes.
+fn transition(
+    around: Region,
+    own: Region,
+    path: &AbsolutePath,
+    facts: &HostFacts,
+    points: &[AbsolutePath],
+    policy: &FilesystemPolicy,
+) -> Option<MountKind> {
+    let found = facts.paths.get(path)?;
+    if found.canonical != *path {
+        // A symlink: the place that it leads to has a step of its own. In a private directory the
+        // link itself is missing and is made again.
+        let missing = matches!(around, Region::Hidden | Region::Scratch) && own != Region::Hidden;
+        return missing.then(|| MountKind::Symlink { to: found.canonical.clone() });
+    }
+    match (around, own) {
+        (Region::ReadOnly, Region::ReadOnly)
+        | (Region::Writable, Region::Writable)
+        | (Region::Scratch, Region::Scratch | Region::Hidden)
+        | (Region::Hidden, Region::Hidden) => None,
+        (_, Region::Writable) => Some(bind(BindAccess::Writable, found.kind, found.identity)),
+        (_, Region::ReadOnly) => Some(bind(BindAccess::ReadOnly, found.kind, found.identity)),
+        (_, Region::Scratch) => {
+            (kind_of(facts, path) == Some(PathKind::Directory)).then_some(MountKind::Scratch)
+        }
+        (_, Region::Hidden) => Some(match found.kind {
+            PathKind::File => MountKind::MaskFile,
+            PathKind::Directory => MountKind::MaskDirectory {
+                holds_mount_points: points.iter().any(|point| {
+                    point != path && point.is_within(path) && region(policy, point) != Region::Hidden
+                }),
+            },
+        }),
+    }
+}

@@ -1,0 +1,151 @@
+//! Rules as written → rules by where they land.
+//!
+//! A deny stands for the path as written *and* for the place that its symlinks lead to. A write root
+//! is the place that its symlinks lead to, unless one of those links lies inside a write root: the
+//! command of an earlier run could have planted it. `allow_read` re-opens what it names; a symlink
+//! at that name does not re-open a denied place.
+
+use sandbox_policy::{
+    AbsolutePath, FileVerdict, FilesystemPolicy, PathPattern, PathRule, ReadAllow, ReadDeny,
+};
+
+use super::{PlanError, PlanNotice};
+use crate::facts::HostFacts;
+
+pub(super) fn resolve(
+    written: &FilesystemPolicy,
+    facts: &HostFacts,
+    notices: &mut Vec<PlanNotice>,
+) -> Result<FilesystemPolicy, PlanError> {
+    let mut resolved = FilesystemPolicy {
+        deny_read: Vec::new(),
+        allow_read: Vec::new(),
+        allow_write: Vec::new(),
+        deny_write: Vec::new(),
+        scratch: Vec::new(),
+    };
+    for rule in &written.scratch {
+        resolved.scratch.extend(with_landing(rule, facts));
+    }
+    for deny in &written.deny_read {
+        let ReadDeny { rule, firmness } = deny;
+        let rules = denied(rule, facts, notices);
+        resolved.deny_read.extend(rules.map(|rule| ReadDeny { rule, firmness: *firmness }));
+    }
+    for rule in &written.deny_write {
+        resolved.deny_write.extend(denied(rule, facts, notices));
+    }
+    for allow in &written.allow_write {
+        let ReadAllow { rule, layer } = allow;
+        let rule = write_root(rule, written, facts, notices)?;
+        resolved.allow_write.push(ReadAllow { rule, layer: *layer });
+    }
+    note_missing_denies(&resolved, facts, notices);
+    for allow in &written.allow_read {
+        let ReadAllow { rule, layer } = allow;
+        let path = literal(rule)?;
+        resolved.allow_read.push(allow.clone());
+        let Some(landing) = landing(path, facts) else { continue };
+        if let FileVerdict::Allow(_) = resolved.judge_read(&landing) {
+            let rule = at(rule, landing);
+            resolved.allow_read.push(ReadAllow { rule, layer: *layer });
+        }
+    }
+    Ok(resolved)
+}
+
+fn at(rule: &PathRule, path: AbsolutePath) -> PathRule {
+    PathRule { pattern: PathPattern::Subtree(path), origin: rule.origin.clone() }
+}
+
+/// Where a path leads, if that is somewhere else.
+fn landing(path: &AbsolutePath, facts: &HostFacts) -> Option<AbsolutePath> {
+    let found = facts.paths.get(path)?;
+    (found.canonical != *path).then(|| found.canonical.clone())
+}
+
+/// The rule, and the same rule for the place that its path leads to.
+fn with_landing(rule: &PathRule, facts: &HostFacts) -> Vec<PathRule> {
+    let mut rules = vec![rule.clone()];
+    if let PathPattern::Subtree(path) = &rule.pattern {
+        rules.extend(landing(path, facts).map(|landing| at(rule, landing)));
+    }
+    rules
+}
+
+fn denied(
+    rule: &PathRule,
+    facts: &HostFacts,
+    notices: &mut Vec<PlanNotice>,
+) -> std::vec::IntoIter<PathRule> {
+    let mut rules = with_landing(rule, facts);
+    if let PathPattern::Glob(glob) = &rule.pattern {
+        notices.push(PlanNotice::GlobSnapshot {
+            pattern: glob.to_string(),
+            origin: rule.origin.to_string(),
+        });
+        let matches = facts.glob_matches.iter().filter(|found| found.pattern == rule.pattern);
+        let paths = matches.flat_map(|found| &found.paths);
+        rules.extend(paths.filter_map(|path| landing(path, facts)).map(|path| at(rule, path)));
+    }
+    rules.into_iter()
+}
+
+fn literal(rule: &PathRule) -> Result<&AbsolutePath, PlanError> {
+    match &rule.pattern {
+        PathPattern::Subtree(path) => Ok(path),
+        PathPattern::Glob(glob) => Err(PlanError::AllowGlob {
+            pattern: glob.to_string(),
+            origin: rule.origin.to_string(),
+        }),
+    }
+}
+
+fn write_root(
+    rule: &PathRule,
+    written: &FilesystemPolicy,
+    facts: &HostFacts,
+    notices: &mut Vec<PlanNotice>,
+) -> Result<PathRule, PlanError> {
+    let path = literal(rule)?;
+    let Some(found) = facts.paths.get(path) else {
+        notices.push(PlanNotice::MissingWriteRoot {
+            path: path.clone(),
+            origin: rule.origin.to_string(),
+        });
+        return Ok(rule.clone());
+    };
+    let target = &found.canonical;
+    if target == path {
+        return Ok(rule.clone());
+    }
+    let roots = || written.allow_write.iter().filter(|other| other.rule != *rule);
+    let covers = |place: &AbsolutePath| roots().any(|other| other.rule.pattern.opens(place).is_some());
+    if covers(path) && !covers(target) {
+        return Err(PlanError::PlantedLink {
+            path: path.clone(),
+            target: target.clone(),
+            origin: rule.origin.to_string(),
+        });
+    }
+    Ok(at(rule, target.clone()))
+}
+
+/// A deny of something that does not exist matters only where the command could create it.
+fn note_missing_denies(
+    resolved: &FilesystemPolicy,
+    facts: &HostFacts,
+    notices: &mut Vec<PlanNotice>,
+) {
+    let reads = resolved.deny_read.iter().map(|deny| &deny.rule);
+    for rule in reads.chain(&resolved.deny_write) {
+        let PathPattern::Subtree(path) = &rule.pattern else { continue };
+        let creatable = resolved.allow_write.iter().any(|root| root.rule.pattern.opens(path).is_some());
+        if creatable && !facts.paths.contains_key(path) {
+            notices.push(PlanNotice::MissingDeny {
+                path: path.clone(),
+                origin: rule.origin.to_string(),
+            });
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The system call filter as data: which calls are refused, with which error, and why.
+//!
+//! Calls are named; numbers belong to the kernel's table of one architecture and come later. What
+//! is not in the table passes: the filter is the third layer, behind mounts and Landlock.
+
+use sandbox_policy::UnixSocketPolicy;
+
+use super::NestedNamespaces;
+
+/// The whole filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilterSpec {
+    rules: Vec<SyscallRule>,
+}
+
+/// One refused call, or one call with refused arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyscallRule {
+    /// The call's name in the kernel's table.
+    pub name: &'static str,
+    /// All of these must hold for the refusal; none means that the call is refused whatever its
+    /// arguments are.
+    pub tests: Vec<ArgumentTest>,
+    /// How it fails.
+    pub refusal: Refusal,
+    /// Why.
+    pub reason: &'static str,
+}
+
+/// The error that a refused call returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refusal {
+    /// `EPERM`.
+    NotPermitted,
+    /// `ENOSYS`: callers fall back to something that can be filtered.
+    NotImplemented,
+    /// `EAFNOSUPPORT`, as a kernel without the address family answers.
+    NoAddressFamily,
+}
+
+/// A test of the low 32 bits of an argument: the kernel ignores the high bits of these arguments,
+/// so a filter that looked at them could be passed with garbage there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArgumentTest {
+    /// Equal.
+    Is(u8, u32),
+    /// Not equal.
+    IsNot(u8, u32),
+    /// Equal after masking: argument, mask, value.
+    Masked(u8, u32, u32),
+}
+
+// clone(2): flags that make namespaces. Each is tested alone, since any of them is enough.
+const NAMESPACE_FLAGS: [(u32, &str); 8] = [
+    (0x1000_0000, "a user namespace gives capabilities over new namespaces"),
+    (0x0002_0000, "a mount namespace"),
+    (0x2000_0000, "a pid namespace"),
+    (0x4000_0000, "a network namespace"),
+    (0x0800_0000, "an ipc namespace"),
+    (0x0400_0000, "a uts namespace"),
+    (0x0200_0000, "a cgroup namespace"),
+    (0x0000_0080, "a time namespace"),
+];
+
+const MOUNT_CALLS: [&str; 13] = [
+    "mount",
+    "umount2",
+    "pivot_root",
+    "chroot",
+    "open_tree",
+    "open_tree_attr",
+    "move_mount",
+    "fsopen",
+    "fsconfig",
+    "fsmount",
+    "fspick",
+    "mount_setattr",
+    "setns",
+];
+
+const KERNEL_CALLS: [(&str, &str); 27] = [
+    ("bpf", "programs in the kernel"),
+    ("perf_event_open", "a large kernel surface, and it sees other processes"),
+    ("userfaultfd", "stalls kernel copies, which exploits rely on"),
+    ("kexec_load", "replaces the kernel"),
+    ("kexec_file_load", "replaces the kernel"),
+    ("init_module", "kernel code"),
+    ("finit_module", "kernel code"),
+    ("delete_module", "kernel code"),
+    ("reboot", "the host's power"),
+    ("swapon", "the host's memory"),
+    ("swapoff", "the host's memory"),
+    ("acct", "writes a file from inside the kernel"),
+    ("quotactl", "the host's quotas"),
+    ("quotactl_fd", "the host's quotas"),
+    ("syslog", "the kernel's log"),
+    ("open_by_handle_at", "opens files without a path, so past every mount"),
+    ("fanotify_init", "sees events of whole filesystems"),
+    ("lookup_dcookie", "reads paths of other processes"),
+    ("settimeofday", "the host's clock"),
+    ("clock_settime", "the host's clock"),
+    ("clock_adjtime", "the host's clock"),
+    ("adjtimex", "the host's clock"),
+    ("iopl", "hardware ports"),
+    ("ioperm", "hardware ports"),
+    ("vhangup", "the terminal of the session outside"),
+    ("kcmp", "compares kernel objects of other processes"),
+    ("move_pages", "memory placement of other processes"),
+];
+
+const KEYRING_CALLS: [&str; 3] = ["keyctl", "add_key", "request_key"];
+
+const TRACING_CALLS: [&str; 4] = ["ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd"];
+
+const IO_URING_CALLS: [&str; 3] = ["io_uring_setup", "io_uring_enter", "io_uring_register"];
+
+// socket(2): address families that a program inside can need.
+const AF_UNIX: u32 = 1;
+const AF_INET: u32 = 2;
+const AF_INET6: u32 = 10;
+const AF_NETLINK: u32 = 16;
+const NETLINK_ROUTE: u32 = 0;
+const SOCK_TYPE_MASK: u32 = 0xf;
+const SOCK_DGRAM: u32 = 2;
+const SOCK_RAW: u32 = 3;
+const IPPROTO_MPTCP: u32 = 262;
+
+// ioctl_tty(2).
+const TIOCSTI: u32 = 0x5412;
+const TIOCLINUX: u32 = 0x541c;
+
+impl FilterSpec {
+    pub(super) fn new(unix_sockets: &UnixSocketPolicy, user_namespaces: NestedNamespaces) -> Self {
+        let mut rules = Vec::new();
+        if user_namespaces == NestedNamespaces::Refused {
+            rules.extend(namespace_rules());
+        }
+        let plain = |names: &[&'static str], reason| {
+            let rules = names.iter().map(|name| refuse(name, Vec::new(), reason));
+            rules.collect::<Vec<_>>()
+        };
+        if user_namespaces == NestedNamespaces::Refused {
+            rules.extend(plain(&MOUNT_CALLS, "changes what paths mean"));
+        }
+        rules.extend(KERNEL_CALLS.map(|(name, reason)| refuse(name, Vec::new(), reason)));
+        rules.extend(plain(&KEYRING_CALLS, "keyrings are shared with the session outside"));
+        rules.extend(plain(&TRACING_CALLS, "reaches into other processes"));
+        rules.extend(IO_URING_CALLS.map(|name| SyscallRule {
+            name,
+            tests: Vec::new(),
+            refusal: Refusal::NotImplemented,
+            reason: "does what other calls do, unseen by any filter",
+        }));
+        for (request, reason) in [
+            (TIOCSTI, "types into the terminal outside"),
+            (TIOCLINUX, "pastes into the console outside"),
+        ] {
+            rules.push(refuse("ioctl", vec![ArgumentTest::Is(1, request)], reason));
+        }
+        rules.extend(socket_rules(unix_sockets));
+        Self { rules }
+    }
+
+    /// The rules.
+    #[must_use]
+    pub fn rules(&self) -> &[SyscallRule] {
+        &self.rules
+    }
+}
+
+fn refuse(name: &'static str, tests: Vec<ArgumentTest>, reason: &'static str) -> SyscallRule {
+    SyscallRule { name, tests, refusal: Refusal::NotPermitted, reason }
+}
+
+fn namespace_rules() -> Vec<SyscallRule> {
+    let mut rules = Vec::new();
+    for (flag, reason) in NAMESPACE_FLAGS {
+        rules.push(refuse("unshare", vec![ArgumentTest::Masked(0, flag, flag)], reason));
+        // For clone(2) the low byte is the exit signal, so the time namespace can't be asked for.
+        if flag != 0x80 {
+            rules.push(refuse("clone", vec![ArgumentTest::Masked(0, flag, flag)], reason));
+        }
+    }
+    rules.push(SyscallRule {
+        name: "clone3",
+        tests: Vec::new(),
+        refusal: Refusal::NotImplemented,
+        reason: "its flags are in memory, where a filter can't see them",
+    });
+    rules
+}
+
+fn socket_rules(unix_sockets: &UnixSocketPolicy) -> Vec<SyscallRule> {
+    use ArgumentTest::{Is, IsNot, Masked};
+    let mut rules = vec![
+        SyscallRule {
+            name: "socket",
+            tests: [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK].map(|family| IsNot(0, family)).into(),
+            refusal: Refusal::NoAddressFamily,
+            reason: "an address family that the network namespace does not confine",
+        },
+        SyscallRule {
+            name: "socket",
+            tests: vec![Is(0, AF_NETLINK), IsNot(2, NETLINK_ROUTE)],
+            refusal: Refusal::NoAddressFamily,
+            reason: "kernel configuration other than the namespace's own addresses",
+        },
+    ];
+    for family in [AF_INET, AF_INET6] {
+        let raw = vec![Is(0, family), Masked(1, SOCK_TYPE_MASK, SOCK_RAW)];
+        rules.push(refuse("socket", raw, "packets of any protocol"));
+        let multipath = vec![Is(0, family), Is(2, IPPROTO_MPTCP)];
+        rules.push(refuse("socket", multipath, "Landlock's rules for TCP do not see it"));
+    }
+    let datagrams = vec![Is(0, AF_UNIX), Masked(1, SOCK_TYPE_MASK, SOCK_DGRAM)];
+    match unix_sockets {
+        UnixSocketPolicy::Blocked | UnixSocketPolicy::Listed(_) => {
+            let reason = "a filter can't see which path it connects to";
+            rules.push(refuse("socket", vec![Is(0, AF_UNIX)], reason));
+            let reason = "even a connected datagram socket can send to any path";
+            rules.push(refuse("socketpair", datagrams, reason));
+        }
+        UnixSocketPolicy::Unrestricted(_) => {}
+    }
+    rules
+}

@@ -1,0 +1,157 @@
+//! A plan made flat: C strings, programs and descriptors, so that nothing is left to decide or to
+//! allocate after the clone. One value serves every launch of a sandbox.
+
+use std::{
+    ffi::CString,
+    io,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+};
+
+use rustix::fs::{MemfdFlags, Mode, SealFlags};
+use sandbox_policy::AbsolutePath;
+
+use crate::{
+    facts::{FileIdentity, PathKind},
+    filter::{self, FilterError},
+    plan::{BindAccess, LinuxPlan, MountKind, MountOp, RuleAnchor},
+    sys::{Errno, seccomp::Instruction},
+};
+
+/// The program that becomes pid 1, as build.rs made it.
+const INIT_IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/srt-init"));
+
+/// Why a plan can't be prepared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrepareError {
+    /// The filter does not compile.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// The memory file with the init image can't be made.
+    #[error("cannot create the init image in memory")]
+    InitImageCall {
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+/// Everything that the stages need of a plan.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(crate) plan: LinuxPlan,
+    pub(crate) mounts: Vec<PreparedMount>,
+    pub(crate) programs: Vec<Vec<Instruction>>,
+    pub(crate) init_image: OwnedFd,
+}
+
+/// A mount operation over C strings.
+#[derive(Debug)]
+pub(crate) struct PreparedMount {
+    pub(crate) target: CString,
+    /// Directories to make before the target, outermost first; then the target itself is made.
+    pub(crate) created_parents: Vec<CString>,
+    pub(crate) creates_target: bool,
+    pub(crate) action: MountAction,
+    /// The Landlock grant that hangs on this mount.
+    pub(crate) grant: Option<BindAccess>,
+}
+
+/// What is done.
+#[derive(Debug)]
+pub(crate) enum MountAction {
+    RootReadOnly,
+    RootEmpty,
+    Proc { guards_sysctls: bool },
+    Devices,
+    Scratch,
+    Bind { access: BindAccess, kind: PathKind, identity: FileIdentity },
+    Symlink { to: CString },
+    MaskDirectory { holds_mount_points: bool },
+    MaskFile,
+    Seal,
+}
+
+impl Prepared {
+    /// Prepares a plan.
+    pub fn new(plan: LinuxPlan) -> Result<Self, PrepareError> {
+        let programs = filter::compile(&plan.filter)?;
+        let operations = plan.mounts.operations().iter().enumerate();
+        let mounts = operations.map(|(index, op)| mount(&plan, index, op)).collect();
+        let init_image =
+            init_image().map_err(|errno| PrepareError::InitImageCall { source: errno.into() })?;
+        Ok(Self { plan, mounts, programs, init_image })
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &LinuxPlan {
+        &self.plan
+    }
+}
+
+fn c_path(path: &AbsolutePath) -> CString {
+    let bytes = path.as_path().as_os_str().as_bytes();
+    // An AbsolutePath has no NUL, so nothing is cut; an empty string would only fail to open.
+    CString::new(bytes).unwrap_or_else(|_nul| CString::default())
+}
+
+fn mount(plan: &LinuxPlan, index: usize, op: &MountOp) -> PreparedMount {
+    let anchors = |anchor: &RuleAnchor| match (anchor, &op.kind) {
+        (RuleAnchor::Root, MountKind::RootReadOnly) => true,
+        (RuleAnchor::Root, _) => false,
+        (RuleAnchor::Operation(anchor), _) => *anchor == index,
+    };
+    let mut rules = plan.landlock.iter().flat_map(|spec| &spec.rules);
+    let grant = rules.find(|rule| anchors(&rule.anchor)).map(|rule| rule.access);
+    let mut created_parents = Vec::new();
+    if op.creates_target {
+        let ancestors = op.target.ancestors().skip(1);
+        created_parents.extend(ancestors.filter(|path| path.depth() > 0).map(|path| c_path(&path)));
+        created_parents.reverse();
+    }
+    let action = match &op.kind {
+        MountKind::RootReadOnly => MountAction::RootReadOnly,
+        MountKind::RootEmpty => MountAction::RootEmpty,
+        MountKind::Proc { guards_sysctls } => {
+            MountAction::Proc { guards_sysctls: *guards_sysctls }
+        }
+        MountKind::Devices => MountAction::Devices,
+        MountKind::Scratch => MountAction::Scratch,
+        MountKind::Bind { access, kind, identity } => {
+            MountAction::Bind { access: *access, kind: *kind, identity: *identity }
+        }
+        MountKind::Symlink { to } => MountAction::Symlink { to: c_path(to) },
+        MountKind::MaskDirectory { holds_mount_points } => {
+            MountAction::MaskDirectory { holds_mount_points: *holds_mount_points }
+        }
+        MountKind::MaskFile => MountAction::MaskFile,
+        MountKind::Seal => MountAction::Seal,
+    };
+    PreparedMount {
+        target: c_path(&op.target),
+        created_parents,
+        creates_target: op.creates_target,
+        action,
+        grant,
+    }
+}
+
+/// The init image in a sealed memory file that nobody can read: a program that can't be read is not
+/// dumpable, so from its first instruction on nothing inside the sandbox can look into pid 1.
+fn init_image() -> Result<OwnedFd, Errno> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = match rustix::fs::memfd_create(c"srt-init", flags | MemfdFlags::EXEC) {
+        // Before Linux 6.3 every memory file is executable and the flag unknown.
+        Err(Errno::INVAL) => rustix::fs::memfd_create(c"srt-init", flags)?,
+        other => other?,
+    };
+    let mut rest = INIT_IMAGE;
+    while !rest.is_empty() {
+        let written = rustix::io::write(&file, rest)?;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    rustix::fs::fchmod(&file, Mode::XUSR | Mode::XGRP | Mode::XOTH)?;
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    rustix::fs::fcntl_add_seals(&file, seals)?;
+    Ok(file)
+}

@@ -1,0 +1,196 @@
+//! Fills the facts: it only reads the host and changes nothing.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use rustix::thread::CapabilitySet;
+use sandbox_policy::{AbsolutePath, FilesystemPolicy, Glob, PathPattern, PathRule};
+
+use crate::{
+    facts::{FileIdentity, GlobMatches, HostFacts, PathFacts, PathKind},
+    sys,
+};
+
+/// Entries that a glob's walk may visit: a start must not take as long as a search of the disk.
+const WALK_LIMIT: usize = 200_000;
+
+/// Why the host can't be probed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProbeError {
+    /// A path that a rule names can't be examined, so its rule can't be enforced.
+    #[error("cannot examine `{}` (named by {origin})", path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// The rule's origin.
+        origin: String,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The working directory or the home can't be examined.
+    #[error("cannot examine `{}`", path.display())]
+    Start {
+        /// The path.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A glob covers more than can be looked at.
+    #[error("`{pattern}` covers more than {WALK_LIMIT} entries: name a smaller directory (from {origin})")]
+    GlobTooLarge {
+        /// The pattern.
+        pattern: String,
+        /// The rule's origin.
+        origin: String,
+    },
+    /// The process's capabilities can't be read.
+    #[error("cannot read the process's capabilities")]
+    CapabilitiesCall {
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+/// Gathers what a plan for this policy needs.
+pub fn probe(
+    policy: &FilesystemPolicy,
+    working_directory: &AbsolutePath,
+    home: Option<&AbsolutePath>,
+) -> Result<HostFacts, ProbeError> {
+    let mut paths = BTreeMap::new();
+    let mut glob_matches = Vec::new();
+    let FilesystemPolicy { deny_read, allow_read, allow_write, deny_write, scratch } = policy;
+    let denies = || deny_read.iter().map(|deny| &deny.rule).chain(deny_write);
+    let allows = (allow_read.iter().chain(allow_write)).map(|allow| &allow.rule);
+    for rule in denies().chain(allows).chain(scratch) {
+        if let PathPattern::Subtree(path) = &rule.pattern {
+            learn(&mut paths, path).map_err(|source| unexaminable(path, rule, source))?;
+        }
+    }
+    for rule in denies() {
+        let PathPattern::Glob(glob) = &rule.pattern else { continue };
+        let found = walk(glob, rule)?;
+        for path in &found {
+            learn(&mut paths, path).map_err(|source| unexaminable(path, rule, source))?;
+        }
+        glob_matches.push(GlobMatches { pattern: rule.pattern.clone(), paths: found });
+    }
+    let mut start = |path: &AbsolutePath| {
+        let canonical = learn(&mut paths, path).and_then(|found| {
+            let canonical = found.unwrap_or_else(|| path.clone());
+            learn(&mut paths, &canonical)?;
+            Ok(canonical)
+        });
+        canonical
+            .map_err(|source| ProbeError::Start { path: path.as_path().to_path_buf(), source })
+    };
+    let working_directory = start(working_directory)?;
+    let home = home.map(&mut start).transpose()?;
+    for name in ["/dev", "/proc"] {
+        let path = AbsolutePath::root().join(name.trim_start_matches('/'));
+        if let Ok(path) = path {
+            learn(&mut paths, &path)
+                .map_err(|source| ProbeError::Start { path: name.into(), source })?;
+        }
+    }
+    let capabilities = rustix::thread::capabilities(None)
+        .map_err(|errno| ProbeError::CapabilitiesCall { source: errno.into() })?;
+    let maps_all_ids =
+        capabilities.effective.contains(CapabilitySet::SETUID | CapabilitySet::SETGID);
+    Ok(HostFacts {
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        maps_all_ids,
+        landlock_abi: sys::landlock::abi(),
+        working_directory,
+        home,
+        paths,
+        glob_matches,
+    })
+}
+
+fn unexaminable(path: &AbsolutePath, rule: &PathRule, source: io::Error) -> ProbeError {
+    ProbeError::Path {
+        path: path.as_path().to_path_buf(),
+        origin: rule.origin.to_string(),
+        source,
+    }
+}
+
+/// Records what is at a path, and at the place that its symlinks lead to. Returns that place.
+fn learn(
+    paths: &mut BTreeMap<AbsolutePath, PathFacts>,
+    path: &AbsolutePath,
+) -> io::Result<Option<AbsolutePath>> {
+    if let Some(known) = paths.get(path) {
+        return Ok(Some(known.canonical.clone()));
+    }
+    let canonical = match fs::canonicalize(path.as_path()) {
+        Ok(canonical) => canonical,
+        Err(error) => return absent(error).map(|()| None),
+    };
+    let metadata = match fs::metadata(&canonical) {
+        Ok(metadata) => metadata,
+        Err(error) => return absent(error).map(|()| None),
+    };
+    let canonical = AbsolutePath::new(&canonical).map_err(io::Error::other)?;
+    let kind = if metadata.is_dir() { PathKind::Directory } else { PathKind::File };
+    let identity = FileIdentity { device: metadata.dev(), inode: metadata.ino() };
+    let found = PathFacts { canonical: canonical.clone(), kind, identity };
+    paths.insert(canonical.clone(), found.clone());
+    paths.insert(path.clone(), found);
+    Ok(Some(canonical))
+}
+
+/// What does not exist, or lies where the caller can't look (so the command can't either), has no
+/// facts; any other error is one.
+fn absent(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::NotFound
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::PermissionDenied => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// The shallowest existing paths that a glob matches.
+fn walk(glob: &Glob, rule: &PathRule) -> Result<Vec<AbsolutePath>, ProbeError> {
+    let mut matches = Vec::new();
+    let mut waiting = vec![glob.static_prefix().clone(), glob.literal().clone()];
+    let mut visited = 0_usize;
+    while let Some(path) = waiting.pop() {
+        visited += 1;
+        if visited > WALK_LIMIT {
+            return Err(ProbeError::GlobTooLarge {
+                pattern: glob.to_string(),
+                origin: rule.origin.to_string(),
+            });
+        }
+        let Ok(metadata) = fs::symlink_metadata(path.as_path()) else { continue };
+        if glob.matches(&path) {
+            matches.push(path);
+        } else if metadata.is_dir() && !is_kernel_tree(path.as_path()) {
+            waiting.extend(entries(&path));
+        }
+    }
+    matches.sort();
+    matches.dedup();
+    Ok(matches)
+}
+
+/// Trees that hold no files of anybody.
+fn is_kernel_tree(path: &Path) -> bool {
+    ["/proc", "/sys", "/dev"].iter().any(|tree| path == Path::new(tree))
+}
+
+/// The entries of a directory; none of one that can't be listed, which the command can't list either.
+fn entries(directory: &AbsolutePath) -> Vec<AbsolutePath> {
+    let Ok(listing) = fs::read_dir(directory.as_path()) else { return Vec::new() };
+    let names = listing.filter_map(Result::ok).map(|entry| entry.file_name());
+    names.filter_map(|name| directory.join(name).ok()).collect()
+}

@@ -1,0 +1,76 @@
+//! The inner stage: it restricts itself and executes the command.
+//!
+//! # Order
+//!
+//! 1. Standard streams and working directory, while nothing is forbidden yet.
+//! 2. Signals as a program expects them.
+//! 3. No capabilities, `no_new_privs`: required by the next two, and final.
+//! 4. Landlock, before the filter could forbid its calls.
+//! 5. The filter, last: everything above makes calls that it may refuse.
+//! 6. Every descriptor but the standard three closes at `execve`.
+
+use std::os::fd::AsFd;
+
+use super::{Context, StageFailure, Step, outer};
+use crate::sys::{self, Errno, fd::RangeAction, signal::SignalSet};
+
+/// Where the standard streams wait while they are placed.
+const OUT_OF_THE_WAY: libc::c_int = 16;
+
+/// Entry of the inner stage.
+pub(super) fn inner(context: &mut Context<'_>) -> libc::c_int {
+    let failure = match restrict(context) {
+        Ok(()) => execute(context),
+        Err(failure) => failure,
+    };
+    context.failure.get_or_insert(failure);
+    outer::FAILED
+}
+
+fn restrict(context: &Context<'_>) -> Result<(), StageFailure> {
+    place_streams(context.streams).map_err(StageFailure::at(Step::StandardStreams))?;
+    rustix::process::chdir(context.command.working_directory.as_c_str())
+        .map_err(StageFailure::at(Step::WorkingDirectory))?;
+    sys::signal::default_sigpipe().map_err(StageFailure::at(Step::Privileges))?;
+    rustix::thread::set_no_new_privs(true).map_err(StageFailure::at(Step::Privileges))?;
+    outer::drop_capabilities().map_err(StageFailure::at(Step::Privileges))?;
+    if let Some(ruleset) = &context.ruleset {
+        sys::landlock::restrict_self(ruleset.as_fd()).map_err(StageFailure::at(Step::Landlock))?;
+    }
+    for program in &context.prepared.programs {
+        sys::seccomp::install(program).map_err(StageFailure::at(Step::Filter))?;
+    }
+    sys::fd::close_range_from(3, RangeAction::CloseOnExec)
+        .map_err(StageFailure::at(Step::StandardStreams))
+}
+
+fn place_streams(streams: [libc::c_int; 3]) -> Result<(), Errno> {
+    let [stdin, stdout, stderr] = streams;
+    // Set aside first: one stream may be open at the number that another one takes.
+    let aside = |descriptor| sys::fd::duplicate_above(descriptor, OUT_OF_THE_WAY);
+    let (stdin, stdout, stderr) = (aside(stdin)?, aside(stdout)?, aside(stderr)?);
+    sys::fd::place(stdin, 0)?;
+    sys::fd::place(stdout, 1)?;
+    sys::fd::place(stderr, 2)
+}
+
+/// Tries the candidates as execvp(3) does; returns the error that decides.
+fn execute(context: &Context<'_>) -> StageFailure {
+    // The mask is inherited by the command, so it is opened last: the host's handlers must not run
+    // in this process.
+    sys::signal::set_mask(&SignalSet::empty()).map(drop).unwrap_or(());
+    let mut decisive = Errno::NOENT;
+    for candidate in &context.command.candidates {
+        let errno = sys::exec::execve(candidate, &context.command.argv, &context.command.envp);
+        match errno {
+            Errno::NOENT | Errno::NOTDIR => {}
+            // Another directory may hold one that can be executed; if none does, this is the error.
+            Errno::ACCESS => decisive = errno,
+            _ => {
+                decisive = errno;
+                break;
+            }
+        }
+    }
+    StageFailure { step: Step::Execute, errno: decisive, operation: None }
+}

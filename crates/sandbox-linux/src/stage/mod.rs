@@ -1,0 +1,133 @@
+//! What runs between `clone` and `execve`, in memory shared with the host program.
+//!
+//! Two processes: the *outer* stage is pid 1 of the new namespaces and sets them up; it clones the
+//! *inner* stage, which restricts itself and executes the command; then pid 1 executes the init
+//! image. The host's launcher thread is suspended meanwhile and reads the outcome from the shared
+//! [`Context`] when it wakes.
+//!
+//! Invariants: code here calls only `sys` and `rustix` with prepared arguments, so it does not
+//! allocate, lock, unwind or decide policy. Descriptors that it opens land in the host's table
+//! (`CLONE_FILES`), all of them close-on-exec, and are closed by dropping them.
+
+mod devices;
+mod inner;
+mod mounts;
+mod network;
+mod outer;
+
+use std::{
+    ffi::CString,
+    os::fd::{OwnedFd, RawFd},
+};
+
+use crate::{
+    prepare::Prepared,
+    sys::{Errno, clone::Stack, exec::StringArray},
+};
+
+pub(crate) use outer::{NAMESPACES, outer};
+
+/// The ports that listen inside, in this order: HTTP, SOCKS5.
+pub(crate) const LISTENERS: usize = 2;
+
+/// The parts of a set-up that can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// Creating the namespaces.
+    Namespaces,
+    /// Writing the id maps.
+    IdMap,
+    /// Forbidding nested user namespaces.
+    NamespaceLimit,
+    /// Opening a host tree that is to be mounted.
+    MountSource,
+    /// The tree is no longer the one that was judged.
+    MountIdentity,
+    /// A mount.
+    Mount,
+    /// A Landlock grant for a mount.
+    Grant,
+    /// The loopback interface or a listener.
+    Network,
+    /// Starting the inner stage.
+    InnerStage,
+    /// Standard input, output, error.
+    StandardStreams,
+    /// Entering the working directory.
+    WorkingDirectory,
+    /// Dropping capabilities, `no_new_privs`.
+    Privileges,
+    /// Enforcing the Landlock ruleset.
+    Landlock,
+    /// Installing the system call filter.
+    Filter,
+    /// Executing the command.
+    Execute,
+    /// Executing the init image.
+    InitImage,
+}
+
+/// A failed step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageFailure {
+    /// Which step.
+    pub step: Step,
+    /// The kernel's reason.
+    pub errno: Errno,
+    /// The mount operation that it belongs to, as an index into the plan's.
+    pub operation: Option<usize>,
+}
+
+impl StageFailure {
+    pub(crate) fn at(step: Step) -> impl FnOnce(Errno) -> Self {
+        move |errno| Self { step, errno, operation: None }
+    }
+}
+
+/// What the stages read and write. It lives on the launcher thread, which is suspended while they
+/// run.
+pub(crate) struct Context<'launch> {
+    pub(crate) prepared: &'launch Prepared,
+    pub(crate) ruleset: Option<OwnedFd>,
+    pub(crate) rights: crate::ruleset::Rights,
+    /// Host trees to attach, by operation; filled by the outer stage.
+    pub(crate) sources: Vec<Option<OwnedFd>>,
+    pub(crate) id_maps: IdMaps<'launch>,
+    /// Taken by the outer stage.
+    pub(crate) inner_stack: Option<Stack>,
+    pub(crate) command: &'launch CommandImage,
+    pub(crate) streams: [RawFd; 3],
+    pub(crate) init: InitImage,
+    /// Written by the outer stage.
+    pub(crate) listeners: [Option<OwnedFd>; LISTENERS],
+    /// Written by either stage.
+    pub(crate) failure: Option<StageFailure>,
+}
+
+/// How the id maps get written.
+pub(crate) enum IdMaps<'launch> {
+    /// By the child, for its own ids.
+    Own { uid_map: CString, gid_map: CString },
+    /// By a thread of the host program, which waits for the child's pid on one pipe and answers on
+    /// the other.
+    ByHost { ready: Option<&'launch OwnedFd>, done: &'launch OwnedFd },
+}
+
+/// The command as `execve` takes it.
+pub(crate) struct CommandImage {
+    /// Paths to try in order, as a search of PATH gives them.
+    pub(crate) candidates: Vec<CString>,
+    pub(crate) argv: StringArray,
+    pub(crate) envp: StringArray,
+    pub(crate) working_directory: CString,
+}
+
+/// What pid 1 needs to become the init image.
+pub(crate) struct InitImage {
+    pub(crate) status: RawFd,
+    pub(crate) lifeline: RawFd,
+    /// Its name, and digits that take the command's pid.
+    pub(crate) argv: StringArray,
+    pub(crate) envp: StringArray,
+}

@@ -1,0 +1,309 @@
+//! Interprets the mount plan.
+//!
+//! Host trees are cloned first, by descriptors of paths that are resolved without following any
+//! symlink and compared with the object that was judged; then the operations run in the plan's order.
+
+use std::{
+    ffi::CStr,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use rustix::{
+    fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags},
+    mount::{
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+    },
+};
+
+use super::{Context, StageFailure, Step, devices};
+use crate::{
+    facts::{FileIdentity, PathKind},
+    plan::BindAccess,
+    prepare::{MountAction, PreparedMount},
+    sys::{
+        self, Errno,
+        mount::{NO_DEVICES, NO_EXEC, NO_SUID, READ_ONLY, Reach},
+    },
+};
+
+/// Files of procfs that change the host when uid 0 writes them, whatever its capabilities are.
+const GUARDED: [&CStr; 5] = [c"sys", c"sysrq-trigger", c"irq", c"bus", c"fs"];
+
+/// Mode of directories on the way to a mount point: what can be listed there are names of paths
+/// that the policy opens.
+const ON_THE_WAY: Mode = Mode::RWXU
+    .union(Mode::RGRP)
+    .union(Mode::XGRP)
+    .union(Mode::ROTH)
+    .union(Mode::XOTH);
+
+/// What masks are made of: an empty directory and an empty file that nobody may open.
+struct Masks {
+    directory: OwnedFd,
+    file: OwnedFd,
+}
+
+/// Runs the plan's operations.
+pub(super) fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
+    let prepared = context.prepared;
+    for (index, (mount, slot)) in prepared.mounts.iter().zip(&mut context.sources).enumerate() {
+        *slot = clone_source(mount)
+            .map_err(|(step, errno)| StageFailure { step, errno, operation: Some(index) })?;
+    }
+    let mut devices =
+        Some(devices::clone_sources().map_err(StageFailure::at(Step::MountSource))?);
+    let mut masks = None;
+    for (index, mount) in prepared.mounts.iter().enumerate() {
+        let source = context.sources.get_mut(index).and_then(Option::take);
+        let attached = perform(mount, source, &mut devices, &mut masks).map_err(|errno| {
+            StageFailure { step: Step::Mount, errno, operation: Some(index) }
+        })?;
+        grant(context, mount, attached.as_ref()).map_err(|errno| StageFailure {
+            step: Step::Grant,
+            errno,
+            operation: Some(index),
+        })?;
+    }
+    Ok(())
+}
+
+/// Clones the host tree of a bind, whose object must be the one that was judged.
+fn clone_source(mount: &PreparedMount) -> Result<Option<OwnedFd>, (Step, Errno)> {
+    let MountAction::Bind { access, identity, .. } = &mount.action else { return Ok(None) };
+    let found = resolve(&mount.target).map_err(|errno| (Step::MountSource, errno))?;
+    let status = rustix::fs::fstat(&found).map_err(|errno| (Step::MountSource, errno))?;
+    if (FileIdentity { device: status.st_dev, inode: status.st_ino }) != *identity {
+        return Err((Step::MountIdentity, Errno::STALE));
+    }
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH
+        | OpenTreeFlags::AT_RECURSIVE;
+    let tree = rustix::mount::open_tree(&found, c"", flags)
+        .map_err(|errno| (Step::MountSource, errno))?;
+    let read_only = match access {
+        BindAccess::ReadOnly => READ_ONLY,
+        BindAccess::Writable => 0,
+    };
+    let attributes = NO_SUID | NO_DEVICES | read_only;
+    sys::mount::set_attributes(tree.as_fd(), c"", Reach::TreeMadePrivate, attributes)
+        .map_err(|errno| (Step::Mount, errno))?;
+    Ok(Some(tree))
+}
+
+/// Opens a path without following any symlink.
+fn resolve(path: &CStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    loop {
+        match rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve) {
+            // openat2(2): a rename raced with the look-up.
+            Err(Errno::AGAIN) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Runs one operation and returns the mount that it attached.
+fn perform(
+    mount: &PreparedMount,
+    source: Option<OwnedFd>,
+    devices: &mut Option<devices::DeviceSources>,
+    masks: &mut Option<Masks>,
+) -> Result<Option<OwnedFd>, Errno> {
+    if mount.creates_target {
+        create_target(mount)?;
+    }
+    let nosuid_nodev = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    let attached = match &mount.action {
+        MountAction::RootReadOnly => {
+            let attributes = READ_ONLY | NO_SUID | NO_DEVICES;
+            sys::mount::set_attributes(CWD, c"/", Reach::TreeMadePrivate, attributes)?;
+            return resolve(c"/").map(Some);
+        }
+        MountAction::RootEmpty => return empty_root().map(Some),
+        MountAction::Symlink { .. } => return Ok(None),
+        MountAction::Seal => {
+            let directory = resolve(&mount.target)?;
+            sys::mount::set_attributes(directory.as_fd(), c"", Reach::One, READ_ONLY)?;
+            return Ok(None);
+        }
+        MountAction::Bind { .. } => source.ok_or(Errno::BADF)?,
+        MountAction::Scratch => new_filesystem(c"tmpfs", &[(c"mode", c"1777")], nosuid_nodev)?,
+        MountAction::Devices => {
+            let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+            new_filesystem(c"tmpfs", &[(c"mode", c"755")], flags)?
+        }
+        MountAction::Proc { .. } => {
+            let flags = nosuid_nodev | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+            new_filesystem(c"proc", &[], flags)?
+        }
+        MountAction::MaskDirectory { holds_mount_points: true } => {
+            let flags = nosuid_nodev | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+            new_filesystem(c"tmpfs", &[(c"mode", c"111")], flags)?
+        }
+        MountAction::MaskDirectory { holds_mount_points: false } => {
+            clone_of(&Masks::get(masks)?.directory)?
+        }
+        MountAction::MaskFile => clone_of(&Masks::get(masks)?.file)?,
+    };
+    attach(&mount.target, &attached)?;
+    match &mount.action {
+        MountAction::Devices => {
+            devices::populate(attached.as_fd(), devices.take().ok_or(Errno::BADF)?)?;
+        }
+        MountAction::Proc { guards_sysctls: true } => guard(attached.as_fd())?,
+        _ => {}
+    }
+    Ok(Some(attached))
+}
+
+/// Creates a filesystem of its own, not attached anywhere yet.
+pub(super) fn new_filesystem(
+    kind: &CStr,
+    options: &[(&CStr, &CStr)],
+    attributes: MountAttrFlags,
+) -> Result<OwnedFd, Errno> {
+    let filesystem = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in options {
+        rustix::mount::fsconfig_set_string(&filesystem, *key, *value)?;
+    }
+    rustix::mount::fsconfig_create(&filesystem)?;
+    rustix::mount::fsmount(&filesystem, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+/// Attaches a detached mount at a path that holds no symlink.
+fn attach(target: &CStr, tree: &OwnedFd) -> Result<(), Errno> {
+    let target = resolve(target)?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(tree, c"", &target, c"", flags)
+}
+
+/// Makes a directory in a private one and attaches a mount there.
+pub(super) fn attach_beneath(
+    directory: BorrowedFd<'_>,
+    name: &CStr,
+    tree: &OwnedFd,
+) -> Result<(), Errno> {
+    rustix::fs::mkdirat(directory, name, Mode::RWXU)?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    rustix::mount::move_mount(tree, c"", directory, name, flags)
+}
+
+fn clone_of(tree: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    rustix::mount::open_tree(tree, c"", flags)
+}
+
+impl Masks {
+    /// Makes the masks when the first one is needed.
+    fn get(masks: &mut Option<Self>) -> Result<&Self, Errno> {
+        if masks.is_none() {
+            *masks = Some(Self::new()?);
+        }
+        masks.as_ref().ok_or(Errno::BADF)
+    }
+
+    fn new() -> Result<Self, Errno> {
+        let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        let directory = new_filesystem(c"tmpfs", &[(c"mode", c"0")], flags)?;
+        // The file lies in a filesystem of its own: the directory mask must be empty.
+        let holder = new_filesystem(c"tmpfs", &[(c"mode", c"700")], flags)?;
+        let create = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        drop(rustix::fs::openat(&holder, c"mask", create, Mode::empty())?);
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let file = rustix::mount::open_tree(&holder, c"mask", flags)?;
+        let attributes = READ_ONLY | NO_SUID | NO_DEVICES | NO_EXEC;
+        for mask in [&directory, &file] {
+            sys::mount::set_attributes(mask.as_fd(), c"", Reach::One, attributes)?;
+        }
+        Ok(Self { directory, file })
+    }
+}
+
+/// Makes the mount point of an operation, with its parents, in a private directory. Everything
+/// around the private directories is read-only or a tree that exists, so nothing can be made on the
+/// host.
+fn create_target(mount: &PreparedMount) -> Result<(), Errno> {
+    for parent in &mount.created_parents {
+        make_directory(parent)?;
+    }
+    match &mount.action {
+        MountAction::Symlink { to } => {
+            rustix::fs::symlinkat(to.as_c_str(), CWD, mount.target.as_c_str())
+        }
+        MountAction::Bind { kind: PathKind::File, .. } | MountAction::MaskFile => {
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+            rustix::fs::openat(CWD, mount.target.as_c_str(), flags, Mode::empty()).map(drop)
+        }
+        MountAction::MaskDirectory { .. }
+        | MountAction::Bind { kind: PathKind::Directory, .. }
+        | MountAction::Scratch
+        | MountAction::Devices
+        | MountAction::Proc { .. }
+        | MountAction::RootEmpty
+        | MountAction::RootReadOnly
+        | MountAction::Seal => make_directory(&mount.target),
+    }
+}
+
+fn make_directory(path: &CStr) -> Result<(), Errno> {
+    match rustix::fs::mkdirat(CWD, path, ON_THE_WAY) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        // An ancestor above the private directory: it exists, and its tree is read-only.
+        Err(errno) => match rustix::fs::accessat(CWD, path, rustix::fs::Access::EXISTS, AtFlags::empty()) {
+            Ok(()) => Ok(()),
+            Err(_missing) => Err(errno),
+        },
+    }
+}
+
+/// Replaces the root by an empty filesystem (pivot_root(2), the `.` variant of its notes).
+fn empty_root() -> Result<OwnedFd, Errno> {
+    sys::mount::set_attributes(CWD, c"/", Reach::TreeMadePrivate, 0)?;
+    let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    let root = new_filesystem(c"tmpfs", &[(c"mode", c"111")], flags)?;
+    attach(c"/", &root)?;
+    rustix::process::fchdir(&root)?;
+    rustix::process::pivot_root(c".", c".")?;
+    rustix::mount::unmount(c".", UnmountFlags::DETACH)?;
+    rustix::process::chdir(c"/")?;
+    Ok(root)
+}
+
+/// Makes parts of a procfs read-only by mounting them on themselves.
+fn guard(proc: BorrowedFd<'_>) -> Result<(), Errno> {
+    for name in GUARDED {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let part = match rustix::mount::open_tree(proc, name, flags) {
+            Ok(part) => part,
+            // Kernels are built without some of these.
+            Err(Errno::NOENT) => continue,
+            Err(errno) => return Err(errno),
+        };
+        let attributes = READ_ONLY | NO_SUID | NO_DEVICES | NO_EXEC;
+        sys::mount::set_attributes(part.as_fd(), c"", Reach::One, attributes)?;
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        rustix::mount::move_mount(&part, c"", proc, name, flags)?;
+    }
+    Ok(())
+}
+
+fn grant(
+    context: &Context<'_>,
+    mount: &PreparedMount,
+    attached: Option<&OwnedFd>,
+) -> Result<(), Errno> {
+    let (Some(ruleset), Some(access), Some(attached)) = (&context.ruleset, mount.grant, attached)
+    else {
+        return Ok(());
+    };
+    let kind = match &mount.action {
+        MountAction::Bind { kind, .. } => *kind,
+        _ => PathKind::Directory,
+    };
+    let mask = context.rights.mask(access, kind);
+    sys::landlock::add_path_beneath(ruleset.as_fd(), attached.as_fd(), mask)
+}

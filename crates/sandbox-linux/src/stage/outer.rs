@@ -1,0 +1,164 @@
+//! The outer stage: pid 1 of the new namespaces, up to the init image.
+
+use std::{
+    ffi::CStr,
+    os::fd::{AsRawFd, BorrowedFd},
+};
+
+use rustix::{
+    fs::{CWD, Mode, OFlags},
+    io::FdFlags,
+    process::Signal,
+    thread::{CapabilitySet, CapabilitySets},
+};
+
+use super::{Context, IdMaps, StageFailure, Step, inner, mounts, network};
+use crate::{
+    plan::NestedNamespaces,
+    sys::{self, Errno, fd::RangeAction},
+};
+
+/// All namespaces but time's, which has its own flag.
+pub(crate) const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWCGROUP;
+
+/// Descriptors of the init image, see its source.
+const INIT_STATUS: libc::c_int = 3;
+const INIT_LIFELINE: libc::c_int = 4;
+const INIT_FIRST_UNUSED: libc::c_uint = 5;
+/// Above every number that is given a meaning.
+const OUT_OF_THE_WAY: libc::c_int = 16;
+
+/// Exit status of a stage that failed; the reason is in the context.
+pub(super) const FAILED: libc::c_int = 125;
+
+/// Entry of the outer stage.
+pub(crate) fn outer(context: &mut Context<'_>) -> libc::c_int {
+    if let Err(failure) = set_up(context) {
+        context.failure.get_or_insert(failure);
+    }
+    FAILED
+}
+
+fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
+    // The lifeline covers a host program that died before this call.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(StageFailure::at(Step::Privileges))?;
+    write_id_maps(&context.id_maps).map_err(StageFailure::at(Step::IdMap))?;
+    if context.prepared.plan.user_namespaces == NestedNamespaces::Refused {
+        // The limit counts for the writer's user namespace, so the proc outside serves.
+        write_file(c"/proc/sys/user/max_user_namespaces", b"0")
+            .map_err(StageFailure::at(Step::NamespaceLimit))?;
+    }
+    context.listeners =
+        network::set_up(context.prepared.plan.endpoints).map_err(StageFailure::at(Step::Network))?;
+    mounts::set_up(context)?;
+    empty_bounding_set().map_err(StageFailure::at(Step::Privileges))?;
+    let command = start_inner(context)?;
+    Err(become_init(context, command))
+}
+
+fn write_id_maps(maps: &IdMaps<'_>) -> Result<(), Errno> {
+    match maps {
+        IdMaps::Own { uid_map, gid_map } => {
+            // user_namespaces(7): without privileges the gid map needs setgroups(2) forbidden.
+            write_file(c"/proc/self/setgroups", b"deny")?;
+            write_file(c"/proc/self/uid_map", uid_map.as_bytes())?;
+            write_file(c"/proc/self/gid_map", gid_map.as_bytes())
+        }
+        IdMaps::ByHost { ready, done } => {
+            // The proc that is still mounted numbers pids as the host program does.
+            let mut digits = [0_u8; 16];
+            let length = rustix::fs::readlinkat_raw(CWD, c"/proc/self", &mut digits)?;
+            let digits = digits.get(..length).ok_or(Errno::NAMETOOLONG)?;
+            rustix::io::write(ready.ok_or(Errno::BADF)?, digits)?;
+            let mut answer = [0_u8; 1];
+            match rustix::io::read(done, &mut answer)? {
+                1 if answer == *b"1" => Ok(()),
+                _ => Err(Errno::PERM),
+            }
+        }
+    }
+}
+
+fn write_file(path: &CStr, content: &[u8]) -> Result<(), Errno> {
+    let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, content).map(drop)
+}
+
+/// Clones the inner stage and returns its pid once it has executed the command.
+fn start_inner(context: &mut Context<'_>) -> Result<libc::pid_t, StageFailure> {
+    let failed = StageFailure::at(Step::InnerStage);
+    let Some(stack) = context.inner_stack.take() else {
+        return Err(failed(Errno::NOMEM));
+    };
+    // A descriptor table of its own (no CLONE_FILES): what it closes stays open here.
+    let pid = sys::clone::clone_into(&stack, libc::SIGCHLD, inner::inner, context).map_err(failed)?;
+    match context.failure {
+        Some(failure) => Err(failure),
+        None => Ok(pid),
+    }
+}
+
+/// Becomes the init image: nothing of the host's memory or descriptors stays. Returns on failure.
+fn become_init(context: &mut Context<'_>, command: libc::pid_t) -> StageFailure {
+    let errno = match prepare_init(context, command) {
+        Ok(image) => sys::exec::execve_fd(image, &context.init.argv, &context.init.envp),
+        Err(errno) => errno,
+    };
+    StageFailure { step: Step::InitImage, errno, operation: None }
+}
+
+/// Places the init image's descriptors and drops every capability; returns the image's number.
+fn prepare_init(context: &mut Context<'_>, command: libc::pid_t) -> Result<libc::c_int, Errno> {
+    context.init.argv.write_decimal(1, command.unsigned_abs());
+    // From here on the table is our own: an empty range at the end closes nothing.
+    sys::fd::close_range_from(libc::c_uint::MAX, RangeAction::CloseUnshared)?;
+    let aside = |descriptor| sys::fd::duplicate_above(descriptor, OUT_OF_THE_WAY);
+    let image = aside(context.prepared.init_image.as_raw_fd())?;
+    let status = aside(context.init.status)?;
+    let lifeline = aside(context.init.lifeline)?;
+    sys::fd::place(status, INIT_STATUS)?;
+    sys::fd::place(lifeline, INIT_LIFELINE)?;
+    sys::fd::close_range_from(INIT_FIRST_UNUSED, RangeAction::CloseOnExec)?;
+    for stream in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
+        close_on_exec(stream);
+    }
+    rustix::thread::set_no_new_privs(true)?;
+    drop_capabilities()?;
+    Ok(image)
+}
+
+/// A standard stream that is closed already needs nothing.
+fn close_on_exec(stream: BorrowedFd<'_>) {
+    rustix::io::fcntl_setfd(stream, FdFlags::CLOEXEC).unwrap_or(());
+}
+
+/// Takes every capability out of the bounding set, also those that this crate has no name for.
+fn empty_bounding_set() -> Result<(), Errno> {
+    for number in 0..u64::BITS {
+        match rustix::thread::remove_capability_from_bounding_set(capability(number)) {
+            Ok(()) => {}
+            // One past the kernel's last capability.
+            Err(Errno::INVAL) => return Ok(()),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+fn capability(number: u32) -> CapabilitySet {
+    CapabilitySet::from_bits_retain(1 << number)
+}
+
+/// No capability in any set.
+pub(super) fn drop_capabilities() -> Result<(), Errno> {
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    rustix::thread::set_capabilities(None, sets)
+}

@@ -1,0 +1,48 @@
+//! Signal masks and dispositions around the launch.
+#![expect(unsafe_code, reason = "system call wrappers")]
+
+use std::{mem, ptr};
+
+use super::{Errno, check};
+
+/// A set of signals.
+#[derive(Clone, Copy)]
+pub(crate) struct SignalSet(libc::sigset_t);
+
+impl SignalSet {
+    /// No signal.
+    pub(crate) fn empty() -> Self {
+        // SAFETY: `sigset_t` is plain data, and all bytes zero is the empty set on Linux.
+        Self(unsafe { mem::zeroed() })
+    }
+
+    /// Every signal.
+    pub(crate) fn full() -> Self {
+        let mut set = Self::empty();
+        // SAFETY: the pointer is to a set that lives for the call.
+        unsafe { libc::sigfillset(&raw mut set.0) };
+        set
+    }
+}
+
+/// Sets the calling thread's mask and returns the old one.
+pub(crate) fn set_mask(mask: &SignalSet) -> Result<SignalSet, Errno> {
+    let mut old = SignalSet::empty();
+    // SAFETY: both pointers are to sets that live for the call.
+    let error = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask.0, &raw mut old.0) };
+    if error == 0 { Ok(old) } else { Err(Errno::from_raw_os_error(error)) }
+}
+
+/// Gives SIGPIPE its default action back: Rust programs ignore it, and an ignored signal stays so
+/// across `execve`.
+pub(crate) fn default_sigpipe() -> Result<(), Errno> {
+    // SAFETY: all bytes zero is SIG_DFL with an empty mask and no flags.
+    let action: libc::sigaction = unsafe { mem::zeroed() };
+    set_action(libc::SIGPIPE, &action)
+}
+
+fn set_action(signal: libc::c_int, action: &libc::sigaction) -> Result<(), Errno> {
+    // SAFETY: the action is a default one, so no handler can be called with a wrong signature.
+    let result = unsafe { libc::sigaction(signal, ptr::from_ref(action), ptr::null_mut()) };
+    check(result.into()).map(drop)
+}

@@ -1,0 +1,174 @@
+//! The file policy as macOS can keep it: the same rules, on the paths and directories that exist.
+//!
+//! * Rules move from `/tmp`, `/var` and `/etc` to where these links lead, as Seatbelt never sees
+//!   the links.
+//! * Scratch directories become write roots. A private directory may be re-opened inside a region
+//!   that a settings layer closed, because nothing of the host is in it; the host's directory may
+//!   not. So the new rules speak for the presets' layer, which re-opens defaults only.
+//!
+//! Nothing here widens: whatever the result allows outside the scratch directories, the policy
+//! allows too.
+
+use std::ffi::{OsStr, OsString};
+
+use sandbox_policy::{
+    AbsolutePath, FilesystemPolicy, Glob, GlobToken, LayerId, Origin, PathBase, PathPattern,
+    PathRule, PatternSyntax, Policy, ReadAllow, ReadDeny, UnixSocketPolicy,
+};
+
+use super::ProfileError;
+use crate::facts::HostFacts;
+
+/// The policy whose verdicts the profile of [`super::lower`] enforces: judge with this one to
+/// explain what happens on macOS.
+pub fn effective(policy: &Policy, facts: &HostFacts) -> Result<Policy, ProfileError> {
+    let FilesystemPolicy {
+        deny_read,
+        allow_read,
+        allow_write,
+        deny_write,
+        scratch,
+    } = &policy.filesystem;
+    let mut filesystem = FilesystemPolicy {
+        deny_read: Vec::new(),
+        allow_read: allows(allow_read, facts)?,
+        allow_write: allows(allow_write, facts)?,
+        deny_write: Vec::new(),
+        scratch: Vec::new(),
+    };
+    for deny in deny_read {
+        let rules = real_rules(&deny.rule, facts)?.into_iter();
+        filesystem.deny_read.extend(rules.map(|rule| ReadDeny {
+            rule,
+            firmness: deny.firmness,
+        }));
+    }
+    for rule in deny_write {
+        filesystem.deny_write.extend(real_rules(rule, facts)?);
+    }
+    let temp_dir = facts.temp_dir.iter().map(|path| PathRule {
+        pattern: PathPattern::Subtree(path.clone()),
+        origin: Origin::BuiltIn("directory for temporary files (`TMPDIR`)"),
+    });
+    // Without scratch the policy's author wants nothing but the listed roots to be writable.
+    let temp_dir = temp_dir.filter(|_| !scratch.is_empty());
+    for rule in scratch.iter().cloned().chain(temp_dir) {
+        let rules = real_rules(&rule, facts)?.into_iter();
+        let roots = rules.map(|rule| ReadAllow {
+            rule,
+            layer: LayerId::PRESET,
+        });
+        filesystem.allow_write.extend(roots);
+    }
+    let unix_sockets = match &policy.unix_sockets {
+        UnixSocketPolicy::Listed(listed) => {
+            let mut rules = Vec::new();
+            for rule in listed {
+                rules.extend(real_rules(rule, facts)?);
+            }
+            UnixSocketPolicy::Listed(rules)
+        }
+        other @ (UnixSocketPolicy::Blocked | UnixSocketPolicy::Unrestricted(_)) => other.clone(),
+    };
+    Ok(Policy {
+        filesystem,
+        unix_sockets,
+        ..policy.clone()
+    })
+}
+
+fn allows(allows: &[ReadAllow], facts: &HostFacts) -> Result<Vec<ReadAllow>, ProfileError> {
+    let mut real = Vec::new();
+    for allow in allows {
+        let rules = real_rules(&allow.rule, facts)?.into_iter();
+        real.extend(rules.map(|rule| ReadAllow {
+            rule,
+            layer: allow.layer,
+        }));
+    }
+    Ok(real)
+}
+
+/// The rule on real paths. A pattern that matches one of the links becomes two rules.
+fn real_rules(rule: &PathRule, facts: &HostFacts) -> Result<Vec<PathRule>, ProfileError> {
+    let with = |pattern| PathRule {
+        pattern,
+        origin: rule.origin.clone(),
+    };
+    Ok(match &rule.pattern {
+        PathPattern::Subtree(path) => vec![with(PathPattern::Subtree(facts.real_path(path)))],
+        PathPattern::Glob(glob) => {
+            let prefix = glob.static_prefix();
+            if facts.real_path(prefix) != *prefix {
+                vec![with(moved_glob(glob, facts)?)]
+            } else {
+                let mut rules = vec![rule.clone()];
+                rules.extend(through_links(glob, facts)?.into_iter().map(with));
+                rules
+            }
+        }
+    })
+}
+
+/// A pattern below one of the links, on the real path.
+fn moved_glob(glob: &Glob, facts: &HostFacts) -> Result<PathPattern, ProfileError> {
+    let moved = parse_glob(facts.real_path(glob.literal()).as_path().as_os_str(), glob)?;
+    // A literal beginning that spells special characters would be read as a different pattern.
+    let is_same_pattern = match (&moved, glob.tokens()) {
+        (PathPattern::Glob(moved), [GlobToken::Literal(_), rest @ ..]) => {
+            matches!(moved.tokens(), [GlobToken::Literal(_), moved @ ..] if moved == rest)
+        }
+        _ => false,
+    };
+    if is_same_pattern {
+        Ok(moved)
+    } else {
+        let reason = "its directory has special characters in its name";
+        Err(ProfileError::UnsupportedGlob {
+            glob: glob.to_string(),
+            reason,
+        })
+    }
+}
+
+/// What a pattern of the root directory (`/*/secret`) says about the links that it matches.
+fn through_links(glob: &Glob, facts: &HostFacts) -> Result<Vec<PathPattern>, ProfileError> {
+    if glob.static_prefix().depth() > 0 {
+        return Ok(Vec::new());
+    }
+    let mut components = glob.literal().as_path().components();
+    components.next();
+    let Some(first) = components.next() else {
+        return Ok(Vec::new());
+    };
+    let rest = components.as_path();
+    let mut text = OsString::from("/");
+    text.push(first);
+    let PathPattern::Glob(first) = parse_glob(&text, glob)? else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for (_, real) in facts
+        .aliases
+        .iter()
+        .filter(|(alias, _)| first.matches(alias))
+    {
+        let text = real.as_path().join(rest);
+        found.push(parse_glob(text.as_os_str(), glob)?);
+    }
+    Ok(found)
+}
+
+fn parse_glob(text: &OsStr, glob: &Glob) -> Result<PathPattern, ProfileError> {
+    let base = PathBase {
+        working_directory: AbsolutePath::root(),
+        home: None,
+    };
+    PathPattern::parse(text, PatternSyntax::Glob, &base).map_err(|_impossible| {
+        let reason = "it can't be moved to its real path";
+        ProfileError::UnsupportedGlob {
+            glob: glob.to_string(),
+            reason,
+        }
+    })
+}

@@ -1,0 +1,252 @@
+//! Which files may be read and written.
+//!
+//! Reads are open: `deny_read` closes regions, `allow_read` re-opens inside them, and the more
+//! specific rule wins (the depth of the region's root decides; on a tie the allow wins, as it names
+//! the very same object; a glob that matches at several depths of a path closes a region at each). A write root is readable: an `allow_write` rule counts as an `allow_read`
+//! rule too. Writes are closed: `allow_write` opens, `deny_write` always wins, and what can't be
+//! read can't be written.
+//!
+//! Scratch directories are private to the sandbox: what the host has there is hidden, except for
+//! paths that `allow_read` or `allow_write` name inside them.
+
+use crate::origin::Origin;
+use crate::path::AbsolutePath;
+use crate::pattern::PathPattern;
+use crate::verdict::{Denial, DenialReason};
+
+/// One path rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathRule {
+    /// What it names.
+    pub pattern: PathPattern,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// Identifies the settings layer (or program) that an allow and a deny share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LayerId(pub u16);
+
+/// Who may re-open a closed region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firmness {
+    /// A default (a preset): any `allow_read` may.
+    Default,
+    /// Only an `allow_read` of the same layer: denies of any layer stand against the others.
+    Layer(LayerId),
+    /// Nothing.
+    Final,
+}
+
+/// Closes a region for reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadDeny {
+    /// The rule.
+    pub rule: PathRule,
+    /// Who may re-open it.
+    pub firmness: Firmness,
+}
+
+/// Re-opens for reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadAllow {
+    /// The rule.
+    pub rule: PathRule,
+    /// The layer that it speaks for.
+    pub layer: LayerId,
+}
+
+/// The file half of a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilesystemPolicy {
+    /// Closed regions.
+    pub deny_read: Vec<ReadDeny>,
+    /// Re-opened ones.
+    pub allow_read: Vec<ReadAllow>,
+    /// Write roots; they count as `allow_read` of the same layer.
+    pub allow_write: Vec<ReadAllow>,
+    /// What stays closed for writing.
+    pub deny_write: Vec<PathRule>,
+    /// Private writable directories (`/tmp`, …): empty at the start, gone at exit.
+    pub scratch: Vec<PathRule>,
+}
+
+/// The answer for one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum FileVerdict<'p> {
+    /// Permitted, by this rule; `None` where the default (reads are open) decided.
+    Allow(Option<&'p PathRule>),
+    /// Refused.
+    Deny(Denial),
+}
+
+impl FilesystemPolicy {
+    /// May this path be read?
+    pub fn judge_read(&self, path: &AbsolutePath) -> FileVerdict<'_> {
+        let openings = self.read_openings(path);
+        let mut standing: Option<(usize, &PathRule)> = None;
+        let mut reopened = false;
+        for deny in &self.deny_read {
+            let Some(depth) = deny.rule.pattern.innermost_region(path) else {
+                continue;
+            };
+            if openings
+                .iter()
+                .any(|opening| opening.reopens(deny.firmness, depth))
+            {
+                reopened = true;
+            } else if standing.is_none_or(|(deepest, _)| depth > deepest) {
+                standing = Some((depth, &deny.rule));
+            }
+        }
+        match standing {
+            Some((_, rule)) => deny(DenialReason::ReadDenied, path, rule),
+            None if reopened => FileVerdict::Allow(deepest(&openings)),
+            None => FileVerdict::Allow(None),
+        }
+    }
+
+    /// May this path be created, changed or removed?
+    pub fn judge_write(&self, path: &AbsolutePath) -> FileVerdict<'_> {
+        let mut standing: Option<(usize, &PathRule)> = None;
+        for rule in &self.deny_write {
+            if let Some(depth) = rule.pattern.innermost_region(path)
+                && standing.is_none_or(|(deepest, _)| depth > deepest)
+            {
+                standing = Some((depth, rule));
+            }
+        }
+        if let Some((_, rule)) = standing {
+            return deny(DenialReason::WriteDenied, path, rule);
+        }
+        if let denied @ FileVerdict::Deny(_) = self.judge_read(path) {
+            return denied;
+        }
+        let roots = openings(&self.allow_write, path).chain(scratch_openings(&self.scratch, path));
+        match deepest(&roots.collect::<Vec<_>>()) {
+            Some(rule) => FileVerdict::Allow(Some(rule)),
+            None => FileVerdict::Deny(Denial::by_default(
+                DenialReason::WriteNotAllowed,
+                shown(path),
+            )),
+        }
+    }
+
+    fn read_openings(&self, path: &AbsolutePath) -> Vec<Opening<'_>> {
+        openings(&self.allow_read, path)
+            .chain(openings(&self.allow_write, path))
+            .chain(scratch_openings(&self.scratch, path))
+            .collect()
+    }
+}
+
+impl FileVerdict<'_> {
+    /// Whether the answer is yes.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        match self {
+            Self::Allow(_) => true,
+            Self::Deny(_) => false,
+        }
+    }
+
+    /// The refusal, if it is one.
+    #[must_use]
+    pub fn denial(&self) -> Option<&Denial> {
+        match self {
+            Self::Allow(_) => None,
+            Self::Deny(denial) => Some(denial),
+        }
+    }
+
+    /// The refusal, if it is one.
+    #[must_use]
+    pub fn into_denial(self) -> Option<Denial> {
+        match self {
+            Self::Allow(_) => None,
+            Self::Deny(denial) => Some(denial),
+        }
+    }
+}
+
+impl LayerId {
+    /// What a host program adds through the library.
+    pub const PROGRAM: Self = Self(u16::MAX);
+    /// The allows of presets: a layer of their own, so that they re-open no layer's denies.
+    pub const PRESET: Self = Self(u16::MAX - 1);
+}
+
+/// An allow that covers the path in question.
+struct Opening<'p> {
+    depth: usize,
+    speaker: Speaker,
+    rule: &'p PathRule,
+}
+
+/// On whose behalf a path is opened.
+enum Speaker {
+    Layer(LayerId),
+    /// A private directory: nothing of the host is shown there.
+    Scratch,
+}
+
+impl Opening<'_> {
+    /// Whether it re-opens what a deny of this firmness closed at this depth.
+    fn reopens(&self, firmness: Firmness, depth: usize) -> bool {
+        let may = match (firmness, &self.speaker) {
+            (Firmness::Default, _) | (Firmness::Layer(_), Speaker::Scratch) => true,
+            (Firmness::Layer(layer), Speaker::Layer(speaker)) => layer == *speaker,
+            (Firmness::Final, _) => false,
+        };
+        may && self.depth >= depth
+    }
+}
+
+fn openings<'p>(allows: &'p [ReadAllow], path: &AbsolutePath) -> impl Iterator<Item = Opening<'p>> {
+    allows.iter().filter_map(|allow| {
+        let depth = allow.rule.pattern.opens(path)?;
+        Some(Opening {
+            depth,
+            speaker: Speaker::Layer(allow.layer),
+            rule: &allow.rule,
+        })
+    })
+}
+
+fn scratch_openings<'p>(
+    scratch: &'p [PathRule],
+    path: &AbsolutePath,
+) -> impl Iterator<Item = Opening<'p>> {
+    scratch.iter().filter_map(|rule| {
+        let depth = rule.pattern.opens(path)?;
+        Some(Opening {
+            depth,
+            speaker: Speaker::Scratch,
+            rule,
+        })
+    })
+}
+
+/// The rule of the deepest opening; of equals the first.
+fn deepest<'p>(openings: &[Opening<'p>]) -> Option<&'p PathRule> {
+    let depth = openings.iter().map(|opening| opening.depth).max()?;
+    openings
+        .iter()
+        .find(|opening| opening.depth == depth)
+        .map(|opening| opening.rule)
+}
+
+fn deny(reason: DenialReason, path: &AbsolutePath, rule: &PathRule) -> FileVerdict<'static> {
+    FileVerdict::Deny(Denial::by_path_rule(reason, shown(path), rule))
+}
+
+/// A path for people. Bytes that are not text are escaped, so that two paths never look the same.
+fn shown(path: &AbsolutePath) -> String {
+    let mut text = String::new();
+    for chunk in path.as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().escape_ascii().map(char::from));
+    }
+    text
+}

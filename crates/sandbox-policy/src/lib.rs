@@ -1,0 +1,51 @@
+//! What a sandboxed command may do: pure values and total functions.
+//!
+//! # Terminology
+//!
+//! A [`Policy`] is a platform-neutral value. A *rule* names a path or a host, and says from where
+//! it came ([`Origin`]). *To judge* is to ask a policy about one object: the answer is a verdict,
+//! *allow* (with a [`Permit`] for network targets) or *deny* (a [`Denial`]), and it names the rule
+//! that decided. A verdict never depends on anything but the policy and the question: this crate
+//! performs no I/O, so two equal policies judge every input equally.
+//!
+//! A [`Permit`] can be created only by [`NetworkPolicy::judge`] or by an answered [`Question`],
+//! and a [`ResolvedTarget`] only from a permit whose addresses were judged: a proxy that dials
+//! nothing but resolved targets can't reach what was not judged.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "a new field or variant of a policy must break every literal and match on purpose: \
+              whoever does not know it would not enforce it"
+)]
+
+mod address;
+mod domain;
+mod filesystem;
+mod host;
+mod network;
+mod origin;
+mod path;
+mod pattern;
+mod policy;
+mod preset;
+mod verdict;
+
+pub use address::{AddressClass, AddressRule, OwnAddresses};
+pub use domain::{DomainPattern, DomainPatternError, HostPattern};
+pub use filesystem::{
+    FileVerdict, FilesystemPolicy, Firmness, LayerId, PathRule, ReadAllow, ReadDeny,
+};
+pub use host::{Host, HostError, HostName, Port, Target};
+pub use network::{DomainRule, NetworkPolicy};
+pub use origin::Origin;
+pub use path::{AbsolutePath, PathError};
+pub use pattern::{Glob, GlobSet, GlobToken, PathBase, PathPattern, PatternError, PatternSyntax};
+pub use policy::{
+    EnvironmentPolicy, Policy, ProcMount, ProcessPolicy, UnixSocketPolicy, UserNamespaces,
+};
+pub use preset::{PresetPath, WORKSPACE_HOME, WORKSPACE_SYSTEM, workspace};
+pub use verdict::{Denial, DenialReason, Permit, Question, ResolvedTarget, Verdict};
+
+#[cfg(test)]
+mod tests;

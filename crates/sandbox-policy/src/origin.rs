@@ -1,0 +1,34 @@
+//! Where a rule came from.
+
+use std::{fmt, path::Path, sync::Arc};
+
+/// The place that a rule was written in, for messages: `settings.json:12:7`, `--allow-write`, …
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Part of this software; the text says why.
+    BuiltIn(&'static str),
+    /// A settings file. Line and column start at 1; the column counts characters.
+    File {
+        /// The file as it was opened.
+        path: Arc<Path>,
+        /// Line of the rule's text.
+        line: u32,
+        /// Column of the rule's text.
+        column: u32,
+    },
+    /// A command-line flag, as typed.
+    Flag(Arc<str>),
+    /// The host program, through the library.
+    Program,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn(reason) => write!(f, "built in ({reason})"),
+            Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Program => write!(f, "the host program"),
+        }
+    }
+}

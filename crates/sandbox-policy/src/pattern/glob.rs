@@ -1,0 +1,274 @@
+//! Parsed globs and their matcher.
+//!
+//! The matcher walks the tokens once and keeps, for every position of the path, whether the tokens
+//! so far can end there: time is tokens × length whatever the pattern, and nothing is compiled
+//! beforehand. As prefixes are positions, one walk also tells which ancestors of a path match.
+
+use std::fmt;
+
+use crate::path::AbsolutePath;
+
+/// A parsed glob over absolute paths.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Glob {
+    tokens: Box<[GlobToken]>,
+    literal: AbsolutePath,
+    static_prefix: AbsolutePath,
+}
+
+/// One element of a glob. The tokens of a glob, each turned into the given regular expression and
+/// anchored at both ends, match the same paths (its literal spelling aside).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum GlobToken {
+    /// These bytes.
+    Literal(Box<[u8]>),
+    /// `?`: one character other than `/` (`[^/]`).
+    AnyCharacter,
+    /// `*`: any run without `/`, an empty one too (`[^/]*`).
+    Run,
+    /// `**`: anything (`.*`).
+    Anything,
+    /// `**/`: zero or more directories (`(.*/)?`).
+    Directories,
+    /// `[…]`: one character of a set.
+    Set(GlobSet),
+}
+
+/// The characters of a `[…]`; never empty, never with `/`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GlobSet(Box<[(char, char)]>);
+
+impl Glob {
+    /// A glob of `tokens` whose text, read literally, is `literal`.
+    pub(super) fn new(tokens: Vec<GlobToken>, literal: AbsolutePath) -> Self {
+        let static_prefix = static_prefix(&tokens, &literal);
+        Self {
+            tokens: tokens.into(),
+            literal,
+            static_prefix,
+        }
+    }
+
+    /// The longest directory that every match lies in.
+    #[must_use]
+    pub fn static_prefix(&self) -> &AbsolutePath {
+        &self.static_prefix
+    }
+
+    /// The literal path that the entry spells.
+    #[must_use]
+    pub fn literal(&self) -> &AbsolutePath {
+        &self.literal
+    }
+
+    /// The parsed elements, in order.
+    #[must_use]
+    pub fn tokens(&self) -> &[GlobToken] {
+        &self.tokens
+    }
+
+    /// Whether the glob (or its literal spelling) matches this very path.
+    #[must_use]
+    pub fn matches(&self, path: &AbsolutePath) -> bool {
+        path == &self.literal
+            || (path.is_within(&self.static_prefix)
+                && self
+                    .reachable_ends(&units(path.as_bytes()).collect::<Vec<_>>())
+                    .last()
+                    == Some(&true))
+    }
+
+    /// The depths of those of `path` and its ancestors that the glob or its literal matches.
+    pub(super) fn matching_depths(
+        &self,
+        path: &AbsolutePath,
+    ) -> impl Iterator<Item = usize> + use<> {
+        let mut depths = Vec::new();
+        if path.is_within(&self.static_prefix) {
+            let text: Vec<Unit> = units(path.as_bytes()).collect();
+            let ends = self.reachable_ends(&text);
+            // The depth is the place in the list: `prefix_ends` starts with the root.
+            let by_depth = prefix_ends(&text).enumerate();
+            depths.extend(
+                by_depth
+                    .filter(|(_, end)| ends.get(*end) == Some(&true))
+                    .map(|(depth, _)| depth),
+            );
+        }
+        if path.is_within(&self.literal) {
+            depths.push(self.literal.depth());
+        }
+        depths.into_iter()
+    }
+
+    /// For each position of the text, whether all tokens together can match what lies before it.
+    fn reachable_ends(&self, text: &[Unit]) -> Vec<bool> {
+        let mut reach = vec![false; text.len() + 1];
+        if let Some(start) = reach.first_mut() {
+            *start = true;
+        }
+        for token in &self.tokens {
+            reach = token.advance(text, &reach);
+        }
+        reach
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.literal.as_path().display().fmt(f)
+    }
+}
+
+impl GlobToken {
+    /// Given the positions where this token may start, the positions where it may end.
+    fn advance(&self, text: &[Unit], starts: &[bool]) -> Vec<bool> {
+        match self {
+            Self::Literal(bytes) => advance_literal(bytes, text, starts),
+            Self::AnyCharacter => advance_one(text, starts, |unit| unit != Unit::SLASH),
+            Self::Set(set) => advance_one(text, starts, |unit| set.contains_unit(unit)),
+            Self::Run => advance_run(text, starts, |unit| unit != Unit::SLASH),
+            Self::Anything => advance_run(text, starts, |_| true),
+            Self::Directories => advance_directories(text, starts),
+        }
+    }
+}
+
+impl GlobSet {
+    /// A set of inclusive ranges, or `None` if there is no character in it.
+    pub(super) fn new(ranges: impl IntoIterator<Item = (char, char)>) -> Option<Self> {
+        let mut kept = Vec::new();
+        for (low, high) in ranges {
+            // A range around `/` becomes two, so that nobody who renders a set can let it through.
+            let parts = if low <= '/' && '/' <= high {
+                [(low, '.'), ('0', high)]
+            } else {
+                [(low, high), ('1', '0')]
+            };
+            kept.extend(parts.into_iter().filter(|(low, high)| low <= high));
+        }
+        (!kept.is_empty()).then(|| Self(kept.into()))
+    }
+
+    /// The inclusive ranges, in the order of the text.
+    #[must_use]
+    pub fn ranges(&self) -> &[(char, char)] {
+        &self.0
+    }
+
+    /// Whether the character is in the set.
+    #[must_use]
+    pub fn contains(&self, character: char) -> bool {
+        self.0
+            .iter()
+            .any(|(low, high)| (*low..=*high).contains(&character))
+    }
+
+    fn contains_unit(&self, unit: Unit) -> bool {
+        match unit {
+            Unit::Character(character) => self.contains(character),
+            Unit::Byte(_) => false,
+        }
+    }
+}
+
+/// A character, or a byte that is not part of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Character(char),
+    Byte(u8),
+}
+
+impl Unit {
+    const SLASH: Self = Self::Character('/');
+}
+
+fn units(bytes: &[u8]) -> impl Iterator<Item = Unit> + '_ {
+    bytes.utf8_chunks().flat_map(|chunk| {
+        let characters = chunk.valid().chars().map(Unit::Character);
+        characters.chain(chunk.invalid().iter().copied().map(Unit::Byte))
+    })
+}
+
+/// The positions where an ancestor of the path ends, from the root to the path itself.
+fn prefix_ends(text: &[Unit]) -> impl Iterator<Item = usize> + '_ {
+    let separators = text
+        .iter()
+        .enumerate()
+        .skip(1)
+        .filter(|(_, unit)| **unit == Unit::SLASH)
+        .map(|(index, _)| index);
+    let whole = (text.len() > 1).then_some(text.len());
+    std::iter::once(1).chain(separators).chain(whole)
+}
+
+fn advance_literal(bytes: &[u8], text: &[Unit], starts: &[bool]) -> Vec<bool> {
+    let literal: Vec<Unit> = units(bytes).collect();
+    let mut ends = vec![false; starts.len()];
+    let open_starts = starts
+        .iter()
+        .enumerate()
+        .filter(|(_, open)| **open)
+        .map(|(start, _)| start);
+    for start in open_starts {
+        let followed = text
+            .get(start..)
+            .is_some_and(|rest| rest.starts_with(&literal));
+        if followed && let Some(end) = ends.get_mut(start + literal.len()) {
+            *end = true;
+        }
+    }
+    ends
+}
+
+fn advance_one(text: &[Unit], starts: &[bool], accepts: impl Fn(Unit) -> bool) -> Vec<bool> {
+    let moved = text
+        .iter()
+        .zip(starts)
+        .map(|(unit, open)| *open && accepts(*unit));
+    std::iter::once(false).chain(moved).collect()
+}
+
+fn advance_run(text: &[Unit], starts: &[bool], accepts: impl Fn(Unit) -> bool) -> Vec<bool> {
+    let mut running = false;
+    let before = std::iter::once(None).chain(text.iter().copied().map(Some));
+    starts
+        .iter()
+        .zip(before)
+        .map(|(open, unit)| {
+            running = *open || (running && unit.is_some_and(&accepts));
+            running
+        })
+        .collect()
+}
+
+fn advance_directories(text: &[Unit], starts: &[bool]) -> Vec<bool> {
+    let mut started = false;
+    let before = std::iter::once(None).chain(text.iter().copied().map(Some));
+    starts
+        .iter()
+        .zip(before)
+        .map(|(open, unit)| {
+            let after_directory = started && unit == Some(Unit::SLASH);
+            started |= *open;
+            *open || after_directory
+        })
+        .collect()
+}
+
+fn static_prefix(tokens: &[GlobToken], literal: &AbsolutePath) -> AbsolutePath {
+    let Some(GlobToken::Literal(start)) = tokens.first() else {
+        return AbsolutePath::root();
+    };
+    let directory_depth = start
+        .iter()
+        .filter(|byte| **byte == b'/')
+        .count()
+        .saturating_sub(1);
+    // The literal begins with the same text, so its ancestor of that depth is the directory.
+    let steps = literal.depth().saturating_sub(directory_depth);
+    literal
+        .ancestors()
+        .nth(steps)
+        .unwrap_or_else(AbsolutePath::root)
+}

@@ -1,0 +1,120 @@
+//! Path patterns: a literal path with everything below it, or a glob.
+//!
+//! Grammar (upstream's): `*` a run without `/`; `?` one character other than `/`; `**` anything;
+//! `**/` zero or more directories; `[…]` a set, without negation, the first `]` closes it, an empty
+//! set or a backwards range is plain text. There is no escape character. An entry with such
+//! characters is a glob *and also* the literal path that it spells.
+//!
+//! What the grammar leaves open is settled here: a set never matches `/` and can't contain one (the
+//! text is cut at slashes first), three or more stars in a row are `**`, and a *character* is a
+//! Unicode scalar value where the path's bytes are valid UTF-8 and a single byte where they are not.
+
+mod glob;
+mod parse;
+
+use std::ffi::OsStr;
+use std::fmt;
+
+use crate::path::{AbsolutePath, PathError};
+
+pub use glob::{Glob, GlobSet, GlobToken};
+
+/// What a path rule names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PathPattern {
+    /// A path and everything below it.
+    Subtree(AbsolutePath),
+    /// A glob, anchored at both ends.
+    Glob(Glob),
+}
+
+/// What relative paths and `~` mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathBase {
+    /// Base of relative entries.
+    pub working_directory: AbsolutePath,
+    /// What `~` stands for; an entry with `~` is an error without it.
+    pub home: Option<AbsolutePath>,
+}
+
+/// How to read an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatternSyntax {
+    /// `* ? [ ]` are special.
+    Glob,
+    /// They are not (`{"path": …, "literal": true}`). A leading `~` still is.
+    Literal,
+}
+
+/// Why an entry is not a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// Not a path at all.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// `~` without a known home directory.
+    #[error("`~` is used, but the home directory is not known")]
+    NoHome,
+    /// `~user`.
+    #[error("`~user` is not supported: write the path of the directory")]
+    OtherHome,
+    /// `*/..`: which directory that is can't be told from the text.
+    #[error("`..` after a wildcard names no definite directory: write the path without `..`")]
+    ParentOfWildcard,
+}
+
+impl PathPattern {
+    /// Reads an entry: `~`, `~/x`, relative paths (against the base), globs. A trailing `/**` or
+    /// `/` of an otherwise literal entry means the directory with everything below it.
+    pub fn parse(
+        text: &OsStr,
+        syntax: PatternSyntax,
+        base: &PathBase,
+    ) -> Result<Self, PatternError> {
+        parse::pattern(text, syntax, base)
+    }
+
+    /// Depth of the shallowest of `path` and its ancestors that the pattern names: the root of the
+    /// region that a *deny* covers. `None` where it covers nothing of it.
+    #[must_use]
+    pub fn region(&self, path: &AbsolutePath) -> Option<usize> {
+        match self {
+            Self::Subtree(root) => path.is_within(root).then(|| root.depth()),
+            Self::Glob(glob) => glob.matching_depths(path).min(),
+        }
+    }
+
+    /// Depth of the deepest of `path` and its ancestors that the pattern names: other than for
+    /// `region`, a glob that matches a directory and again something in it counts as naming the
+    /// inner one. This is how specific a deny is.
+    #[must_use]
+    pub fn innermost_region(&self, path: &AbsolutePath) -> Option<usize> {
+        match self {
+            Self::Subtree(_) => self.region(path),
+            Self::Glob(glob) => glob.matching_depths(path).max(),
+        }
+    }
+
+    /// As `region` for an *allow*: a subtree covers what lies below it, a glob only what it matches
+    /// (and its literal spelling, as every literal entry, with what lies below).
+    #[must_use]
+    pub fn opens(&self, path: &AbsolutePath) -> Option<usize> {
+        match self {
+            Self::Subtree(root) => path.is_within(root).then(|| root.depth()),
+            Self::Glob(glob) if glob.matches(path) => Some(path.depth()),
+            Self::Glob(glob) => path
+                .is_within(glob.literal())
+                .then(|| glob.literal().depth()),
+        }
+    }
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subtree(root) => root.as_path().display().fmt(f),
+            Self::Glob(glob) => glob.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Text of an entry → pattern.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::{Glob, GlobSet, GlobToken, PathBase, PathPattern, PatternError, PatternSyntax};
+use crate::path::{AbsolutePath, PathError};
+
+/// See [`PathPattern::parse`].
+pub(super) fn pattern(
+    text: &OsStr,
+    syntax: PatternSyntax,
+    base: &PathBase,
+) -> Result<PathPattern, PatternError> {
+    let entry = Entry::split(text, base)?;
+    match syntax {
+        PatternSyntax::Literal => Ok(PathPattern::Subtree(AbsolutePath::resolve(
+            &entry.base,
+            entry.rest_or_dot(),
+        )?)),
+        PatternSyntax::Glob => entry.glob(),
+    }
+}
+
+/// An entry with its base taken off. The base is always literal: a home directory with a `[` in
+/// its name does not turn `~/x` into a glob.
+struct Entry<'t> {
+    base: AbsolutePath,
+    rest: &'t [u8],
+}
+
+impl<'t> Entry<'t> {
+    fn split(text: &'t OsStr, base: &PathBase) -> Result<Self, PatternError> {
+        let bytes = text.as_encoded_bytes();
+        if bytes.is_empty() {
+            return Err(PathError::Empty.into());
+        }
+        if bytes.contains(&0) {
+            return Err(PathError::Nul {
+                path: Path::new(text).to_path_buf(),
+            }
+            .into());
+        }
+        match bytes {
+            [b'/', ..] => Ok(Self {
+                base: AbsolutePath::root(),
+                rest: bytes,
+            }),
+            [b'~'] | [b'~', b'/', ..] => {
+                let home = base.home.clone().ok_or(PatternError::NoHome)?;
+                Ok(Self {
+                    base: home,
+                    rest: bytes.strip_prefix(b"~").unwrap_or(bytes),
+                })
+            }
+            [b'~', ..] => Err(PatternError::OtherHome),
+            _ => Ok(Self {
+                base: base.working_directory.clone(),
+                rest: bytes,
+            }),
+        }
+    }
+
+    /// The rest as a relative path.
+    fn rest_or_dot(&self) -> OsString {
+        let mut relative = OsString::from(".");
+        for component in self.components() {
+            relative.push("/");
+            relative.push(OsStr::from_bytes(component));
+        }
+        relative
+    }
+
+    fn components(&self) -> impl Iterator<Item = &'t [u8]> + use<'t> {
+        self.rest
+            .split(|byte| *byte == b'/')
+            .filter(|component| !component.is_empty() && *component != b".")
+    }
+
+    fn glob(self) -> Result<PathPattern, PatternError> {
+        let mut root = self.base.clone();
+        let mut kept: Vec<&[u8]> = Vec::new();
+        for component in self.components() {
+            if component != b".." {
+                kept.push(component);
+            } else if let Some(last) = kept.pop() {
+                if tokens_of(last)
+                    .iter()
+                    .any(|token| !matches!(token, GlobToken::Literal(_)))
+                {
+                    return Err(PatternError::ParentOfWildcard);
+                }
+            } else {
+                root = root.parent().unwrap_or(root);
+            }
+        }
+        // `dir/**` is the directory with everything below it.
+        while kept
+            .last()
+            .is_some_and(|last| last.len() >= 2 && last.iter().all(|byte| *byte == b'*'))
+        {
+            if kept.len() == 1 || is_literal(kept.get(..kept.len() - 1).unwrap_or_default()) {
+                kept.pop();
+            } else {
+                break;
+            }
+        }
+        let mut literal = root.clone();
+        for component in &kept {
+            literal = literal.join(OsStr::from_bytes(component))?;
+        }
+        if is_literal(&kept) {
+            return Ok(PathPattern::Subtree(literal));
+        }
+        let mut text = Vec::new();
+        for component in &kept {
+            text.push(b'/');
+            text.extend_from_slice(component);
+        }
+        let base_text = if root.depth() == 0 {
+            &[]
+        } else {
+            root.as_bytes()
+        };
+        let tokens = merge(std::iter::once(literal_token(base_text)).chain(tokens_of(&text)));
+        Ok(PathPattern::Glob(Glob::new(tokens, literal)))
+    }
+}
+
+fn is_literal(components: &[&[u8]]) -> bool {
+    components.iter().all(|component| {
+        tokens_of(component)
+            .iter()
+            .all(|token| matches!(token, GlobToken::Literal(_)))
+    })
+}
+
+/// Reads glob text.
+fn tokens_of(text: &[u8]) -> Vec<GlobToken> {
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    while let Some((token, after)) = next_token(rest) {
+        tokens.push(token);
+        rest = after;
+    }
+    merge(tokens)
+}
+
+fn next_token(text: &[u8]) -> Option<(GlobToken, &[u8])> {
+    let (first, after) = text.split_first()?;
+    Some(match first {
+        b'*' => stars(text),
+        b'?' => (GlobToken::AnyCharacter, after),
+        b'[' => match set(after) {
+            Some((set, after)) => (GlobToken::Set(set), after),
+            None => (literal_token(b"["), after),
+        },
+        _ => {
+            let end = text
+                .iter()
+                .position(|byte| b"*?[".contains(byte))
+                .unwrap_or(text.len());
+            let (plain, after) = text.split_at(end);
+            (literal_token(plain), after)
+        }
+    })
+}
+
+fn stars(text: &[u8]) -> (GlobToken, &[u8]) {
+    let count = text.iter().take_while(|byte| **byte == b'*').count();
+    let (_, after) = text.split_at(count);
+    match (count, after) {
+        (1, _) => (GlobToken::Run, after),
+        (_, [b'/', below @ ..]) => (GlobToken::Directories, below),
+        _ => (GlobToken::Anything, after),
+    }
+}
+
+/// Reads a set behind its `[`; `None` where the bracket is plain text.
+fn set(text: &[u8]) -> Option<(GlobSet, &[u8])> {
+    let end = text
+        .iter()
+        .position(|byte| *byte == b']' || *byte == b'/')?;
+    let (inside, after) = text.split_at(end);
+    let after = after.strip_prefix(b"]")?;
+    let mut characters = std::str::from_utf8(inside).ok()?.chars().peekable();
+    let mut ranges = Vec::new();
+    while let Some(low) = characters.next() {
+        let mut ahead = characters.clone();
+        // A `-` that has nothing behind it stands for itself.
+        let range = match (ahead.next(), ahead.next()) {
+            (Some('-'), Some(high)) => {
+                characters = ahead;
+                (low, high)
+            }
+            _ => (low, low),
+        };
+        if range.0 > range.1 {
+            return None;
+        }
+        ranges.push(range);
+    }
+    Some((GlobSet::new(ranges)?, after))
+}
+
+fn literal_token(bytes: &[u8]) -> GlobToken {
+    GlobToken::Literal(bytes.into())
+}
+
+/// Joins neighbouring literals, so that equal globs have equal tokens.
+fn merge(tokens: impl IntoIterator<Item = GlobToken>) -> Vec<GlobToken> {
+    let mut merged: Vec<GlobToken> = Vec::new();
+    for token in tokens {
+        match (merged.last_mut(), token) {
+            (_, GlobToken::Literal(bytes)) if bytes.is_empty() => {}
+            (Some(GlobToken::Literal(last)), GlobToken::Literal(bytes)) => {
+                *last = [&**last, &*bytes].concat().into()
+            }
+            (_, token) => merged.push(token),
+        }
+    }
+    merged
+}

@@ -1,0 +1,189 @@
+//! The whole policy.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::domain::{DomainPattern, DomainPatternError};
+use crate::filesystem::{FilesystemPolicy, Firmness, LayerId, PathRule, ReadAllow, ReadDeny};
+use crate::network::{DomainRule, NetworkPolicy};
+use crate::origin::Origin;
+use crate::path::{AbsolutePath, PathError};
+use crate::pattern::PathPattern;
+
+/// Everything a sandboxed command may do. There is no `Default`: an author decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Files.
+    pub filesystem: FilesystemPolicy,
+    /// Hosts.
+    pub network: NetworkPolicy,
+    /// Unix sockets of the host.
+    pub unix_sockets: UnixSocketPolicy,
+    /// Variables.
+    pub environment: EnvironmentPolicy,
+    /// Processes and the kernel surface.
+    pub process: ProcessPolicy,
+}
+
+/// Which Unix sockets of the host may be connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnixSocketPolicy {
+    /// None.
+    Blocked,
+    /// These.
+    Listed(Vec<PathRule>),
+    /// All (`allowAllUnixSockets`).
+    Unrestricted(Origin),
+}
+
+/// What the child's environment is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvironmentPolicy {
+    /// Variables that are taken out.
+    pub remove: Vec<OsString>,
+    /// Variables that are set, after the removals.
+    pub set: Vec<(OsString, OsString)>,
+}
+
+/// Which `/proc` the command sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProcMount {
+    /// A fresh one of its own pid namespace.
+    Fresh,
+    /// The one outside (`enableWeakerNestedSandbox`): for containers that forbid the mount.
+    Inherited(Origin),
+}
+
+/// Whether the command may create user namespaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserNamespaces {
+    /// No.
+    Refused,
+    /// Yes (`allowNestedUserNamespaces`).
+    Allowed(Origin),
+}
+
+/// Process-level limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessPolicy {
+    /// The `/proc`.
+    pub proc_mount: ProcMount,
+    /// Nested user namespaces.
+    pub user_namespaces: UserNamespaces,
+}
+
+impl Policy {
+    /// The strictest usable policy: reads open, nothing writable but private scratch
+    /// (`/tmp`, `/var/tmp`, `/dev/shm`), no network, no host sockets.
+    #[must_use]
+    pub fn restrictive() -> Self {
+        let scratch = |(path, reason): (&'static str, &'static str)| PathRule {
+            pattern: PathPattern::Subtree(AbsolutePath::from_clean(path)),
+            origin: Origin::BuiltIn(reason),
+        };
+        Self {
+            filesystem: FilesystemPolicy {
+                deny_read: Vec::new(),
+                allow_read: Vec::new(),
+                allow_write: Vec::new(),
+                deny_write: Vec::new(),
+                scratch: SCRATCH.into_iter().map(scratch).collect(),
+            },
+            network: NetworkPolicy::blocked(),
+            unix_sockets: UnixSocketPolicy::Blocked,
+            environment: EnvironmentPolicy {
+                remove: Vec::new(),
+                set: Vec::new(),
+            },
+            process: ProcessPolicy {
+                proc_mount: ProcMount::Fresh,
+                user_namespaces: UserNamespaces::Refused,
+            },
+        }
+    }
+
+    /// The same policy with no network at all.
+    #[must_use]
+    pub fn without_network(self) -> Self {
+        Self {
+            network: NetworkPolicy::blocked(),
+            ..self
+        }
+    }
+
+    /// Opens a path (absolute; nothing in it is special) and what lies below for reading and writing.
+    pub fn allow_write(mut self, path: impl AsRef<Path>) -> Result<Self, PathError> {
+        self.filesystem.allow_write.push(program_allow(path)?);
+        Ok(self)
+    }
+
+    /// Keeps a path and what lies below closed for writing, whatever allows it.
+    pub fn deny_write(mut self, path: impl AsRef<Path>) -> Result<Self, PathError> {
+        self.filesystem.deny_write.push(program_rule(path)?);
+        Ok(self)
+    }
+
+    /// Closes a path and what lies below for reading; a more specific [`Self::allow_read`] or
+    /// [`Self::allow_write`] re-opens, rules of settings do not.
+    pub fn deny_read(mut self, path: impl AsRef<Path>) -> Result<Self, PathError> {
+        let firmness = Firmness::Layer(LayerId::PROGRAM);
+        self.filesystem.deny_read.push(ReadDeny {
+            rule: program_rule(path)?,
+            firmness,
+        });
+        Ok(self)
+    }
+
+    /// Re-opens a path and what lies below for reading.
+    pub fn allow_read(mut self, path: impl AsRef<Path>) -> Result<Self, PathError> {
+        self.filesystem.allow_read.push(program_allow(path)?);
+        Ok(self)
+    }
+
+    /// Allows a host: `example.com`, `*.example.com`, `example.com:443`, an address.
+    pub fn allow_domain(self, pattern: &str) -> Result<Self, DomainPatternError> {
+        let rule = program_domain(DomainPattern::parse_allow(pattern)?);
+        Ok(Self {
+            network: self.network.with_allowed(rule),
+            ..self
+        })
+    }
+
+    /// Denies a host, whatever allows it; `*` denies all.
+    pub fn deny_domain(self, pattern: &str) -> Result<Self, DomainPatternError> {
+        let rule = program_domain(DomainPattern::parse_deny(pattern)?);
+        Ok(Self {
+            network: self.network.with_denied(rule),
+            ..self
+        })
+    }
+}
+
+fn program_rule(path: impl AsRef<Path>) -> Result<PathRule, PathError> {
+    Ok(PathRule {
+        pattern: PathPattern::Subtree(AbsolutePath::new(path)?),
+        origin: Origin::Program,
+    })
+}
+
+fn program_allow(path: impl AsRef<Path>) -> Result<ReadAllow, PathError> {
+    Ok(ReadAllow {
+        rule: program_rule(path)?,
+        layer: LayerId::PROGRAM,
+    })
+}
+
+fn program_domain(pattern: DomainPattern) -> DomainRule {
+    DomainRule {
+        pattern,
+        origin: Origin::Program,
+        note: None,
+    }
+}
+
+/// Private directories of every policy.
+const SCRATCH: [(&str, &str); 3] = [
+    ("/tmp", "private directory for temporary files"),
+    ("/var/tmp", "private directory for temporary files"),
+    ("/dev/shm", "private directory for shared memory"),
+];

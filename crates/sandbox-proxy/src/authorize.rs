@@ -1,0 +1,237 @@
+//! The one way from a target to a connection, for every front end.
+//!
+//! Target → verdict → (question → decider) → permit → addresses, looked up once → resolved target →
+//! socket. Each step takes what only the step before can make.
+
+use std::{net::IpAddr, sync::Arc, time::SystemTime};
+
+use sandbox_policy::{
+    Denial, DenialReason, Host, NetworkPolicy, OwnAddresses, Permit, Question, ResolvedTarget, Target, Verdict,
+};
+use tokio::{net::TcpStream, sync::watch, task::JoinSet, time};
+
+use crate::{
+    config::ProxyConfig,
+    decider::{Decide, Decision},
+    event::{EventSink, FrontEnd, Outcome, ProxyEvent},
+    resolve::{Resolve, distinct},
+    upstream::{self, ConnectError},
+};
+
+/// Judges, resolves and dials.
+pub(crate) struct Gate {
+    policy: watch::Sender<Arc<NetworkPolicy>>,
+    own: OwnAddresses,
+    resolver: Arc<dyn Resolve>,
+    decider: Option<Arc<dyn Decide>>,
+    events: EventSink,
+}
+
+/// Who asks: for events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client {
+    pub(crate) port: u16,
+}
+
+/// A permit together with the policy that gave it, which also judges the addresses.
+#[derive(Debug)]
+pub(crate) struct Authorized {
+    permit: Permit,
+    policy: Arc<NetworkPolicy>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// No policy or decider permits the target.
+    #[error("`{}` is not permitted", .0.object)]
+    Denied(Denial),
+    /// The name is permitted, but not where it leads.
+    #[error("`{}` leads to an address that is not permitted", .0.object)]
+    AddressDenied(Denial),
+    /// The name has no address, or none in time.
+    #[error("cannot resolve `{target}`")]
+    Resolve {
+        target: Target,
+        #[source]
+        source: std::io::Error,
+    },
+    /// No address accepted.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+}
+
+impl Gate {
+    pub(crate) fn new(
+        policy: Arc<NetworkPolicy>,
+        own: OwnAddresses,
+        resolver: Arc<dyn Resolve>,
+        decider: Option<Arc<dyn Decide>>,
+        events: EventSink,
+    ) -> Self {
+        Self {
+            policy: watch::Sender::new(policy),
+            own,
+            resolver,
+            decider,
+            events,
+        }
+    }
+
+    /// Replaces the policy for what is asked from now on.
+    pub(crate) fn replace_policy(&self, policy: Arc<NetworkPolicy>) {
+        self.policy.send_replace(policy);
+    }
+
+    /// Judges the target; asks the decider where no rule decides.
+    pub(crate) async fn authorize(&self, target: Target, config: &ProxyConfig) -> Result<Authorized, Denial> {
+        let policy = Arc::clone(&self.policy.borrow());
+        let permit = match policy.judge(target) {
+            Verdict::Allow(permit) => permit,
+            Verdict::Deny(denial) => return Err(denial),
+            Verdict::Ask(question) => self.ask(question, config).await?,
+        };
+        Ok(Authorized { permit, policy })
+    }
+
+    async fn ask(&self, question: Question, config: &ProxyConfig) -> Result<Permit, Denial> {
+        let Some(decider) = &self.decider else {
+            return Err(question.unanswered());
+        };
+        let decider = Arc::clone(decider);
+        let target = question.target().clone();
+        // A task of its own turns a panic into an error, and the set ends it when the client leaves.
+        let mut deciding = JoinSet::new();
+        deciding.spawn(async move { decider.decide(&target).await });
+        match time::timeout(config.decision_timeout, deciding.join_next()).await {
+            Ok(Some(Ok(Decision::Approve))) => Ok(question.approve()),
+            Ok(Some(Ok(Decision::Refuse(note)))) => Err(question.refuse(note)),
+            Ok(Some(Err(_)) | None) => Err(question.refuse(Some("permission prompt failed".to_owned()))),
+            Err(_elapsed) => Err(question.refuse(Some("nobody answered the permission prompt".to_owned()))),
+        }
+    }
+
+    /// Looks the name up, once, and judges where it leads.
+    pub(crate) async fn resolve(
+        &self,
+        authorized: Authorized,
+        config: &ProxyConfig,
+    ) -> Result<ResolvedTarget, OpenError> {
+        let Authorized { permit, policy } = authorized;
+        let addresses = match &permit.target().host {
+            Host::Ip(address) => vec![*address],
+            Host::Name(name) => {
+                let lookup = time::timeout(config.resolve_timeout, self.resolver.resolve(name))
+                    .await
+                    .unwrap_or_else(|_elapsed| Err(std::io::ErrorKind::TimedOut.into()));
+                lookup
+                    .and_then(some_addresses)
+                    .map_err(|source| OpenError::Resolve {
+                        target: permit.target().clone(),
+                        source,
+                    })?
+            }
+        };
+        permit
+            .resolve(&policy, &addresses, &self.own)
+            .map_err(OpenError::AddressDenied)
+    }
+
+    /// Judges, resolves and dials, and reports what came of it.
+    pub(crate) async fn open(
+        &self,
+        client: Client,
+        front_end: FrontEnd,
+        target: Target,
+        config: &ProxyConfig,
+    ) -> Result<TcpStream, OpenError> {
+        let authorized = match self.authorize(target.clone(), config).await {
+            Ok(authorized) => authorized,
+            Err(denial) => {
+                self.report(client, front_end, Some(target), Outcome::Denied(denial.clone()));
+                return Err(OpenError::Denied(denial));
+            }
+        };
+        self.connect(client, front_end, authorized, config).await
+    }
+
+    /// Resolves and dials what was authorized, and reports what came of it.
+    pub(crate) async fn connect(
+        &self,
+        client: Client,
+        front_end: FrontEnd,
+        authorized: Authorized,
+        config: &ProxyConfig,
+    ) -> Result<TcpStream, OpenError> {
+        let target = authorized.target().clone();
+        let allowed = authorized.outcome();
+        let opened = async {
+            let resolved = self.resolve(authorized, config).await?;
+            Ok(upstream::dial(&resolved, config).await?)
+        }
+        .await;
+        let outcome = match &opened {
+            Ok(_) => allowed,
+            Err(OpenError::Denied(denial) | OpenError::AddressDenied(denial)) => Outcome::Denied(denial.clone()),
+            Err(error @ (OpenError::Resolve { .. } | OpenError::Connect(_))) => Outcome::Failed {
+                message: failure_text(error),
+            },
+        };
+        self.report(client, front_end, Some(target), outcome);
+        opened
+    }
+
+    pub(crate) fn report(&self, client: Client, front_end: FrontEnd, target: Option<Target>, outcome: Outcome) {
+        tracing::debug!(?front_end, client.port, ?target, ?outcome, "network attempt");
+        self.events.send(ProxyEvent {
+            time: SystemTime::now(),
+            front_end,
+            client_port: client.port,
+            target,
+            outcome,
+        });
+    }
+}
+
+impl Authorized {
+    pub(crate) fn target(&self) -> &Target {
+        self.permit.target()
+    }
+
+    /// The event of a permitted attempt that reached its host.
+    pub(crate) fn outcome(&self) -> Outcome {
+        Outcome::Allowed {
+            rule: self.permit.rule().cloned(),
+        }
+    }
+
+    /// Whether a connection made under `policy` may carry this.
+    pub(crate) fn policy(&self) -> &Arc<NetworkPolicy> {
+        &self.policy
+    }
+}
+
+/// The denial of something that is not a host.
+pub(crate) fn malformed_host(text: &[u8]) -> Denial {
+    Denial::by_default(DenialReason::MalformedHost, text.escape_ascii().to_string())
+}
+
+fn some_addresses(addresses: Vec<IpAddr>) -> std::io::Result<Vec<IpAddr>> {
+    let addresses = distinct(addresses);
+    if addresses.is_empty() {
+        return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address"));
+    }
+    Ok(addresses)
+}
+
+fn failure_text(error: &OpenError) -> String {
+    use std::error::Error as _;
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,121 @@
+//! What the proxy reports: one event for each attempt.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::SystemTime,
+};
+
+use sandbox_policy::{Denial, DomainRule, Target};
+use tokio::sync::mpsc;
+
+/// One attempt of the sandboxed command to reach a host.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ProxyEvent {
+    /// When it was decided.
+    pub time: SystemTime,
+    /// Where it arrived.
+    pub front_end: FrontEnd,
+    /// The client's source port inside the sandbox, by which its process can be found.
+    pub client_port: u16,
+    /// What was asked for; `None` where it was not a target (the denial shows the text).
+    pub target: Option<Target>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// The listener that an attempt arrived at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FrontEnd {
+    /// HTTP, by CONNECT.
+    HttpConnect,
+    /// HTTP, by an absolute-form request.
+    HttpForward,
+    /// SOCKS5.
+    Socks5,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Permitted and connected; the rule, or `None` where the decider approved.
+    Allowed {
+        /// The allow rule.
+        rule: Option<DomainRule>,
+    },
+    /// Refused.
+    Denied(Denial),
+    /// Permitted, but the host could not be reached.
+    Failed {
+        /// What went wrong, for people.
+        message: String,
+    },
+}
+
+/// Takes events without ever blocking: what does not fit is counted and dropped.
+#[derive(Clone, Debug)]
+pub struct EventSink {
+    sender: Option<mpsc::Sender<ProxyEvent>>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// The reading end of an [`EventSink`].
+#[derive(Debug)]
+pub struct EventReceiver {
+    receiver: mpsc::Receiver<ProxyEvent>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl EventSink {
+    /// A sink that keeps up to `capacity` events (at least one) until they are received.
+    #[must_use]
+    pub fn channel(capacity: usize) -> (Self, EventReceiver) {
+        let (sender, receiver) = mpsc::channel(capacity.max(1));
+        let dropped = Arc::new(AtomicU64::new(0));
+        let sink = Self {
+            sender: Some(sender),
+            dropped: Arc::clone(&dropped),
+        };
+        (sink, EventReceiver { receiver, dropped })
+    }
+
+    /// A sink that keeps nothing.
+    #[must_use]
+    pub fn discard() -> Self {
+        Self {
+            sender: None,
+            dropped: Arc::new(AtomicU64::new(0)),
+        }
+    }
+
+    pub(crate) fn send(&self, event: ProxyEvent) {
+        if let Some(sender) = &self.sender
+            && sender.try_send(event).is_err()
+        {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl EventReceiver {
+    /// The next event; `None` once every sink is gone.
+    pub async fn recv(&mut self) -> Option<ProxyEvent> {
+        self.receiver.recv().await
+    }
+
+    /// The next event if one is waiting.
+    pub fn try_recv(&mut self) -> Option<ProxyEvent> {
+        self.receiver.try_recv().ok()
+    }
+
+    /// How many events found no room.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}

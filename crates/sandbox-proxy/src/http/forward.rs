@@ -1,0 +1,145 @@
+//! Forwards plain HTTP: one request at a time, streamed in both directions.
+//!
+//! Each request is judged by itself. The upstream connection of the previous request is kept for
+//! the next one of the same client connection, if it has the same target and the same policy: its
+//! address was judged when it was dialled.
+
+use std::sync::Arc;
+
+use http::{Request, Response, StatusCode, Uri, Version, header, uri::PathAndQuery};
+use http_body_util::Either;
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+use sandbox_policy::{NetworkPolicy, Target};
+use tokio::{net::TcpStream, sync::Mutex};
+
+use super::{
+    connect::{spawn_tunnel, upstream_leg},
+    headers,
+    respond::{Content, RequestError},
+    wire::Upgraded,
+};
+use crate::{
+    authorize::{Authorized, OpenError},
+    event::{FrontEnd, Outcome},
+    serve::Session,
+};
+
+/// The upstream connection that a client connection keeps.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kept(Arc<Mutex<Option<Upstream>>>);
+
+#[derive(Debug)]
+struct Upstream {
+    target: Target,
+    policy: Arc<NetworkPolicy>,
+    sender: SendRequest<Incoming>,
+}
+
+/// Forwards a request and returns the server's answer.
+pub(crate) async fn forward(
+    session: &Session,
+    kept: &Kept,
+    switched: &Upgraded,
+    mut request: Request<Incoming>,
+    (target, path): (Target, PathAndQuery),
+) -> Result<Response<Content>, RequestError> {
+    let upgrade = headers::wanted_upgrade(request.version(), request.headers());
+    let client_upgrade = hyper::upgrade::on(&mut request);
+    headers::prepare_request(request.headers_mut(), &target, upgrade.clone());
+    *request.version_mut() = Version::HTTP_11;
+    *request.uri_mut() = Uri::from(path);
+
+    let (mut response, upstream) = exchange(session, kept, request, target).await?;
+
+    *response.version_mut() = Version::HTTP_11;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if upgrade.is_none() {
+            return Err(RequestError::UnwantedUpgrade);
+        }
+        let chosen = response.headers().get(header::UPGRADE).cloned();
+        let upstream_upgrade = hyper::upgrade::on(&mut response);
+        headers::prepare_response(response.headers_mut(), chosen);
+        switched.set();
+        spawn_tunnel(session, client_upgrade, async move {
+            upstream_upgrade.await.ok().and_then(upstream_leg)
+        });
+    } else {
+        headers::prepare_response(response.headers_mut(), None);
+        *kept.0.lock().await = Some(upstream);
+    }
+    Ok(response.map(Either::Left))
+}
+
+/// Has the request judged and sent, on the kept connection if that one is good for it.
+async fn exchange(
+    session: &Session,
+    kept: &Kept,
+    request: Request<Incoming>,
+    target: Target,
+) -> Result<(Response<Incoming>, Upstream), RequestError> {
+    let shared = &session.shared;
+    let gate = &shared.gate;
+    let authorized = gate.authorize(target.clone(), &shared.config).await.map_err(|denial| {
+        let outcome = Outcome::Denied(denial.clone());
+        gate.report(session.client, FrontEnd::HttpForward, Some(target.clone()), outcome);
+        OpenError::Denied(denial)
+    })?;
+    let previous = kept.0.lock().await.take();
+    let mut request = request;
+    if let Some(mut upstream) = previous.filter(|upstream| upstream.serves(&authorized))
+        && upstream.sender.ready().await.is_ok()
+    {
+        match upstream.sender.try_send_request(request).await {
+            Ok(response) => {
+                let outcome = authorized.outcome();
+                gate.report(session.client, FrontEnd::HttpForward, Some(target), outcome);
+                return Ok((response, upstream));
+            }
+            Err(mut failure) => match failure.take_message() {
+                // The server closed the idle connection, and nothing of the request was sent.
+                Some(unsent) => request = unsent,
+                None => return Err(exchange_error(failure.into_error())),
+            },
+        }
+    }
+    let policy = Arc::clone(authorized.policy());
+    let stream = gate
+        .connect(session.client, FrontEnd::HttpForward, authorized, &shared.config)
+        .await?;
+    let mut sender = handshake(stream).await.map_err(exchange_error)?;
+    let response = sender.send_request(request).await.map_err(exchange_error)?;
+    Ok((response, Upstream { target, policy, sender }))
+}
+
+async fn handshake(stream: TcpStream) -> Result<SendRequest<Incoming>, hyper::Error> {
+    let (sender, connection) = http1::Builder::new()
+        .preserve_header_case(true)
+        .title_case_headers(true)
+        .handshake(TokioIo::new(stream))
+        .await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(%error, "upstream connection ended early");
+        }
+    });
+    Ok(sender)
+}
+
+impl Upstream {
+    fn serves(&self, authorized: &Authorized) -> bool {
+        self.target == *authorized.target() && Arc::ptr_eq(&self.policy, authorized.policy())
+    }
+}
+
+/// A failed exchange is the server's fault, unless the client's content was malformed.
+fn exchange_error(error: hyper::Error) -> RequestError {
+    if error.is_user() {
+        RequestError::Content(error)
+    } else {
+        RequestError::Exchange(error)
+    }
+}

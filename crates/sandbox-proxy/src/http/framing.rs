@@ -1,0 +1,350 @@
+//! Where requests begin and end, read strictly and without I/O.
+//!
+//! HTTP libraries forgive what RFC 9112 lets a recipient forgive (bare line feeds, chunk extensions,
+//! two lengths of which one wins), and two parsers that forgive differently see two different
+//! requests in the same bytes. So each byte passes here before the HTTP library gets it, and a
+//! request that could be read in two ways is refused instead of repaired.
+
+use super::fault::WireFault;
+
+/// Follows one connection's requests.
+#[derive(Debug)]
+pub(crate) struct Framer {
+    state: State,
+    /// Bytes of an unfinished head or line that were searched already.
+    searched: usize,
+    /// Bytes of the trailer section so far.
+    trailer_bytes: usize,
+    max_head_bytes: usize,
+    skipped_line: bool,
+}
+
+/// What to do with the front of the buffered bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Hand on so many.
+    Release(usize),
+    /// Drop so many.
+    Discard(usize),
+    /// Read more first.
+    More,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Head,
+    Body { left: u64 },
+    ChunkSize,
+    ChunkData { left: u64 },
+    ChunkEnd,
+    Trailers,
+    /// After CONNECT: what follows is not HTTP.
+    Raw,
+}
+
+/// How a request's content is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    Length(u64),
+    Chunked,
+    Tunnel,
+}
+
+impl Framer {
+    pub(crate) fn new(max_head_bytes: usize) -> Self {
+        Self {
+            state: State::Head,
+            searched: 0,
+            trailer_bytes: 0,
+            max_head_bytes,
+            skipped_line: false,
+        }
+    }
+
+    /// Whether the connection stopped being HTTP.
+    pub(crate) fn is_raw(&self) -> bool {
+        self.state == State::Raw
+    }
+
+    /// Whether the next byte belongs to a request head.
+    pub(crate) fn expects_head(&self) -> bool {
+        self.state == State::Head
+    }
+
+    /// How many of the next bytes are content that needs no look.
+    pub(crate) fn content_left(&self) -> u64 {
+        match self.state {
+            State::Body { left } | State::ChunkData { left } => left,
+            State::Raw => u64::MAX,
+            State::Head | State::ChunkSize | State::ChunkEnd | State::Trailers => 0,
+        }
+    }
+
+    /// Notes that content passed by without being buffered.
+    pub(crate) fn content_passed(&mut self, length: usize) {
+        let length = u64::try_from(length).unwrap_or(u64::MAX);
+        self.state = match self.state {
+            State::Body { left } if left <= length => State::Head,
+            State::Body { left } => State::Body { left: left - length },
+            State::ChunkData { left } if left <= length => State::ChunkEnd,
+            State::ChunkData { left } => State::ChunkData { left: left - length },
+            other @ (State::Head | State::ChunkSize | State::ChunkEnd | State::Trailers | State::Raw) => other,
+        };
+    }
+
+    /// Decides about the front of `buffered`, which was not decided about before.
+    pub(crate) fn step(&mut self, buffered: &[u8]) -> Result<Step, WireFault> {
+        if buffered.is_empty() {
+            return Ok(Step::More);
+        }
+        match self.state {
+            State::Head => self.step_head(buffered),
+            State::ChunkSize => self.step_chunk_size(buffered),
+            State::ChunkEnd => self.step_chunk_end(buffered),
+            State::Trailers => self.step_trailers(buffered),
+            State::Raw => Ok(Step::Release(buffered.len())),
+            State::Body { left } | State::ChunkData { left } => {
+                let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffered.len());
+                self.content_passed(length);
+                Ok(Step::Release(length))
+            }
+        }
+    }
+
+    fn step_head(&mut self, buffered: &[u8]) -> Result<Step, WireFault> {
+        match buffered {
+            // RFC 9112 §2.2: one empty line before the request line is ignored.
+            [b'\r', b'\n', ..] if !self.skipped_line => {
+                self.skipped_line = true;
+                return Ok(Step::Discard(2));
+            }
+            [b'\r'] if !self.skipped_line => return Ok(Step::More),
+            // Not even a method: another protocol (TLS, SOCKS) on the wrong port.
+            [first, ..] if !is_token_byte(*first) => return Err(WireFault::RequestLine),
+            _ => {}
+        }
+        let Some(length) = self.find_head_end(buffered)? else {
+            return Ok(Step::More);
+        };
+        let head = buffered.get(..length).unwrap_or_default();
+        self.state = match framing_of(head)? {
+            Framing::Tunnel => State::Raw,
+            Framing::Chunked => State::ChunkSize,
+            Framing::Length(0) => State::Head,
+            Framing::Length(left) => State::Body { left },
+        };
+        self.searched = 0;
+        self.trailer_bytes = 0;
+        self.skipped_line = false;
+        Ok(Step::Release(length))
+    }
+
+    /// Length of the head with its empty line, once that is there.
+    fn find_head_end(&mut self, buffered: &[u8]) -> Result<Option<usize>, WireFault> {
+        let mut line_start = self.searched;
+        while let Some(line) = line_at(buffered, line_start)? {
+            line_start = line.next;
+            if line.next > self.max_head_bytes {
+                return Err(WireFault::HeadTooLarge);
+            }
+            if line.text.is_empty() {
+                return Ok(Some(line.next));
+            }
+        }
+        self.searched = line_start;
+        if buffered.len() > self.max_head_bytes {
+            return Err(WireFault::HeadTooLarge);
+        }
+        Ok(None)
+    }
+
+    /// RFC 9112 §7.1, without chunk extensions: nobody sends any, and they hide line ends.
+    fn step_chunk_size(&mut self, buffered: &[u8]) -> Result<Step, WireFault> {
+        let Some(line) = line_at(buffered, 0)? else {
+            if buffered.len() > LONGEST_CHUNK_SIZE + 1 {
+                return Err(WireFault::ChunkSize);
+            }
+            return Ok(Step::More);
+        };
+        if line.text.is_empty() || line.text.len() > LONGEST_CHUNK_SIZE {
+            return Err(WireFault::ChunkSize);
+        }
+        let mut size = 0;
+        for digit in line.text {
+            let value = char::from(*digit).to_digit(16).ok_or(WireFault::ChunkSize)?;
+            size = size * 16 + u64::from(value);
+        }
+        self.state = if size == 0 { State::Trailers } else { State::ChunkData { left: size } };
+        Ok(Step::Release(line.next))
+    }
+
+    fn step_chunk_end(&mut self, buffered: &[u8]) -> Result<Step, WireFault> {
+        match buffered {
+            [b'\r', b'\n', ..] => {
+                self.state = State::ChunkSize;
+                Ok(Step::Release(2))
+            }
+            [b'\r'] => Ok(Step::More),
+            _ => Err(WireFault::ChunkEnd),
+        }
+    }
+
+    fn step_trailers(&mut self, buffered: &[u8]) -> Result<Step, WireFault> {
+        let Some(line) = line_at(buffered, 0)? else {
+            if self.trailer_bytes + buffered.len() > self.max_head_bytes {
+                return Err(WireFault::HeadTooLarge);
+            }
+            return Ok(Step::More);
+        };
+        self.trailer_bytes += line.next;
+        if self.trailer_bytes > self.max_head_bytes {
+            return Err(WireFault::HeadTooLarge);
+        }
+        if line.text.is_empty() {
+            self.state = State::Head;
+            return Ok(Step::Release(line.next));
+        }
+        let (name, _value) = field_of(line.text)?;
+        // RFC 9110 §6.5.1: framing and routing have no place in trailers.
+        if [&b"content-length"[..], b"transfer-encoding", b"host", b"connection", b"upgrade"]
+            .iter()
+            .any(|forbidden| name.eq_ignore_ascii_case(forbidden))
+        {
+            return Err(WireFault::Trailer);
+        }
+        Ok(Step::Release(line.next))
+    }
+}
+
+/// A line without its end, and where the next one starts.
+struct Line<'a> {
+    text: &'a [u8],
+    next: usize,
+}
+
+/// The line that starts at `start`, if it is complete. CR and LF appear only as a pair.
+fn line_at(buffered: &[u8], start: usize) -> Result<Option<Line<'_>>, WireFault> {
+    let rest = buffered.get(start..).unwrap_or_default();
+    let Some(end) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
+        return Ok(None);
+    };
+    match (rest.get(end), rest.get(end + 1)) {
+        (Some(b'\r'), None) => Ok(None),
+        (Some(b'\r'), Some(b'\n')) => Ok(Some(Line {
+            text: rest.get(..end).unwrap_or_default(),
+            next: start + end + 2,
+        })),
+        _ => Err(WireFault::LineEnd),
+    }
+}
+
+/// Reads a complete head: request line, fields, empty line.
+fn framing_of(head: &[u8]) -> Result<Framing, WireFault> {
+    let Some(request_line) = line_at(head, 0)? else {
+        return Err(WireFault::RequestLine);
+    };
+    let (method, minor_version) = request_line_of(request_line.text)?;
+    let mut fields = Fields::default();
+    let mut start = request_line.next;
+    while let Some(line) = line_at(head, start)? {
+        if line.text.is_empty() {
+            break;
+        }
+        start = line.next;
+        let (name, value) = field_of(line.text)?;
+        fields.note(name, value)?;
+    }
+    fields.framing(method, minor_version)
+}
+
+/// Method and minor version of a request line (RFC 9112 §3): three parts and two single spaces.
+fn request_line_of(line: &[u8]) -> Result<(&[u8], u8), WireFault> {
+    let mut parts = line.split(|byte| *byte == b' ');
+    let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(WireFault::RequestLine);
+    };
+    if method.is_empty() || !method.iter().copied().all(is_token_byte) {
+        return Err(WireFault::RequestLine);
+    }
+    if target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
+        return Err(WireFault::RequestLine);
+    }
+    match version {
+        b"HTTP/1.1" => Ok((method, 1)),
+        b"HTTP/1.0" => Ok((method, 0)),
+        _ => Err(WireFault::Version),
+    }
+}
+
+/// Name and value of a field line (RFC 9112 §5): no space before the colon, no folded lines, no
+/// control characters.
+fn field_of(line: &[u8]) -> Result<(&[u8], &[u8]), WireFault> {
+    let colon = line.iter().position(|byte| *byte == b':').ok_or(WireFault::Field)?;
+    let name = line.get(..colon).unwrap_or_default();
+    let value = line.get(colon + 1..).unwrap_or_default();
+    if name.is_empty() || !name.iter().copied().all(is_token_byte) {
+        return Err(WireFault::Field);
+    }
+    if value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+        return Err(WireFault::Field);
+    }
+    Ok((name, value.trim_ascii()))
+}
+
+/// The fields that say where a request ends and where it goes.
+#[derive(Default)]
+struct Fields {
+    length: Option<u64>,
+    chunked: bool,
+    hosts: usize,
+}
+
+impl Fields {
+    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), WireFault> {
+        if name.eq_ignore_ascii_case(b"content-length") {
+            // Equal repetitions and lists may be merged (RFC 9112 §6.3), but only attacks send them.
+            let digits = std::str::from_utf8(value).map_err(|_not_text| WireFault::Length)?;
+            let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            if !all_digits || self.length.is_some() {
+                return Err(WireFault::Length);
+            }
+            self.length = Some(digits.parse().map_err(|_too_big| WireFault::Length)?);
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                return Err(WireFault::TransferEncoding);
+            }
+            self.chunked = true;
+        } else if name.eq_ignore_ascii_case(b"host") {
+            self.hosts += 1;
+        }
+        Ok(())
+    }
+
+    fn framing(&self, method: &[u8], minor_version: u8) -> Result<Framing, WireFault> {
+        let is_connect = method == b"CONNECT";
+        // RFC 9112 §3.2. A CONNECT names its target once more in Host, so it can do without.
+        if self.hosts > 1 || (self.hosts == 0 && minor_version == 1 && !is_connect) {
+            return Err(WireFault::Host);
+        }
+        match (self.chunked, self.length) {
+            (true, Some(_)) => Err(WireFault::TwoLengths),
+            (true, None) if minor_version == 0 || is_connect => Err(WireFault::TransferEncoding),
+            (true, None) => Ok(Framing::Chunked),
+            (false, Some(1..)) if is_connect => Err(WireFault::Length),
+            (false, _) if is_connect => Ok(Framing::Tunnel),
+            (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
+        }
+    }
+}
+
+/// RFC 9110 §5.6.2.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Fifteen digits: a chunk of an exbibyte less one byte.
+const LONGEST_CHUNK_SIZE: usize = 15;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! The proxy as its user sees it.
+
+use std::{fmt, sync::Arc};
+
+use sandbox_policy::{NetworkPolicy, OwnAddresses};
+use tokio::{net::TcpListener, time};
+
+use crate::{
+    authorize::Gate,
+    buffer::BufferPool,
+    config::ProxyConfig,
+    decider::Decide,
+    event::EventSink,
+    http,
+    resolve::Resolve,
+    serve::{self, Life},
+    socks5,
+};
+
+/// A proxy for one sandbox. Clones are handles of the same proxy.
+#[derive(Clone)]
+pub struct Proxy {
+    shared: Arc<Shared>,
+}
+
+/// What all connections of a proxy share.
+pub(crate) struct Shared {
+    pub(crate) gate: Gate,
+    pub(crate) config: ProxyConfig,
+    pub(crate) buffers: BufferPool,
+    pub(crate) life: Life,
+}
+
+impl Proxy {
+    /// A proxy that permits what `policy` permits.
+    ///
+    /// `own` are the addresses of the host's interfaces, which names must not lead to. Without a
+    /// decider, what no rule decides is refused.
+    #[must_use]
+    pub fn new(
+        policy: Arc<NetworkPolicy>,
+        own: OwnAddresses,
+        resolver: Arc<dyn Resolve>,
+        decider: Option<Arc<dyn Decide>>,
+        events: EventSink,
+        config: ProxyConfig,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                gate: Gate::new(policy, own, resolver, decider, events),
+                buffers: BufferPool::new(config.copy_buffer_bytes),
+                life: Life::new(config.max_connections),
+                config,
+            }),
+        }
+    }
+
+    /// Serves HTTP on a listener until [`Proxy::shutdown`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with timers and I/O enabled.
+    pub fn serve_http(&self, listener: TcpListener) -> impl Future<Output = ()> + Send + 'static {
+        serve::accept_loop(Arc::clone(&self.shared), listener, http::serve)
+    }
+
+    /// Serves SOCKS5 on a listener until [`Proxy::shutdown`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with timers and I/O enabled.
+    pub fn serve_socks5(&self, listener: TcpListener) -> impl Future<Output = ()> + Send + 'static {
+        serve::accept_loop(Arc::clone(&self.shared), listener, socks5::serve)
+    }
+
+    /// Replaces the policy: requests and connections that begin from now on are judged by it.
+    /// Established tunnels go on.
+    pub fn replace_policy(&self, policy: Arc<NetworkPolicy>) {
+        self.shared.gate.replace_policy(policy);
+    }
+
+    /// Stops accepting, lets open connections finish for
+    /// [`drain_timeout`](ProxyConfig::drain_timeout) and ends the rest.
+    pub async fn shutdown(&self) {
+        let life = &self.shared.life;
+        life.start_drain();
+        if time::timeout(self.shared.config.drain_timeout, life.drained()).await.is_err() {
+            life.close();
+            life.drained().await;
+        }
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("config", &self.shared.config)
+            .finish_non_exhaustive()
+    }
+}

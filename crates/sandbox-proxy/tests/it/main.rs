@@ -1,0 +1,21 @@
+//! The proxy against loopback origins: every refusal is judged at the origin, which must not have
+//! been reached, and next to it stands the same request in a form that does reach it.
+#![expect(
+    clippy::expect_used,
+    clippy::string_slice,
+    reason = "a test stops where its setting is broken"
+)]
+
+mod connect;
+mod decider;
+mod events;
+mod forward;
+mod limits;
+mod rebinding;
+mod shutdown;
+mod smuggling;
+mod socks5;
+mod spellings;
+mod streaming;
+mod support;
+mod upgrade;

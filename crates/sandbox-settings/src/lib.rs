@@ -1,0 +1,43 @@
+//! Where a policy comes from: settings files and command-line options.
+//!
+//! # Terminology
+//!
+//! A *layer* is one source of settings ([`Layer`], in order of precedence), an *entry* one value of
+//! a list in it, an *origin* the entry's file, line and column. A layer *widens* where it permits
+//! what would be refused without it, and *narrows* where it refuses. *Flat* and *Claude* are the two
+//! [`Format`]s of files, told by their keys.
+//!
+//! # Precedence
+//!
+//! Lists of all layers add up; a single value is the highest layer's; a refusal of any layer stands.
+//! Managed settings stand above everything. The files that come with a project narrow at once, and
+//! widen only when their content is trusted. Where a flat file decides (`--settings`, else
+//! `~/.srt-settings.json`), Claude Code's user and project files only narrow.
+//!
+//! Any mistake in any file is an error, and all mistakes are reported together.
+#![forbid(unsafe_code)]
+
+mod describe;
+mod error;
+mod json;
+mod layer;
+mod load;
+mod overrides;
+mod parse;
+mod permission;
+mod resolve;
+mod settings;
+mod statement;
+mod suggest;
+mod validate;
+mod wire;
+
+pub use describe::{describe, describe_lines};
+pub use error::{SettingsError, SettingsErrorKind, SettingsErrors, TrustError};
+pub use layer::{Choice, Format, IgnoredKey, Layer};
+pub use load::{MANAGED_SETTINGS, ProjectTrust, Sources, load, trust_files};
+pub use overrides::Overrides;
+pub use settings::{
+    Execution, FileTrust, HeldBack, IgnoredViolation, LoadedFile, MacosOptions, Settings,
+};
+pub use wire::schema::schema;

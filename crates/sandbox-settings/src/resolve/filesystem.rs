@@ -1,0 +1,167 @@
+//! File rules of all layers.
+
+use sandbox_policy::{
+    AbsolutePath, FilesystemPolicy, Firmness, LayerId, Origin, PathBase, PathPattern, PathRule,
+    Policy, ReadAllow, ReadDeny, workspace,
+};
+
+use super::{Entry, Switches};
+use crate::{
+    layer::{Choice, Layer},
+    statement::{Effect, Switch},
+    wire::Preset,
+};
+
+/// The file half of the policy. `guarded` are the paths that decide about later runs.
+pub(super) fn filesystem(
+    entries: &[Entry],
+    base: &PathBase,
+    flat: bool,
+    guarded: &[AbsolutePath],
+) -> FilesystemPolicy {
+    let mut rules = Policy::restrictive().filesystem;
+    // The root directory is where daemons are started, not what they work on.
+    if !flat && base.working_directory != AbsolutePath::root() {
+        let origin = Origin::BuiltIn("the working directory is writable");
+        let pattern = PathPattern::Subtree(base.working_directory.clone());
+        rules.allow_write.push(ReadAllow {
+            rule: PathRule { pattern, origin },
+            layer: Layer::BuiltIn.id(),
+        });
+    }
+    for Entry {
+        layer, statement, ..
+    } in entries
+    {
+        let rule = |pattern: &PathPattern| PathRule {
+            pattern: pattern.clone(),
+            origin: statement.origin.clone(),
+        };
+        let layer = layer.id();
+        match &statement.effect {
+            Effect::AllowWrite(pattern) => add_allow(&mut rules.allow_write, rule(pattern), layer),
+            Effect::AllowRead(pattern) => add_allow(&mut rules.allow_read, rule(pattern), layer),
+            Effect::DenyWrite(pattern) => {
+                if rules
+                    .deny_write
+                    .iter()
+                    .all(|other| other.pattern != *pattern)
+                {
+                    rules.deny_write.push(rule(pattern));
+                }
+            }
+            Effect::DenyRead { pattern, for_good } => {
+                let firmness = if *for_good {
+                    Firmness::Final
+                } else {
+                    Firmness::Layer(layer)
+                };
+                let known =
+                    |other: &ReadDeny| other.rule.pattern == *pattern && other.firmness == firmness;
+                if !rules.deny_read.iter().any(known) {
+                    rules.deny_read.push(ReadDeny {
+                        rule: rule(pattern),
+                        firmness,
+                    });
+                }
+            }
+            // Decided below, or no matter of files.
+            Effect::Preset(_)
+            | Effect::Switch(..)
+            | Effect::AllowDomain(_)
+            | Effect::DenyDomain { .. }
+            | Effect::DenyAddress(_)
+            | Effect::AllowUnixSocket(_)
+            | Effect::IgnoreViolation { .. }
+            | Effect::Text(..) => {}
+        }
+    }
+    if let Some(chosen) = entries
+        .iter()
+        .rev()
+        .find(|entry| matches!(entry.statement.effect, Effect::Preset(_)))
+    {
+        add_preset(&mut rules, chosen, entries, base);
+    }
+    if let Choice {
+        value: true,
+        origin,
+    } = Switches(entries).choose(Switch::FilesystemDisabled)
+    {
+        let pattern = PathPattern::Subtree(AbsolutePath::root());
+        rules.allow_write.push(ReadAllow {
+            rule: PathRule { pattern, origin },
+            layer: Layer::BuiltIn.id(),
+        });
+        rules.scratch.clear();
+    }
+    guard(&mut rules, guarded);
+    rules
+}
+
+fn add_allow(rules: &mut Vec<ReadAllow>, rule: PathRule, layer: LayerId) {
+    if !rules
+        .iter()
+        .any(|other| other.layer == layer && other.rule.pattern == rule.pattern)
+    {
+        rules.push(ReadAllow { rule, layer });
+    }
+}
+
+/// The preset's allows speak for no file, so that they re-open nothing that a file closed.
+fn add_preset(rules: &mut FilesystemPolicy, chosen: &Entry, entries: &[Entry], base: &PathBase) {
+    let Effect::Preset(Preset::Workspace) = &chosen.statement.effect else {
+        return;
+    };
+    let (denies, allows) = workspace(
+        &base.working_directory,
+        base.home.as_ref(),
+        &chosen.statement.origin,
+    );
+    let managed = chosen.layer == Layer::Managed;
+    // Any `allowRead` may re-open what a preset closed, but only the administrator's where the
+    // administrator chose it.
+    let firmness = if managed {
+        Firmness::Layer(LayerId::PRESET)
+    } else {
+        Firmness::Default
+    };
+    rules
+        .deny_read
+        .extend(denies.into_iter().map(|deny| ReadDeny { firmness, ..deny }));
+    rules
+        .allow_read
+        .extend(allows.into_iter().map(|allow| ReadAllow {
+            layer: LayerId::PRESET,
+            ..allow
+        }));
+    if managed {
+        for Entry { statement, .. } in entries.iter().filter(|entry| entry.layer == Layer::Managed)
+        {
+            if let Effect::AllowRead(pattern) | Effect::AllowWrite(pattern) = &statement.effect {
+                let rule = PathRule {
+                    pattern: pattern.clone(),
+                    origin: statement.origin.clone(),
+                };
+                add_allow(&mut rules.allow_read, rule, LayerId::PRESET);
+            }
+        }
+    }
+}
+
+/// Denies writing what decides about later runs, where a write root would permit it. Elsewhere a
+/// rule would only be in the way of the backends, and in scratch directories it is not the host's
+/// file that is written.
+fn guard(rules: &mut FilesystemPolicy, guarded: &[AbsolutePath]) {
+    let of_the_host = FilesystemPolicy {
+        scratch: Vec::new(),
+        ..rules.clone()
+    };
+    for path in guarded {
+        if of_the_host.judge_write(path).is_allowed() {
+            let origin = Origin::BuiltIn("it decides what later runs may do");
+            let pattern = PathPattern::Subtree(path.clone());
+            rules.deny_write.push(PathRule { pattern, origin });
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Layers of statements to the settings of a run.
+//!
+//! Lists of all layers add up, single values are the highest layer's, and refusals of any layer
+//! stand. What widens applies only from layers that may widen: not from an untrusted project, and
+//! not from Claude Code's files where a flat file decides.
+
+mod filesystem;
+
+use std::{path::Path, sync::Arc};
+
+use sandbox_policy::{
+    AbsolutePath, AddressRule, DomainRule, NetworkPolicy, Origin, PathBase, PathRule, Policy,
+    ProcMount, UnixSocketPolicy, UserNamespaces,
+};
+
+use crate::{
+    layer::{Choice, IgnoredKey, Layer},
+    settings::{
+        Execution, HeldBack, IgnoredViolation, LoadedFile, MacosOptions, Settings, decided_by_flat,
+    },
+    statement::{Effect, Statement, Switch, TextKey},
+};
+
+/// What is combined.
+pub(crate) struct Layers {
+    pub(crate) files: Vec<LoadedFile>,
+    /// Statements of all layers, lowest precedence first.
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) ignored: Vec<IgnoredKey>,
+}
+
+/// A statement and who makes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) layer: Layer,
+    /// Whether the layer's author may widen.
+    pub(crate) trusted: bool,
+    pub(crate) statement: Statement,
+}
+
+/// Combines the layers. `guarded` are the paths that decide about later runs: nothing that
+/// runs inside may write them.
+pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath]) -> Settings {
+    let Layers {
+        files,
+        entries,
+        ignored,
+    } = layers;
+    let flat = decided_by_flat(files.iter().map(|file| (file.layer, file.format)));
+    let (mut applying, mut held) = (Vec::new(), Vec::new());
+    for entry in entries {
+        if !entry.statement.effect.widens() {
+            applying.push(entry);
+        } else if flat && entry.layer.yields_to_flat() {
+            // A flat file decides alone about what is permitted.
+        } else if entry.trusted {
+            applying.push(entry);
+        } else {
+            held.push(entry);
+        }
+    }
+    let disabled = Switches(&applying).deciding(Switch::FilesystemDisabled);
+    if let Some((Choice { value: true, .. }, layer)) = disabled {
+        // It drops the rules of its own file; those of other layers are not its to drop.
+        applying.retain(|entry| entry.layer != layer || !entry.statement.effect.is_file_rule());
+    }
+    let switches = Switches(&applying);
+    let policy = Policy {
+        filesystem: filesystem::filesystem(&applying, base, flat, guarded),
+        network: network(&applying),
+        unix_sockets: unix_sockets(&applying),
+        ..processes(Policy::restrictive(), &switches)
+    };
+    let held_back = held
+        .iter()
+        .filter(|entry| !switches.agree(&entry.statement.effect))
+        .filter_map(held_back)
+        .collect();
+    Settings {
+        policy,
+        execution: Execution {
+            enabled: switches.choose(Switch::Enabled),
+            excluded_commands: texts(&applying, TextKey::ExcludedCommand),
+            allow_unsandboxed_commands: switches.choose(Switch::AllowUnsandboxedCommands),
+            auto_allow_bash_if_sandboxed: switches.choose(Switch::AutoAllowBash),
+        },
+        macos: MacosOptions {
+            allow_local_binding: switches.choose(Switch::LocalBinding),
+            enable_weaker_network_isolation: switches.choose(Switch::WeakerNetworkIsolation),
+            allow_apple_events: switches.choose(Switch::AppleEvents),
+            allow_pty: switches.choose(Switch::Pty),
+            allow_mach_lookup: texts(&applying, TextKey::MachLookup),
+        },
+        allow_git_config: switches.choose(Switch::GitConfig),
+        filesystem_disabled: switches.choose(Switch::FilesystemDisabled),
+        ignore_violations: ignored_violations(&applying),
+        git_safe_directories: texts(&applying, TextKey::SafeDirectory),
+        held_back,
+        files,
+        ignored_keys: ignored,
+    }
+}
+
+/// Single values.
+struct Switches<'a>(&'a [Entry]);
+
+impl Switches<'_> {
+    fn choose(&self, switch: Switch) -> Choice<bool> {
+        self.deciding(switch).map_or_else(
+            || Choice {
+                value: switch.default(),
+                origin: Origin::BuiltIn("default"),
+            },
+            |(choice, _)| choice,
+        )
+    }
+
+    /// Whether the effect is a single value that holds anyway.
+    fn agree(&self, effect: &Effect) -> bool {
+        matches!(effect, Effect::Switch(switch, value) if self.choose(*switch).value == *value)
+    }
+
+    /// The highest layer that says something, and what.
+    fn deciding(&self, switch: Switch) -> Option<(Choice<bool>, Layer)> {
+        let said = self.0.iter().filter_map(|entry| {
+            let Effect::Switch(named, value) = &entry.statement.effect else {
+                return None;
+            };
+            let origin = entry.statement.origin.clone();
+            (*named == switch).then_some((
+                Choice {
+                    value: *value,
+                    origin,
+                },
+                entry.layer,
+            ))
+        });
+        said.max_by_key(|(_, layer)| *layer)
+    }
+}
+
+fn processes(policy: Policy, switches: &Switches<'_>) -> Policy {
+    let mut process = policy.process.clone();
+    if let Choice {
+        value: true,
+        origin,
+    } = switches.choose(Switch::WeakerNestedSandbox)
+    {
+        process.proc_mount = ProcMount::Inherited(origin);
+    }
+    if let Choice {
+        value: true,
+        origin,
+    } = switches.choose(Switch::NestedUserNamespaces)
+    {
+        process.user_namespaces = UserNamespaces::Allowed(origin);
+    }
+    Policy { process, ..policy }
+}
+
+fn network(entries: &[Entry]) -> NetworkPolicy {
+    let (mut allowed, mut denied, mut addresses) = (
+        Vec::<DomainRule>::new(),
+        Vec::<DomainRule>::new(),
+        Vec::new(),
+    );
+    for Entry { statement, .. } in entries {
+        let origin = statement.origin.clone();
+        match &statement.effect {
+            Effect::AllowDomain(pattern) => {
+                if allowed.iter().all(|other| other.pattern != *pattern) {
+                    allowed.push(DomainRule {
+                        pattern: pattern.clone(),
+                        origin,
+                        note: None,
+                    });
+                }
+            }
+            Effect::DenyDomain { pattern, note } => {
+                match denied.iter_mut().find(|other| other.pattern == *pattern) {
+                    Some(other) => other.note = other.note.take().or_else(|| note.clone()),
+                    None => denied.push(DomainRule {
+                        pattern: pattern.clone(),
+                        origin,
+                        note: note.clone(),
+                    }),
+                }
+            }
+            Effect::DenyAddress(range) => {
+                if addresses
+                    .iter()
+                    .all(|other: &AddressRule| other.range != *range)
+                {
+                    addresses.push(AddressRule {
+                        range: *range,
+                        origin,
+                    });
+                }
+            }
+            Effect::AllowWrite(_)
+            | Effect::DenyWrite(_)
+            | Effect::AllowRead(_)
+            | Effect::DenyRead { .. }
+            | Effect::AllowUnixSocket(_)
+            | Effect::IgnoreViolation { .. }
+            | Effect::Text(..)
+            | Effect::Preset(_)
+            | Effect::Switch(..) => {}
+        }
+    }
+    let strict = Switches(entries).choose(Switch::StrictAllowlist).value;
+    NetworkPolicy::new(allowed, denied, addresses).strict(strict)
+}
+
+fn unix_sockets(entries: &[Entry]) -> UnixSocketPolicy {
+    if let Choice {
+        value: true,
+        origin,
+    } = Switches(entries).choose(Switch::AllUnixSockets)
+    {
+        return UnixSocketPolicy::Unrestricted(origin);
+    }
+    let mut listed = Vec::<PathRule>::new();
+    for Entry { statement, .. } in entries {
+        if let Effect::AllowUnixSocket(pattern) = &statement.effect
+            && listed.iter().all(|other| other.pattern != *pattern)
+        {
+            listed.push(PathRule {
+                pattern: pattern.clone(),
+                origin: statement.origin.clone(),
+            });
+        }
+    }
+    if listed.is_empty() {
+        UnixSocketPolicy::Blocked
+    } else {
+        UnixSocketPolicy::Listed(listed)
+    }
+}
+
+fn texts(entries: &[Entry], kind: TextKey) -> Vec<Choice<String>> {
+    let mut texts = Vec::<Choice<String>>::new();
+    for Entry { statement, .. } in entries {
+        if let Effect::Text(named, text) = &statement.effect
+            && *named == kind
+            && texts.iter().all(|other| other.value != *text)
+        {
+            texts.push(Choice {
+                value: text.clone(),
+                origin: statement.origin.clone(),
+            });
+        }
+    }
+    texts
+}
+
+fn ignored_violations(entries: &[Entry]) -> Vec<IgnoredViolation> {
+    let mut violations = Vec::<IgnoredViolation>::new();
+    for Entry { statement, .. } in entries {
+        if let Effect::IgnoreViolation { command, text } = &statement.effect
+            && !violations
+                .iter()
+                .any(|other| other.command == *command && other.text == *text)
+        {
+            let origin = statement.origin.clone();
+            violations.push(IgnoredViolation {
+                command: command.clone(),
+                text: text.clone(),
+                origin,
+            });
+        }
+    }
+    violations
+}
+
+fn held_back(entry: &Entry) -> Option<HeldBack> {
+    let Statement {
+        key,
+        text,
+        origin,
+        effect: _,
+    } = &entry.statement;
+    match origin {
+        Origin::File { path, line, .. } => {
+            let file: Arc<Path> = Arc::clone(path);
+            Some(HeldBack {
+                file,
+                line: *line,
+                what: format!("`{key}`: `{text}`"),
+            })
+        }
+        Origin::BuiltIn(_) | Origin::Flag(_) | Origin::Program => None,
+    }
+}

@@ -1,0 +1,210 @@
+//! The statements of Claude Code's format.
+
+use sandbox_policy::PatternSyntax;
+
+use super::{
+    Effect, Switch, TextKey,
+    reader::{Reader, Written},
+};
+use crate::{
+    error::SettingsErrorKind,
+    json::Located,
+    permission::{self, Rule},
+    wire::{
+        claude::{Claude, ClaudeFilesystem, ClaudeNetwork, Permissions, SandboxSection},
+        text::{GrantingRule, RefusingRule},
+    },
+};
+
+impl Reader<'_> {
+    /// Every key is named: a new one does not compile until somebody decides what it says.
+    pub(crate) fn read_claude(&mut self, file: Claude) {
+        let Claude {
+            permissions,
+            sandbox,
+        } = file;
+        if let Some(Permissions { allow, deny, ask }) = permissions {
+            for GrantingRule(rule) in allow.into_iter().flatten() {
+                self.granting_rule("permissions.allow", &rule);
+            }
+            for RefusingRule(rule) in deny.into_iter().flatten() {
+                self.refusing_rule("permissions.deny", &rule);
+            }
+            // Nobody can be asked while a command runs, so what needs a question is not granted,
+            // and a wider grant must not open it either.
+            for RefusingRule(rule) in ask.into_iter().flatten() {
+                self.refusing_rule("permissions.ask", &rule);
+            }
+        }
+        if let Some(section) = sandbox {
+            self.read_sandbox(section);
+        }
+    }
+
+    fn granting_rule(&mut self, key: &'static str, rule: &Located<String>) {
+        let syntax = PatternSyntax::Glob;
+        match permission::parse(&rule.value) {
+            Ok(Rule::Edit(path)) => self.path(key, &part(rule, path), syntax, Effect::AllowWrite),
+            Ok(Rule::Read(path)) => self.path(key, &part(rule, path), syntax, Effect::AllowRead),
+            Ok(Rule::Host(host)) => self.allow_domain(key, &part(rule, host)),
+            Ok(Rule::Foreign) => {}
+            Err(bad) => self.bad_rule(rule, bad.reason),
+        }
+    }
+
+    fn refusing_rule(&mut self, key: &'static str, rule: &Located<String>) {
+        let syntax = PatternSyntax::Glob;
+        match permission::parse(&rule.value) {
+            Ok(Rule::Edit(path)) => self.path(key, &part(rule, path), syntax, Effect::DenyWrite),
+            Ok(Rule::Read(path)) => {
+                self.path(key, &part(rule, path), syntax, Effect::deny_read_for_good);
+            }
+            Ok(Rule::Host(host)) => self.deny_domain(key, &part(rule, host)),
+            Ok(Rule::Foreign) => {}
+            Err(bad) => self.bad_rule(rule, bad.reason),
+        }
+    }
+
+    fn bad_rule(&mut self, rule: &Located<String>, reason: &'static str) {
+        self.find(
+            &rule.span,
+            SettingsErrorKind::PermissionRule {
+                text: rule.value.clone(),
+                reason,
+            },
+        );
+    }
+
+    fn read_sandbox(&mut self, section: SandboxSection) {
+        let SandboxSection {
+            enabled,
+            excluded_commands,
+            allow_unsandboxed_commands,
+            auto_allow_bash_if_sandboxed,
+            network,
+            filesystem,
+            ignore_violations,
+            enable_weaker_nested_sandbox,
+            enable_weaker_network_isolation,
+            fail_if_unavailable,
+            ripgrep,
+        } = section;
+        self.switch("sandbox.enabled", Switch::Enabled, enabled);
+        self.texts(
+            "sandbox.excludedCommands",
+            excluded_commands,
+            TextKey::ExcludedCommand,
+        );
+        let key = "sandbox.allowUnsandboxedCommands";
+        self.switch(
+            key,
+            Switch::AllowUnsandboxedCommands,
+            allow_unsandboxed_commands,
+        );
+        self.switch(
+            "sandbox.autoAllowBashIfSandboxed",
+            Switch::AutoAllowBash,
+            auto_allow_bash_if_sandboxed,
+        );
+        if let Some(network) = network {
+            self.read_claude_network(network);
+        }
+        if let Some(ClaudeFilesystem {
+            allow_write,
+            deny_write,
+            deny_read,
+            allow_read,
+            preset,
+            allow_managed_read_paths_only,
+        }) = filesystem
+        {
+            self.paths(
+                "sandbox.filesystem.allowWrite",
+                allow_write,
+                Effect::AllowWrite,
+            );
+            self.paths(
+                "sandbox.filesystem.denyWrite",
+                deny_write,
+                Effect::DenyWrite,
+            );
+            self.paths("sandbox.filesystem.denyRead", deny_read, Effect::deny_read);
+            self.paths(
+                "sandbox.filesystem.allowRead",
+                allow_read,
+                Effect::AllowRead,
+            );
+            self.preset("sandbox.filesystem.preset", preset);
+            self.unsupported([(
+                "sandbox.filesystem.allowManagedReadPathsOnly",
+                allow_managed_read_paths_only,
+            )]);
+        }
+        self.violations("sandbox.ignoreViolations", ignore_violations);
+        let key = "sandbox.enableWeakerNestedSandbox";
+        self.switch(
+            key,
+            Switch::WeakerNestedSandbox,
+            enable_weaker_nested_sandbox,
+        );
+        let key = "sandbox.enableWeakerNetworkIsolation";
+        self.switch(
+            key,
+            Switch::WeakerNetworkIsolation,
+            enable_weaker_network_isolation,
+        );
+        self.ignored("sandbox.failIfUnavailable", fail_if_unavailable);
+        self.ignored("sandbox.ripgrep", ripgrep);
+    }
+
+    fn read_claude_network(&mut self, network: ClaudeNetwork) {
+        let ClaudeNetwork {
+            allowed_domains,
+            denied_domains,
+            blocked_domains,
+            allow_unix_sockets,
+            allow_all_unix_sockets,
+            allow_local_binding,
+            allow_mach_lookup,
+            http_proxy_port,
+            socks_proxy_port,
+            allow_managed_domains_only,
+        } = network;
+        self.allowed_domains("sandbox.network.allowedDomains", allowed_domains);
+        self.denied_domains("sandbox.network.deniedDomains", denied_domains);
+        self.denied_domains("sandbox.network.blockedDomains", blocked_domains);
+        self.unix_sockets("sandbox.network.allowUnixSockets", allow_unix_sockets);
+        self.switch(
+            "sandbox.network.allowAllUnixSockets",
+            Switch::AllUnixSockets,
+            allow_all_unix_sockets,
+        );
+        self.switch(
+            "sandbox.network.allowLocalBinding",
+            Switch::LocalBinding,
+            allow_local_binding,
+        );
+        self.texts(
+            "sandbox.network.allowMachLookup",
+            allow_mach_lookup,
+            TextKey::MachLookup,
+        );
+        self.unsupported([
+            ("sandbox.network.httpProxyPort", http_proxy_port),
+            ("sandbox.network.socksProxyPort", socks_proxy_port),
+            (
+                "sandbox.network.allowManagedDomainsOnly",
+                allow_managed_domains_only,
+            ),
+        ]);
+    }
+}
+
+/// A rule and the path or host in it.
+fn part<'a>(rule: &'a Located<String>, meaning: &'a str) -> Written<'a> {
+    Written {
+        entry: &rule.value,
+        meaning,
+        span: &rule.span,
+    }
+}

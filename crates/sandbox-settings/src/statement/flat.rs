@@ -1,0 +1,183 @@
+//! The flat format's statements.
+
+use std::collections::BTreeMap;
+
+use sandbox_policy::DomainPattern;
+
+use super::{Effect, Switch, TextKey, reader::Reader};
+use crate::wire::{
+    flat::{Flat, FlatFilesystem, FlatNetwork, Git},
+    text::{AddressRange, NonEmptyText},
+};
+
+impl Reader<'_> {
+    /// Every key is named: a new one does not compile until somebody decides what it says.
+    pub(crate) fn read_flat(&mut self, file: Flat) {
+        let Flat {
+            schema: _schema,
+            network,
+            filesystem,
+            ignore_violations,
+            enable_weaker_nested_sandbox,
+            allow_nested_user_namespaces,
+            enable_weaker_network_isolation,
+            allow_apple_events,
+            allow_pty,
+            git,
+            credentials,
+            ripgrep,
+            mandatory_deny_search_depth,
+            seccomp,
+            bwrap_path,
+            socat_path,
+            java_agent_jar_path,
+            windows,
+        } = file;
+        self.read_flat_network(network);
+        self.read_flat_filesystem(filesystem);
+        self.violations("ignoreViolations", ignore_violations);
+        self.switch(
+            "enableWeakerNestedSandbox",
+            Switch::WeakerNestedSandbox,
+            enable_weaker_nested_sandbox,
+        );
+        self.switch(
+            "allowNestedUserNamespaces",
+            Switch::NestedUserNamespaces,
+            allow_nested_user_namespaces,
+        );
+        self.switch(
+            "enableWeakerNetworkIsolation",
+            Switch::WeakerNetworkIsolation,
+            enable_weaker_network_isolation,
+        );
+        self.switch("allowAppleEvents", Switch::AppleEvents, allow_apple_events);
+        self.switch("allowPty", Switch::Pty, allow_pty);
+        if let Some(Git { safe_directories }) = git {
+            self.texts(
+                "git.safeDirectories",
+                safe_directories,
+                TextKey::SafeDirectory,
+            );
+        }
+        self.unsupported([("credentials", credentials)]);
+        self.ignored("ripgrep", ripgrep);
+        self.ignored("mandatoryDenySearchDepth", mandatory_deny_search_depth);
+        self.ignored("seccomp", seccomp);
+        self.ignored("bwrapPath", bwrap_path);
+        self.ignored("socatPath", socat_path);
+        self.ignored("javaAgentJarPath", java_agent_jar_path);
+        self.ignored("windows", windows);
+    }
+
+    fn read_flat_network(&mut self, network: FlatNetwork) {
+        let FlatNetwork {
+            allowed_domains,
+            denied_domains,
+            denied_domain_reasons,
+            strict_allowlist,
+            denied_resolved_addresses,
+            allow_unix_sockets,
+            allow_all_unix_sockets,
+            allow_local_binding,
+            allow_mach_lookup,
+            http_proxy_port,
+            socks_proxy_port,
+            mitm_proxy,
+            tls_terminate,
+            parent_proxy,
+            filter_request,
+            allow_plaintext_header_set,
+            strip_response_headers,
+            refuse_opaque_tunnels,
+            require_host_match,
+            ambiguous_request_target,
+        } = network;
+        self.allowed_domains("network.allowedDomains", Some(allowed_domains));
+        self.denied_domains("network.deniedDomains", Some(denied_domains));
+        self.note_reasons(&denied_domain_reasons.into_iter().flatten().collect());
+        self.switch(
+            "network.strictAllowlist",
+            Switch::StrictAllowlist,
+            strict_allowlist,
+        );
+        for AddressRange(range) in denied_resolved_addresses.into_iter().flatten() {
+            self.deny_address("network.deniedResolvedAddresses", &range);
+        }
+        self.unix_sockets("network.allowUnixSockets", allow_unix_sockets);
+        self.switch(
+            "network.allowAllUnixSockets",
+            Switch::AllUnixSockets,
+            allow_all_unix_sockets,
+        );
+        self.switch(
+            "network.allowLocalBinding",
+            Switch::LocalBinding,
+            allow_local_binding,
+        );
+        self.texts(
+            "network.allowMachLookup",
+            allow_mach_lookup,
+            TextKey::MachLookup,
+        );
+        self.unsupported([
+            ("network.httpProxyPort", http_proxy_port),
+            ("network.socksProxyPort", socks_proxy_port),
+            ("network.mitmProxy", mitm_proxy),
+            ("network.tlsTerminate", tls_terminate),
+            ("network.parentProxy", parent_proxy),
+            ("network.filterRequest", filter_request),
+            (
+                "network.allowPlaintextHeaderSet",
+                allow_plaintext_header_set,
+            ),
+            ("network.stripResponseHeaders", strip_response_headers),
+            ("network.refuseOpaqueTunnels", refuse_opaque_tunnels),
+            ("network.requireHostMatch", require_host_match),
+            ("network.ambiguousRequestTarget", ambiguous_request_target),
+        ]);
+    }
+
+    /// Hands the author's words to the deny rules of the same pattern, however it is spelt.
+    fn note_reasons(&mut self, reasons: &BTreeMap<String, NonEmptyText>) {
+        for (host, NonEmptyText(reason)) in reasons {
+            let Ok(named) = DomainPattern::parse_deny(host) else {
+                continue;
+            };
+            for statement in &mut self.statements {
+                if let Effect::DenyDomain { pattern, note } = &mut statement.effect
+                    && *pattern == named
+                {
+                    *note = Some(reason.value.clone());
+                }
+            }
+        }
+    }
+
+    fn read_flat_filesystem(&mut self, filesystem: FlatFilesystem) {
+        let FlatFilesystem {
+            deny_read,
+            allow_read,
+            allow_write,
+            deny_write,
+            preset,
+            allow_git_config,
+            disabled,
+        } = filesystem;
+        self.paths("filesystem.denyRead", Some(deny_read), Effect::deny_read);
+        self.paths("filesystem.allowRead", allow_read, Effect::AllowRead);
+        self.paths(
+            "filesystem.allowWrite",
+            Some(allow_write),
+            Effect::AllowWrite,
+        );
+        self.paths("filesystem.denyWrite", Some(deny_write), Effect::DenyWrite);
+        self.preset("filesystem.preset", preset);
+        self.switch(
+            "filesystem.allowGitConfig",
+            Switch::GitConfig,
+            allow_git_config,
+        );
+        self.switch("filesystem.disabled", Switch::FilesystemDisabled, disabled);
+    }
+}

@@ -1,0 +1,168 @@
+//! What a settings file says, one statement for each entry, in the same words for both formats.
+//!
+//! Combining layers needs to know of a statement only whether it widens or narrows: see
+//! [`Effect::widens`].
+
+mod claude;
+mod flat;
+mod reader;
+
+use ipnet::IpNet;
+use sandbox_policy::{DomainPattern, Origin, PathPattern};
+
+use crate::wire::Preset;
+
+pub(crate) use reader::Reader;
+
+/// One entry of a settings file.
+#[derive(Clone, Debug)]
+pub(crate) struct Statement {
+    /// The key, with its namespaces.
+    pub(crate) key: &'static str,
+    /// The entry as written.
+    pub(crate) text: String,
+    pub(crate) origin: Origin,
+    pub(crate) effect: Effect,
+}
+
+/// What an entry does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    AllowWrite(PathPattern),
+    DenyWrite(PathPattern),
+    AllowRead(PathPattern),
+    /// `for_good`: not even an `AllowRead` of the same layer re-opens it.
+    DenyRead {
+        pattern: PathPattern,
+        for_good: bool,
+    },
+    AllowDomain(DomainPattern),
+    DenyDomain {
+        pattern: DomainPattern,
+        note: Option<String>,
+    },
+    DenyAddress(IpNet),
+    AllowUnixSocket(PathPattern),
+    IgnoreViolation {
+        command: String,
+        text: String,
+    },
+    Text(TextKey, String),
+    Preset(Preset),
+    Switch(Switch, bool),
+}
+
+/// Lists of plain texts, all of which widen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextKey {
+    ExcludedCommand,
+    MachLookup,
+    SafeDirectory,
+}
+
+/// Yes-or-no settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Switch {
+    Enabled,
+    AllowUnsandboxedCommands,
+    AutoAllowBash,
+    WeakerNestedSandbox,
+    NestedUserNamespaces,
+    StrictAllowlist,
+    AllUnixSockets,
+    LocalBinding,
+    GitConfig,
+    FilesystemDisabled,
+    WeakerNetworkIsolation,
+    AppleEvents,
+    Pty,
+}
+
+impl Effect {
+    fn deny_read(pattern: PathPattern) -> Self {
+        Self::DenyRead {
+            pattern,
+            for_good: false,
+        }
+    }
+
+    fn deny_read_for_good(pattern: PathPattern) -> Self {
+        Self::DenyRead {
+            pattern,
+            for_good: true,
+        }
+    }
+
+    /// Whether the entry is about files: what `filesystem.disabled` drops.
+    pub(crate) fn is_file_rule(&self) -> bool {
+        match self {
+            Self::AllowWrite(_)
+            | Self::DenyWrite(_)
+            | Self::AllowRead(_)
+            | Self::DenyRead { .. }
+            | Self::Preset(_) => true,
+            Self::AllowDomain(_)
+            | Self::DenyDomain { .. }
+            | Self::DenyAddress(_)
+            | Self::AllowUnixSocket(_)
+            | Self::IgnoreViolation { .. }
+            | Self::Text(..)
+            | Self::Switch(..) => false,
+        }
+    }
+
+    /// Whether the entry can permit something that would be refused (or hide a refusal) without it.
+    pub(crate) fn widens(&self) -> bool {
+        match self {
+            Self::AllowWrite(_)
+            | Self::AllowRead(_)
+            | Self::AllowDomain(_)
+            | Self::AllowUnixSocket(_)
+            | Self::IgnoreViolation { .. }
+            | Self::Text(..) => true,
+            Self::DenyWrite(_)
+            | Self::DenyRead { .. }
+            | Self::DenyDomain { .. }
+            | Self::DenyAddress(_)
+            | Self::Preset(_) => false,
+            Self::Switch(switch, value) => switch.widening() == *value,
+        }
+    }
+}
+
+impl Switch {
+    /// The value where no file says anything.
+    pub(crate) fn default(self) -> bool {
+        match self {
+            Self::Enabled | Self::AllowUnsandboxedCommands | Self::AutoAllowBash => true,
+            Self::WeakerNestedSandbox
+            | Self::NestedUserNamespaces
+            | Self::StrictAllowlist
+            | Self::AllUnixSockets
+            | Self::LocalBinding
+            | Self::GitConfig
+            | Self::FilesystemDisabled
+            | Self::WeakerNetworkIsolation
+            | Self::AppleEvents
+            | Self::Pty => false,
+        }
+    }
+
+    /// The value that permits more.
+    pub(crate) fn widening(self) -> bool {
+        match self {
+            Self::Enabled | Self::StrictAllowlist => false,
+            Self::AllowUnsandboxedCommands
+            | Self::AutoAllowBash
+            | Self::WeakerNestedSandbox
+            | Self::NestedUserNamespaces
+            | Self::AllUnixSockets
+            | Self::LocalBinding
+            | Self::GitConfig
+            | Self::FilesystemDisabled
+            | Self::WeakerNetworkIsolation
+            | Self::AppleEvents
+            | Self::Pty => true,
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The vocabulary in which both formats are read: one call for each key.
+
+use std::{collections::BTreeMap, ffi::OsStr, ops::Range};
+
+use sandbox_policy::{DomainPattern, DomainPatternError, PathBase, PathPattern, PatternSyntax};
+
+use crate::{
+    error::{Finding, SettingsErrorKind, Source},
+    json::Located,
+    layer::IgnoredKey,
+    validate::parse_address,
+    wire::{
+        Preset,
+        text::{
+            AllowedDomain, DeniedDomain, NonEmptyText, PathEntry, PathEntryText, PathText,
+            Unsupported,
+        },
+    },
+};
+
+use super::{Effect, Statement, Switch, TextKey};
+
+/// An entry, the part of it that has the meaning, and where it stands.
+pub(super) struct Written<'a> {
+    pub(super) entry: &'a str,
+    pub(super) meaning: &'a str,
+    pub(super) span: &'a Range<usize>,
+}
+
+impl<'a> Written<'a> {
+    fn plain(text: &'a str, span: &'a Range<usize>) -> Self {
+        Self {
+            entry: text,
+            meaning: text,
+            span,
+        }
+    }
+}
+
+/// Collects the statements of one file.
+pub(crate) struct Reader<'a> {
+    source: &'a Source,
+    base: &'a PathBase,
+    pub(crate) statements: Vec<Statement>,
+    pub(crate) ignored: Vec<IgnoredKey>,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(source: &'a Source, base: &'a PathBase) -> Self {
+        Self {
+            source,
+            base,
+            statements: Vec::new(),
+            ignored: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    fn state(&mut self, key: &'static str, text: &str, span: &Range<usize>, effect: Effect) {
+        let origin = self.source.origin(span);
+        self.statements.push(Statement {
+            key,
+            text: text.to_owned(),
+            origin,
+            effect,
+        });
+    }
+
+    pub(super) fn switch(
+        &mut self,
+        key: &'static str,
+        switch: Switch,
+        value: Option<Located<bool>>,
+    ) {
+        if let Some(Located { value, span }) = value {
+            self.state(
+                key,
+                if value { "true" } else { "false" },
+                &span,
+                Effect::Switch(switch, value),
+            );
+        }
+    }
+
+    pub(super) fn preset(&mut self, key: &'static str, preset: Option<Located<Preset>>) {
+        if let Some(Located { value, span }) = preset {
+            let name = match value {
+                Preset::Workspace => "workspace",
+            };
+            self.state(key, name, &span, Effect::Preset(value));
+        }
+    }
+
+    pub(super) fn paths(
+        &mut self,
+        key: &'static str,
+        entries: Option<Vec<PathEntry>>,
+        effect: fn(PathPattern) -> Effect,
+    ) {
+        for PathEntry(Located { value, span }) in entries.into_iter().flatten() {
+            let PathEntryText { text, syntax } = value;
+            self.path(key, &Written::plain(&text, &span), syntax, effect);
+        }
+    }
+
+    pub(super) fn path(
+        &mut self,
+        key: &'static str,
+        written: &Written<'_>,
+        syntax: PatternSyntax,
+        effect: fn(PathPattern) -> Effect,
+    ) {
+        let text = written.meaning;
+        match PathPattern::parse(OsStr::new(text), syntax, self.base) {
+            Ok(pattern) => self.state(key, written.entry, written.span, effect(pattern)),
+            Err(source) => {
+                let text = text.to_owned();
+                self.find(written.span, SettingsErrorKind::Path { text, source });
+            }
+        }
+    }
+
+    pub(super) fn unix_sockets(&mut self, key: &'static str, paths: Option<Vec<PathText>>) {
+        for PathText(path) in paths.into_iter().flatten() {
+            let written = Written::plain(&path.value, &path.span);
+            self.path(key, &written, PatternSyntax::Glob, Effect::AllowUnixSocket);
+        }
+    }
+
+    pub(super) fn allow_domain(&mut self, key: &'static str, written: &Written<'_>) {
+        let effect = DomainPattern::parse_allow(written.meaning).map(Effect::AllowDomain);
+        self.domain(key, written, effect);
+    }
+
+    pub(super) fn deny_domain(&mut self, key: &'static str, written: &Written<'_>) {
+        let effect = DomainPattern::parse_deny(written.meaning).map(|pattern| Effect::DenyDomain {
+            pattern,
+            note: None,
+        });
+        self.domain(key, written, effect);
+    }
+
+    fn domain(
+        &mut self,
+        key: &'static str,
+        written: &Written<'_>,
+        effect: Result<Effect, DomainPatternError>,
+    ) {
+        match effect {
+            Ok(effect) => self.state(key, written.entry, written.span, effect),
+            Err(source) => {
+                let text = written.meaning.to_owned();
+                self.find(written.span, SettingsErrorKind::Domain { text, source });
+            }
+        }
+    }
+
+    pub(super) fn allowed_domains(&mut self, key: &'static str, hosts: Option<Vec<AllowedDomain>>) {
+        for AllowedDomain(host) in hosts.into_iter().flatten() {
+            self.allow_domain(key, &Written::plain(&host.value, &host.span));
+        }
+    }
+
+    pub(super) fn denied_domains(&mut self, key: &'static str, hosts: Option<Vec<DeniedDomain>>) {
+        for DeniedDomain(host) in hosts.into_iter().flatten() {
+            self.deny_domain(key, &Written::plain(&host.value, &host.span));
+        }
+    }
+
+    pub(super) fn deny_address(&mut self, key: &'static str, range: &Located<String>) {
+        match parse_address(&range.value) {
+            Some(network) => {
+                self.state(key, &range.value, &range.span, Effect::DenyAddress(network))
+            }
+            None => self.find(
+                &range.span,
+                SettingsErrorKind::Address {
+                    text: range.value.clone(),
+                },
+            ),
+        }
+    }
+
+    pub(super) fn texts(
+        &mut self,
+        key: &'static str,
+        entries: Option<Vec<NonEmptyText>>,
+        kind: TextKey,
+    ) {
+        for NonEmptyText(Located { value, span }) in entries.into_iter().flatten() {
+            self.state(key, &value, &span, Effect::Text(kind, value.clone()));
+        }
+    }
+
+    pub(super) fn violations(
+        &mut self,
+        key: &'static str,
+        entries: Option<BTreeMap<String, Vec<NonEmptyText>>>,
+    ) {
+        for (command, texts) in entries.into_iter().flatten() {
+            for NonEmptyText(Located { value, span }) in texts {
+                let written = format!("{command}: {value}");
+                let effect = Effect::IgnoreViolation {
+                    command: command.clone(),
+                    text: value,
+                };
+                self.state(key, &written, &span, effect);
+            }
+        }
+    }
+
+    /// The schema refuses these keys already. Should it ever let one pass, it must not be ignored.
+    pub(super) fn unsupported<const N: usize>(
+        &mut self,
+        keys: [(&'static str, Option<Located<Unsupported>>); N],
+    ) {
+        for (key, value) in keys {
+            if let Some(Located {
+                value: Unsupported,
+                span,
+            }) = value
+            {
+                self.find(
+                    &span,
+                    SettingsErrorKind::Unsupported {
+                        key: key.to_owned(),
+                    },
+                );
+            }
+        }
+    }
+
+    pub(super) fn ignored<T>(&mut self, key: &'static str, value: Option<Located<T>>) {
+        if let Some(Located { value: _, span }) = value {
+            self.ignored.push(IgnoredKey {
+                key,
+                origin: self.source.origin(&span),
+            });
+        }
+    }
+
+    pub(super) fn find(&mut self, span: &Range<usize>, kind: SettingsErrorKind) {
+        self.findings.push(Finding::new(span.clone(), kind));
+    }
+}

@@ -1,0 +1,34 @@
+//! The key that was probably meant.
+
+/// Number of single-character insertions, deletions, substitutions and swaps between two words,
+/// letter case aside.
+pub(crate) fn distance(one: &str, other: &str) -> usize {
+    strsim::osa_distance(&one.to_lowercase(), &other.to_lowercase())
+}
+
+/// The candidate nearest to a word, if one is near enough to be meant: at most two fifths of the
+/// longer word may differ.
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, candidate)| distance * 5 <= candidate.len().max(word.len()) * 2)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// As [`nearest`], for objects that hold keys of others: only a near miss can be ours.
+pub(crate) fn near_miss<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= 2)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,279 @@
+//! The kinds of text and number that settings hold. The schema's `format` names the check that the
+//! loader makes, so a schema and a loader can't disagree about which entries are checked how.
+
+use std::{borrow::Cow, fmt};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+
+use sandbox_policy::PatternSyntax;
+
+use crate::json::Located;
+
+/// `format` of an entry of an allow list of hosts.
+pub(crate) const ALLOWED_DOMAIN: &str = "allowed-domain";
+/// `format` of an entry of a deny list of hosts.
+pub(crate) const DENIED_DOMAIN: &str = "denied-domain";
+/// `format` of a path or glob.
+pub(crate) const PATH_PATTERN: &str = "path-pattern";
+/// `format` of a path in which no character is special.
+pub(crate) const LITERAL_PATH: &str = "literal-path";
+/// `format` of an absolute path.
+pub(crate) const ABSOLUTE_PATH: &str = "absolute-path";
+/// `format` of an address or CIDR range.
+pub(crate) const ADDRESS_RANGE: &str = "address-range";
+/// `format` of a permission rule that grants.
+pub(crate) const GRANTING_RULE: &str = "granting-permission-rule";
+/// `format` of a permission rule that refuses.
+pub(crate) const REFUSING_RULE: &str = "refusing-permission-rule";
+
+/// A text with a `format`.
+macro_rules! text_type {
+    ($(#[doc = $doc:literal] $name:ident: $format:expr;)+) => {$(
+        #[doc = $doc]
+        #[derive(Debug, Deserialize)]
+        #[serde(transparent)]
+        pub(crate) struct $name(pub(crate) Located<String>);
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "format": $format })
+            }
+        }
+    )+};
+}
+
+text_type! {
+    /// A host, `*.` and a host, each with an optional port.
+    AllowedDomain: ALLOWED_DOMAIN;
+    /// As an allowed one, and `*`.
+    DeniedDomain: DENIED_DOMAIN;
+    /// A path or glob; a plain string only.
+    PathText: PATH_PATTERN;
+    /// An IP address or a CIDR range.
+    AddressRange: ADDRESS_RANGE;
+    /// A permission rule of `allow`.
+    GrantingRule: GRANTING_RULE;
+    /// A permission rule of `deny` or `ask`.
+    RefusingRule: REFUSING_RULE;
+}
+
+/// A text that must not be empty.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct NonEmptyText(pub(crate) Located<String>);
+
+impl JsonSchema for NonEmptyText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "NonEmptyText".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1 })
+    }
+}
+
+/// A path or glob, or a path whose characters are all plain.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct PathEntry(pub(crate) Located<PathEntryText>);
+
+/// What a path entry says.
+#[derive(Debug)]
+pub(crate) struct PathEntryText {
+    pub(crate) text: String,
+    pub(crate) syntax: PatternSyntax,
+}
+
+impl<'de> Deserialize<'de> for PathEntryText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PathEntryVisitor)
+    }
+}
+
+struct PathEntryVisitor;
+
+impl<'de> Visitor<'de> for PathEntryVisitor {
+    type Value = PathEntryText;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a path, or an object with `path` and `literal`")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<PathEntryText, E> {
+        Ok(PathEntryText {
+            text: text.to_owned(),
+            syntax: PatternSyntax::Glob,
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<PathEntryText, A::Error> {
+        let LiteralPath { path, literal } =
+            LiteralPath::deserialize(MapAccessDeserializer::new(members))?;
+        if !literal {
+            return Err(A::Error::custom("`literal` can only be true"));
+        }
+        Ok(PathEntryText {
+            text: path,
+            syntax: PatternSyntax::Literal,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LiteralPath {
+    path: String,
+    literal: bool,
+}
+
+impl JsonSchema for PathEntry {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "PathEntry".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                {
+                    "type": "string",
+                    "format": PATH_PATTERN,
+                    "description": "A path with everything below it, or a glob with `*`, `**`, `?`, `[…]`."
+                },
+                {
+                    "type": "object",
+                    "description": "A path in which no character is special.",
+                    "properties": {
+                        "path": { "type": "string", "format": LITERAL_PATH },
+                        "literal": { "type": "boolean", "const": true }
+                    },
+                    "required": ["path", "literal"],
+                    "additionalProperties": false
+                }
+            ]
+        })
+    }
+}
+
+/// A key whose feature is not there yet. No value satisfies its schema.
+#[derive(Debug)]
+pub(crate) struct Unsupported;
+
+impl<'de> Deserialize<'de> for Unsupported {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let IgnoredAny = IgnoredAny::deserialize(deserializer)?;
+        Ok(Self)
+    }
+}
+
+impl JsonSchema for Unsupported {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Unsupported".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "not": {} })
+    }
+}
+
+/// A key that is accepted for files written for other implementations, and changes nothing here.
+#[derive(Debug)]
+pub(crate) struct Ignored<T>(std::marker::PhantomData<T>);
+
+impl<'de, T> Deserialize<'de> for Ignored<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let IgnoredAny = IgnoredAny::deserialize(deserializer)?;
+        Ok(Self(std::marker::PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Ignored<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// Types that exist as schemas only: the values of ignored keys.
+macro_rules! schema_only {
+    ($(#[doc = $doc:literal] $name:ident: $schema:tt;)+) => {$(
+        #[doc = $doc]
+        #[derive(Debug)]
+        pub(crate) enum $name {}
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )+};
+}
+
+schema_only! {
+    /// A program with arguments.
+    ProgramSchema: {
+        "type": "object",
+        "properties": {
+            "command": { "type": "string", "minLength": 1 },
+            "args": { "type": "array", "items": { "type": "string" } },
+            "argv0": { "type": "string" }
+        },
+        "required": ["command"],
+        "additionalProperties": false
+    };
+    /// A filter helper.
+    SeccompSchema: {
+        "type": "object",
+        "properties": {
+            "applyPath": { "type": "string", "format": ABSOLUTE_PATH },
+            "argv0": { "type": "string" }
+        },
+        "additionalProperties": false
+    };
+    /// An absolute path.
+    AbsolutePathSchema: { "type": "string", "format": ABSOLUTE_PATH };
+    /// How deep a directory scan goes.
+    DepthSchema: { "type": "integer", "minimum": 1, "maximum": 10 };
+    /// Anything that is an object.
+    ObjectSchema: { "type": "object" };
+    /// Yes or no.
+    BooleanSchema: { "type": "boolean" };
+}

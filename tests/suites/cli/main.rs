@@ -1,0 +1,6 @@
+//! The command line: words, streams, exit status, signals, terminals.
+
+mod signals;
+mod status;
+mod terminal;
+mod words;

@@ -1,0 +1,127 @@
+//! Terminals: what the program sees, job control, and the state they are left in.
+
+use sandbox_tests::{Bed, Terminal, carriers, need, python, timeout, wait_until};
+
+#[test]
+fn the_program_has_the_terminal() {
+    let python = python!("termios");
+    let bed = Bed::new();
+    let line = "test -t 0 && test -t 1 && test -t 2 && stty size && echo typed > /dev/tty && read x < /dev/tty && echo \"got $x\"";
+    let session = Terminal::of(&bed, &bed.srt().sh(line))
+        .expect("24 80")
+        .expect("typed")
+        .send("answer\n")
+        .expect("got answer")
+        .end()
+        .play(&python)
+        .played();
+    assert_eq!(session.code, Some(0), "{session:?}");
+    assert!(session.modes_kept, "{session:?}");
+}
+
+#[test]
+fn a_change_of_size_arrives() {
+    let python = python!("termios");
+    let bed = Bed::new();
+    let line = "trap 'stty size; exit 0' WINCH; echo waiting; while :; do sleep 0.05; done";
+    let session = Terminal::of(&bed, &bed.srt().sh(line))
+        .expect("waiting")
+        .resize(40, 132)
+        .expect("40 132")
+        .end()
+        .play(&python)
+        .played();
+    assert_eq!(session.code, Some(0), "{session:?}");
+}
+
+#[test]
+fn control_c_interrupts_the_program() {
+    let python = python!("termios");
+    let bed = Bed::new();
+    let session = Terminal::of(&bed, &bed.srt().sh("echo up; exec sleep 100")).expect("up").send("\u{3}").end().play(&python).played();
+    assert!(matches!(session.code, Some(130 | -2)), "{session:?}");
+    assert!(session.modes_kept, "{session:?}");
+    // A program that handles it goes on: the tool must not die in its place.
+    let line = "trap 'echo caught' INT; echo up; i=0; while [ $i -lt 20 ]; do sleep 0.05; i=$((i+1)); done; exit 6";
+    let session = Terminal::of(&bed, &bed.srt().sh(line)).expect("up").send("\u{3}").expect("caught").end().play(&python).played();
+    assert_eq!(session.code, Some(6), "{session:?}");
+    assert_eq!(session.transcript.matches("caught").count(), 1, "{session:?}");
+}
+
+#[test]
+fn the_outer_shell_can_stop_and_continue_it() {
+    let python = python!("termios");
+    let bash = need!("bash");
+    let bed = Bed::new();
+    let words = bed.srt().args(["sh", "-c", "echo up; read x; echo got:$x"]).argv();
+    let command: Vec<String> = words.iter().map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    Terminal::new(&bed, [bash.to_str().unwrap(), "--norc", "--noprofile", "-i"])
+        .expect("ready>")
+        .send(&format!("{}\n", command.join(" ")))
+        .expect("up\r")
+        .send("\u{1a}")
+        .expect("Stopped")
+        .send("fg\n")
+        .pause(0.3)
+        .send("word\n")
+        .expect("got:word")
+        .send("exit\n")
+        .end()
+        .play(&python)
+        .played();
+}
+
+#[test]
+fn an_inner_shell_has_job_control() {
+    let python = python!("termios");
+    let bash = need!("bash");
+    let bed = Bed::new();
+    let srt = bed.srt().args([bash.to_str().unwrap(), "--norc", "--noprofile", "-i"]);
+    let session = Terminal::of(&bed, &srt)
+        .expect("ready>")
+        .send("sleep 100\n")
+        .pause(0.3)
+        .send("\u{1a}")
+        .expect("Stopped")
+        .send("jobs\n")
+        .expect("sleep 100")
+        .send("fg\n")
+        .expect("sleep 100")
+        .pause(0.3)
+        .send("\u{3}")
+        .expect("ready>")
+        .send("exit 5\n")
+        .end()
+        .play(&python)
+        .played();
+    assert_eq!(session.code, Some(5), "{session:?}");
+    assert!(!session.transcript.contains("no job control"), "{session:?}");
+    assert!(session.modes_kept, "{session:?}");
+}
+
+#[test]
+fn the_terminal_survives_a_kill_of_the_tool() {
+    let python = python!("termios");
+    let bed = Bed::new();
+    for name in ["KILL", "TERM", "HUP"] {
+        let session = Terminal::of(&bed, &bed.srt().sh("echo up; sleep 100 & sleep 100"))
+            .expect("up")
+            .signal(name)
+            .end()
+            .play(&python)
+            .played();
+        assert!(session.modes_kept, "SIG{name}: {session:?}");
+        let gone = wait_until(timeout(5.0), || carriers(bed.marker()).is_empty());
+        assert!(gone, "SIG{name}: {:#?}", carriers(bed.marker()));
+    }
+}
+
+#[test]
+fn a_hang_up_of_the_terminal_ends_the_tree() {
+    let python = python!("termios");
+    let bed = Bed::new();
+    // The driver ends without waiting, which closes the terminal under the running command.
+    Terminal::of(&bed, &bed.srt().sh("echo up; sleep 100")).expect("up").play(&python).played();
+    let gone = wait_until(timeout(5.0), || carriers(bed.marker()).is_empty());
+    assert!(gone, "{:#?}", carriers(bed.marker()));
+}

@@ -1,0 +1,17 @@
+//! Files: what is written, what is refused, what is hidden, and what programs still need.
+
+mod denies;
+mod devices;
+mod writes;
+
+use serde_json::{Value, json};
+
+/// Flat settings with these rules and no network.
+fn rules(deny_read: &[&str], allow_read: &[&str], allow_write: &[&str], deny_write: &[&str]) -> Value {
+    json!({
+        "network": {"allowedDomains": [], "deniedDomains": []},
+        "filesystem": {
+            "denyRead": deny_read, "allowRead": allow_read, "allowWrite": allow_write, "denyWrite": deny_write,
+        },
+    })
+}

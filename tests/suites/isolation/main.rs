@@ -1,0 +1,6 @@
+//! Isolation: namespaces, `/proc`, capabilities, descriptors, system calls, sockets.
+
+mod kernel;
+mod processes;
+mod settings_modes;
+mod sockets;

@@ -1,0 +1,47 @@
+//! Support code of the black-box suites: a test bed, the command builder, host-side witnesses.
+//!
+//! Nothing here links a crate of the product. A verdict about a refusal is always taken on the
+//! host (a file's bytes, an accept count, `/proc`), never from what the sandboxed program says
+//! alone, and every refusal stands next to a positive control.
+//!
+//! Environment read by the suites:
+//!
+//! * `SRT_UNDER_TEST`: path of the binary; by default the `srt` next to the test executables.
+//! * `SRT_SUBJECT=upstream`: the binary is upstream's tool; the gates of ours do not apply.
+//! * `SRT_TIME_SCALE`: factor for every timeout, 1 by default; slow machines set more.
+//! * `SRT_EXPECT_ALL=1`: a skip is a failure.
+//! * `SRT_TEST_TMP`: where the beds are made; it should not lie below `/tmp`.
+//! * `SRT_BWRAP`: a `bwrap` to compare start-up with, where none is in the path.
+#![expect(
+    clippy::panic,
+    clippy::expect_used,
+    reason = "test support reports a broken bed by panicking, as the suites do"
+)]
+
+mod bed;
+mod gates;
+mod net;
+mod origin;
+mod output;
+mod pty;
+mod run;
+mod scan;
+mod skip;
+mod srt;
+mod subject;
+mod timing;
+mod tree;
+
+pub use bed::Bed;
+pub use gates::Gates;
+pub use net::{Datagrams, Listener, UnixWitness, hosts_launcher, names_can_be_set};
+pub use origin::{Origin, Reply, Request};
+pub use output::{Output, show};
+pub use pty::{Session, Terminal};
+pub use run::{Running, host, is_root, signal, tool, tool_path, wait_until};
+pub use scan::{carriers, mounts, namespaces, processes_below};
+pub use skip::{count_skip, skipped};
+pub use srt::Srt;
+pub use subject::{Subject, binary, bwrap, is_debug_build, subject, time_scale, timeout};
+pub use timing::{interleave, median};
+pub use tree::{Tree, tree_hash};
