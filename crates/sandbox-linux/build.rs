@@ -3,6 +3,11 @@
 //! It is compiled by the same `rustc` as the crate, without std and without libc, so that it needs
 //! neither a loader nor a library inside the sandbox and none of the host program's memory stays
 //! mapped in the process that outlives the launch.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "a build script gets its input in variables and runs the compiler"
+)]
 
 use std::{env, path::Path, process::Command};
 
@@ -17,14 +22,38 @@ fn main() {
     let target = env::var("TARGET").expect("cargo sets TARGET");
     let mut command = Command::new(rustc);
     command
-        .args(["--edition", "2024", "--crate-name", "srt_init", "--crate-type", "bin"])
+        .args([
+            "--edition",
+            "2024",
+            "--crate-name",
+            "srt_init",
+            "--crate-type",
+            "bin",
+        ])
         .args(["--target", &target])
-        .args(["-C", "panic=abort", "-C", "opt-level=s", "-C", "strip=symbols"])
-        .args(["-C", "relocation-model=static", "-C", "target-feature=+crt-static"])
+        .args([
+            "-C",
+            "panic=abort",
+            "-C",
+            "opt-level=s",
+            "-C",
+            "strip=symbols",
+        ])
+        .args([
+            "-C",
+            "relocation-model=static",
+            "-C",
+            "target-feature=+crt-static",
+        ])
         // Without debug assertions and overflow checks nothing in it can panic.
         .args(["-C", "debug-assertions=off", "-C", "overflow-checks=off"])
         .args(["-C", "link-arg=-nostartfiles", "-C", "link-arg=-nostdlib"])
-        .args(["-C", "link-arg=-static", "-C", "link-arg=-Wl,--build-id=none"])
+        .args([
+            "-C",
+            "link-arg=-static",
+            "-C",
+            "link-arg=-Wl,--build-id=none",
+        ])
         .arg("-o")
         .arg(Path::new(&out).join("srt-init"))
         .arg("src/sys/init_image/main.rs");
@@ -32,5 +61,8 @@ fn main() {
         command.arg("-C").arg(format!("linker={linker}"));
     }
     let status = command.status().expect("rustc runs");
-    assert!(status.success(), "the init image does not compile: {status}");
+    assert!(
+        status.success(),
+        "the init image does not compile: {status}"
+    );
 }

@@ -27,8 +27,14 @@ impl Bed {
     #[must_use]
     pub fn new() -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let root = tempfile::Builder::new().prefix("srt-bed-").tempdir_in(base()).expect("a temporary directory");
-        let real = root.path().canonicalize().expect("the real path of the bed");
+        let root = tempfile::Builder::new()
+            .prefix("srt-bed-")
+            .tempdir_in(base())
+            .expect("a temporary directory");
+        let real = root
+            .path()
+            .canonicalize()
+            .expect("the real path of the bed");
         let directory = |name: &str| {
             let path = real.join(name);
             std::fs::create_dir(&path).expect("a directory of the bed");
@@ -37,7 +43,13 @@ impl Bed {
         let (home, work, outside) = (directory("home"), directory("work"), directory("outside"));
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let marker = format!("srt-mark-{}-{number}-{:x}", std::process::id(), unique());
-        Self { root, home, work, outside, marker }
+        Self {
+            root,
+            home,
+            work,
+            outside,
+            marker,
+        }
     }
 
     /// The directory that holds the others.
@@ -73,7 +85,9 @@ impl Bed {
     /// Whether the sandbox's private scratch hides the bed's own directories.
     #[must_use]
     pub fn is_in_scratch(&self) -> bool {
-        ["/tmp", "/var/tmp", "/dev/shm"].iter().any(|scratch| self.home.starts_with(scratch))
+        ["/tmp", "/var/tmp", "/dev/shm"]
+            .iter()
+            .any(|scratch| self.home.starts_with(scratch))
     }
 
     /// Writes a file of the bed, with the directories above it, and returns its path.
@@ -81,7 +95,12 @@ impl Bed {
     /// # Panics
     /// When it cannot be written.
     pub fn file(&self, relative: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.root.path().canonicalize().expect("the real path of the bed").join(relative);
+        let path = self
+            .root
+            .path()
+            .canonicalize()
+            .expect("the real path of the bed")
+            .join(relative);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).expect("directories of the bed");
         }
@@ -96,7 +115,8 @@ impl Bed {
     pub fn script(&self, name: &str, content: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt as _;
         let path = self.file(Path::new("work").join(name), content);
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("an executable script");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+            .expect("an executable script");
         path
     }
 
@@ -122,17 +142,29 @@ impl Default for Bed {
 /// Where beds are made. Not below `/tmp` where it can be helped: the sandbox has a private
 /// `/tmp`, so a home in there would be missing instead of refused.
 fn base() -> PathBuf {
-    let beside = std::env::current_exe().ok().and_then(|own| own.ancestors().nth(2).map(|dir| dir.join("beds")));
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|own| own.ancestors().nth(2).map(|dir| dir.join("beds")));
     let home = variable_os("HOME").map(PathBuf::from);
-    let candidates = [variable_os("SRT_TEST_TMP").map(PathBuf::from), beside, home, Some(PathBuf::from("/tmp"))];
+    let candidates = [
+        variable_os("SRT_TEST_TMP").map(PathBuf::from),
+        beside,
+        home,
+        Some(PathBuf::from("/tmp")),
+    ];
     let usable = |directory: &PathBuf| {
         std::fs::create_dir_all(directory).is_ok() && tempfile::tempfile_in(directory).is_ok()
     };
     let mut usable_ones: Vec<PathBuf> = candidates.into_iter().flatten().filter(usable).collect();
     usable_ones.sort_by_key(|directory| directory.starts_with("/tmp"));
-    usable_ones.into_iter().next().expect("a directory for the beds; set SRT_TEST_TMP")
+    usable_ones
+        .into_iter()
+        .next()
+        .expect("a directory for the beds; set SRT_TEST_TMP")
 }
 
 fn unique() -> u128 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos())
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos())
 }

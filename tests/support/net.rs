@@ -158,8 +158,14 @@ impl UnixWitness {
 /// When the hosts file cannot be written.
 #[must_use]
 pub fn hosts_launcher(bed: &Bed, names: &[(&str, &str)]) -> Vec<OsString> {
-    let lines: String = names.iter().map(|(name, address)| format!("{address} {name}\n")).collect();
-    let path = bed.file("hosts", format!("127.0.0.1 localhost\n::1 localhost\n{lines}"));
+    let lines: String = names
+        .iter()
+        .map(|(name, address)| format!("{address} {name}\n"))
+        .collect();
+    let path = bed.file(
+        "hosts",
+        format!("127.0.0.1 localhost\n::1 localhost\n{lines}"),
+    );
     let line = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
     let mut words: Vec<OsString> = unshare_words();
     words.extend(["/bin/sh", "-c", line].map(OsString::from));
@@ -172,13 +178,27 @@ pub fn hosts_launcher(bed: &Bed, names: &[(&str, &str)]) -> Vec<OsString> {
 pub fn names_can_be_set() -> bool {
     static WORKS: OnceLock<bool> = OnceLock::new();
     *WORKS.get_or_init(|| {
-        let Some(unshare) = tool("unshare") else { return false };
+        let Some(unshare) = tool("unshare") else {
+            return false;
+        };
         let option = if is_root() { "-m" } else { "-Urm" };
-        host(&unshare, [option, "/bin/sh", "-c", "mount --bind /etc/hostname /etc/hosts"]).succeeded()
+        host(
+            &unshare,
+            [
+                option,
+                "/bin/sh",
+                "-c",
+                "mount --bind /etc/hostname /etc/hosts",
+            ],
+        )
+        .succeeded()
     })
 }
 
 fn unshare_words() -> Vec<OsString> {
     let unshare = tool("unshare").map_or_else(|| OsString::from("unshare"), Into::into);
-    vec![unshare, OsString::from(if is_root() { "-m" } else { "-Urm" })]
+    vec![
+        unshare,
+        OsString::from(if is_root() { "-m" } else { "-Urm" }),
+    ]
 }

@@ -28,7 +28,10 @@ impl Request {
     /// The first field of a name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -48,13 +51,21 @@ impl Reply {
     /// 200 with a body.
     #[must_use]
     pub fn ok(body: impl Into<Vec<u8>>) -> Self {
-        Self { status: 200, headers: Vec::new(), body: body.into() }
+        Self {
+            status: 200,
+            headers: Vec::new(),
+            body: body.into(),
+        }
     }
 
     /// 404.
     #[must_use]
     pub fn missing() -> Self {
-        Self { status: 404, headers: Vec::new(), body: b"missing\n".to_vec() }
+        Self {
+            status: 404,
+            headers: Vec::new(),
+            body: b"missing\n".to_vec(),
+        }
     }
 }
 
@@ -74,7 +85,12 @@ impl Origin {
     #[must_use]
     pub fn start() -> Self {
         Self::serving(|request| {
-            Reply::ok(format!("ORIGIN {} {} {}\n", request.method, request.target, request.body.len()))
+            Reply::ok(format!(
+                "ORIGIN {} {} {}\n",
+                request.method,
+                request.target,
+                request.body.len()
+            ))
         })
     }
 
@@ -88,8 +104,11 @@ impl Origin {
         let port = listener.local_addr().expect("a bound socket").port();
         let accepted = Arc::new(AtomicUsize::new(0));
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let (count, log, handler): (_, _, Arc<Handler>) =
-            (Arc::clone(&accepted), Arc::clone(&requests), Arc::new(handler));
+        let (count, log, handler): (_, _, Arc<Handler>) = (
+            Arc::clone(&accepted),
+            Arc::clone(&requests),
+            Arc::new(handler),
+        );
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 count.fetch_add(1, Ordering::SeqCst);
@@ -98,7 +117,11 @@ impl Origin {
                 std::thread::spawn(move || converse(&stream, &log, handler.as_ref()).ok());
             }
         });
-        Self { port, accepted, requests }
+        Self {
+            port,
+            accepted,
+            requests,
+        }
     }
 
     /// The port on 127.0.0.1.
@@ -124,23 +147,36 @@ impl Origin {
     }
 }
 
-fn converse(stream: &TcpStream, log: &Mutex<Vec<Request>>, handler: &Handler) -> std::io::Result<()> {
+fn converse(
+    stream: &TcpStream,
+    log: &Mutex<Vec<Request>>,
+    handler: &Handler,
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut writer = stream.try_clone()?;
     while let Some(request) = read_request(&mut reader)? {
         let upgrade = request.header("upgrade").map(str::to_owned);
-        let close = request.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        let close = request
+            .header("connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let head_only = request.method == "HEAD";
-        log.lock().expect("no handler panicked").push(request.clone());
+        log.lock()
+            .expect("no handler panicked")
+            .push(request.clone());
         if let Some(protocol) = upgrade {
-            let answer =
-                format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n");
+            let answer = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"
+            );
             writer.write_all(answer.as_bytes())?;
             std::io::copy(&mut reader, &mut writer)?;
             return Ok(());
         }
         let reply = handler(&request);
-        let mut answer = format!("HTTP/1.1 {} Answer\r\nContent-Length: {}\r\n", reply.status, reply.body.len());
+        let mut answer = format!(
+            "HTTP/1.1 {} Answer\r\nContent-Length: {}\r\n",
+            reply.status,
+            reply.body.len()
+        );
         for (name, value) in &reply.headers {
             answer.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -162,18 +198,30 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Req
         return Ok(None);
     }
     let mut words = line.split_whitespace().map(str::to_owned);
-    let (Some(method), Some(target)) = (words.next(), words.next()) else { return Ok(None) };
+    let (Some(method), Some(target)) = (words.next(), words.next()) else {
+        return Ok(None);
+    };
     let mut headers = Vec::new();
     loop {
         let mut field = String::new();
         reader.read_line(&mut field)?;
-        let Some((name, value)) = field.trim_end().split_once(':') else { break };
+        let Some((name, value)) = field.trim_end().split_once(':') else {
+            break;
+        };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut request = Request { method, target, headers, body: Vec::new() };
+    let mut request = Request {
+        method,
+        target,
+        headers,
+        body: Vec::new(),
+    };
     if request.header("transfer-encoding").is_some() {
         request.body = read_chunks(reader)?;
-    } else if let Some(length) = request.header("content-length").and_then(|value| value.parse().ok()) {
+    } else if let Some(length) = request
+        .header("content-length")
+        .and_then(|value| value.parse().ok())
+    {
         request.body = vec![0; length];
         reader.read_exact(&mut request.body)?;
     }

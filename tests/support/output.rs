@@ -6,7 +6,10 @@ use std::time::Duration;
 
 /// Status and streams of a finished command.
 #[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "read by the suites, built here only")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "read by the suites, built here only"
+)]
 pub struct Output {
     /// What was run, for messages.
     pub what: String,
@@ -74,7 +77,10 @@ impl Output {
     #[track_caller]
     pub fn refused(self) -> Self {
         assert!(!self.succeeded(), "expected a refusal\n{self}");
-        assert!(self.code() != Some(125), "the sandbox was not set up\n{self}");
+        assert!(
+            self.code() != Some(125),
+            "the sandbox was not set up\n{self}"
+        );
         self
     }
 
@@ -95,7 +101,11 @@ impl Output {
     #[track_caller]
     pub fn prints(self, expected: impl AsRef<[u8]>) -> Self {
         let expected = expected.as_ref();
-        assert!(self.stdout == expected, "expected stdout {:?}\n{self}", show(expected));
+        assert!(
+            self.stdout == expected,
+            "expected stdout {:?}\n{self}",
+            show(expected)
+        );
         self
     }
 
@@ -105,7 +115,10 @@ impl Output {
     /// When it does not.
     #[track_caller]
     pub fn says(self, expected: &str) -> Self {
-        assert!(self.errors().contains(expected), "expected stderr to hold {expected:?}\n{self}");
+        assert!(
+            self.errors().contains(expected),
+            "expected stderr to hold {expected:?}\n{self}"
+        );
         self
     }
 }
@@ -114,7 +127,11 @@ impl std::fmt::Display for Output {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let short = |bytes: &[u8]| {
             let text = show(bytes);
-            if text.chars().count() > 4000 { text.chars().take(4000).collect::<String>() + "…" } else { text }
+            if text.chars().count() > 4000 {
+                text.chars().take(4000).collect::<String>() + "…"
+            } else {
+                text
+            }
         };
         writeln!(out, "command: {}", self.what)?;
         writeln!(out, "status:  {} after {:?}", self.status, self.elapsed)?;

@@ -36,7 +36,11 @@ pub struct Session {
 impl<'b> Terminal<'b> {
     /// Any command of the host on the terminal.
     pub fn new<I: Into<String>>(bed: &'b Bed, argv: impl IntoIterator<Item = I>) -> Self {
-        Self { bed, argv: argv.into_iter().map(Into::into).collect(), steps: Vec::new() }
+        Self {
+            bed,
+            argv: argv.into_iter().map(Into::into).collect(),
+            steps: Vec::new(),
+        }
     }
 
     /// The tool on the terminal.
@@ -45,7 +49,12 @@ impl<'b> Terminal<'b> {
     /// When a word is not UTF-8.
     #[must_use]
     pub fn of(bed: &'b Bed, srt: &Srt<'_>) -> Self {
-        Self::new(bed, srt.argv().into_iter().map(|word| word.into_string().expect("words on a terminal are UTF-8")))
+        Self::new(
+            bed,
+            srt.argv()
+                .into_iter()
+                .map(|word| word.into_string().expect("words on a terminal are UTF-8")),
+        )
     }
 
     fn step(mut self, kind: &str, value: &Value) -> Self {
@@ -108,14 +117,19 @@ impl<'b> Terminal<'b> {
         });
         let mut command = crate::run::bare(python);
         command.args(["-ES", "-c", DRIVER]);
-        let output = crate::Running::start(command, Some(plan.to_string().into_bytes())).finish(timeout(120.0)).ok();
+        let output = crate::Running::start(command, Some(plan.to_string().into_bytes()))
+            .finish(timeout(120.0))
+            .ok();
         let found: Value = serde_json::from_slice(&output.stdout).expect("the driver prints JSON");
         let text = |name: &str| found.get(name).and_then(Value::as_str).map(str::to_owned);
         Session {
             failure: text("failure"),
             transcript: text("transcript").expect("a transcript"),
             code: found.get("code").and_then(Value::as_i64),
-            modes_kept: found.get("modes_kept").and_then(Value::as_bool).expect("a verdict on the modes"),
+            modes_kept: found
+                .get("modes_kept")
+                .and_then(Value::as_bool)
+                .expect("a verdict on the modes"),
         }
     }
 }
@@ -127,7 +141,13 @@ impl Session {
     /// When one failed.
     #[track_caller]
     pub fn played(self) -> Self {
-        assert!(self.failure.is_none(), "{:?}, code {:?}\n{}", self.failure, self.code, self.transcript);
+        assert!(
+            self.failure.is_none(),
+            "{:?}, code {:?}\n{}",
+            self.failure,
+            self.code,
+            self.transcript
+        );
         self
     }
 }

@@ -15,10 +15,17 @@ use crate::subject::{timeout, variable};
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A command with an empty environment but for path, home and locale.
-#[expect(clippy::disallowed_methods, reason = "the one place of the suites that starts processes")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place of the suites that starts processes"
+)]
 pub(crate) fn bare(program: &Path) -> Command {
     let mut command = Command::new(program);
-    command.env_clear().env("PATH", SYSTEM_PATH).env("LANG", "C.UTF-8").env("HOME", "/nonexistent");
+    command
+        .env_clear()
+        .env("PATH", SYSTEM_PATH)
+        .env("LANG", "C.UTF-8")
+        .env("HOME", "/nonexistent");
     command
 }
 
@@ -32,10 +39,17 @@ pub fn tool_path() -> &'static str {
 #[must_use]
 pub fn tool(name: &str) -> Option<PathBuf> {
     let own = variable("PATH").unwrap_or_default();
-    SYSTEM_PATH.split(':').chain(own.split(':')).filter(|directory| directory.starts_with('/')).find_map(|directory| {
-        let candidate = Path::new(directory).join(name);
-        candidate.metadata().is_ok_and(|found| found.is_file()).then_some(candidate)
-    })
+    SYSTEM_PATH
+        .split(':')
+        .chain(own.split(':'))
+        .filter(|directory| directory.starts_with('/'))
+        .find_map(|directory| {
+            let candidate = Path::new(directory).join(name);
+            candidate
+                .metadata()
+                .is_ok_and(|found| found.is_file())
+                .then_some(candidate)
+        })
 }
 
 /// Runs a program on the host, without the tool: for positive controls and preparation.
@@ -57,7 +71,10 @@ pub fn is_root() -> bool {
 /// When the process is gone or the name unknown.
 pub fn signal(pid: u32, name: &str) {
     let shell = Path::new("/bin/sh");
-    let sent = host(shell, ["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid.to_string()]);
+    let sent = host(
+        shell,
+        ["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid.to_string()],
+    );
     assert!(sent.succeeded(), "cannot send {name} to {pid}\n{sent}");
 }
 
@@ -95,16 +112,25 @@ impl Running {
         // A group of its own, so that a case that hangs can be ended with all it started.
         command.process_group(0);
         let start = Instant::now();
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {what}: {error}"));
-        if let (Some(bytes), Some(mut pipe)) = (stdin, child.stdin.take()) {
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {what}: {error}"));
+        if let Some(bytes) = stdin {
+            let pipe = child.stdin.take();
             std::thread::spawn(move || {
                 // A program that does not read its input closes the pipe: no concern of the case.
-                pipe.write_all(&bytes).ok();
+                pipe.map(|mut pipe| pipe.write_all(&bytes).ok());
             });
         }
         let stdout = collect(child.stdout.take());
         let stderr = collect(child.stderr.take());
-        Self { child, what, start, stdout, stderr }
+        Self {
+            child,
+            what,
+            start,
+            stdout,
+            stderr,
+        }
     }
 
     /// The process id of the command (of a launcher in front of it, if there is one).
@@ -125,7 +151,10 @@ impl Running {
 
     /// Whether it has ended.
     pub fn ended(&mut self) -> bool {
-        self.child.try_wait().expect("wait for a child of ours").is_some()
+        self.child
+            .try_wait()
+            .expect("wait for a child of ours")
+            .is_some()
     }
 
     /// Waits for the end, and for the end of its output.
@@ -137,10 +166,22 @@ impl Running {
         let status = self.wait(limit);
         let elapsed = self.start.elapsed();
         let left = timeout(10.0);
-        let (Ok(stdout), Ok(stderr)) = (self.stdout.recv_timeout(left), self.stderr.recv_timeout(left)) else {
-            panic!("{} exited ({status}) but something still holds its streams", self.what)
+        let (Ok(stdout), Ok(stderr)) = (
+            self.stdout.recv_timeout(left),
+            self.stderr.recv_timeout(left),
+        ) else {
+            panic!(
+                "{} exited ({status}) but something still holds its streams",
+                self.what
+            )
         };
-        Output { what: self.what, status, stdout, stderr, elapsed }
+        Output {
+            what: self.what,
+            status,
+            stdout,
+            stderr,
+            elapsed,
+        }
     }
 
     #[track_caller]
@@ -154,9 +195,18 @@ impl Running {
             if start.elapsed() > limit {
                 let group = rustix::process::Pid::from_child(&self.child);
                 rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
-                let partial = self.stdout.recv_timeout(timeout(1.0)).map_or_else(|_| String::new(), |b| crate::show(&b));
-                let errors = self.stderr.recv_timeout(timeout(1.0)).map_or_else(|_| String::new(), |b| crate::show(&b));
-                panic!("{} did not end within {limit:?}\nstdout: {partial}\nstderr: {errors}", self.what);
+                let partial = self
+                    .stdout
+                    .recv_timeout(timeout(1.0))
+                    .map_or_else(|_| String::new(), |b| crate::show(&b));
+                let errors = self
+                    .stderr
+                    .recv_timeout(timeout(1.0))
+                    .map_or_else(|_| String::new(), |b| crate::show(&b));
+                panic!(
+                    "{} did not end within {limit:?}\nstdout: {partial}\nstderr: {errors}",
+                    self.what
+                );
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(5));

@@ -13,7 +13,8 @@ pub fn carriers(marker: &str) -> Vec<String> {
         .filter(|pid| *pid != own)
         .filter(|pid| {
             ["environ", "cmdline"].iter().any(|file| {
-                std::fs::read(format!("/proc/{pid}/{file}")).is_ok_and(|bytes| contains(&bytes, marker.as_bytes()))
+                std::fs::read(format!("/proc/{pid}/{file}"))
+                    .is_ok_and(|bytes| contains(&bytes, marker.as_bytes()))
             })
         })
         .map(describe)
@@ -24,7 +25,10 @@ pub fn carriers(marker: &str) -> Vec<String> {
 #[must_use]
 pub fn processes_below(directory: &Path) -> Vec<String> {
     processes()
-        .filter(|pid| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(directory)))
+        .filter(|pid| {
+            std::fs::read_link(format!("/proc/{pid}/cwd"))
+                .is_ok_and(|cwd| cwd.starts_with(directory))
+        })
         .map(describe)
         .collect()
 }
@@ -55,7 +59,11 @@ fn processes() -> impl Iterator<Item = u32> {
 
 fn describe(pid: u32) -> String {
     let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_else(|_| Vec::new());
-    let words: Vec<String> = arguments.split(|byte| *byte == 0).take(8).map(crate::show).collect();
+    let words: Vec<String> = arguments
+        .split(|byte| *byte == 0)
+        .take(8)
+        .map(crate::show)
+        .collect();
     format!("{pid} {}", words.join(" "))
 }
 

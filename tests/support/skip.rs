@@ -1,17 +1,27 @@
 //! Skips that are seen: printed past libtest's capture, counted, and a failure on request.
 
+use std::cell::Cell;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
+thread_local! {
+    static HERE: Cell<usize> = const { Cell::new(0) };
+}
+
 /// Records a skip. With `SRT_EXPECT_ALL=1` it is a failure: a machine that promises to run
 /// everything must not pass by running less.
 pub fn count_skip(reason: &str) {
     let number = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
+    HERE.set(HERE.get() + 1);
     let name = std::thread::current().name().unwrap_or("?").to_owned();
     // Straight to the descriptor: libtest hides what the print macros of a passing test say.
-    writeln!(std::io::stderr().lock(), "skipped: {reason} [{name}, {number} in this suite]").ok();
+    writeln!(
+        std::io::stderr().lock(),
+        "skipped: {reason} [{name}, {number} in this suite]"
+    )
+    .ok();
     assert!(
         crate::subject::variable("SRT_EXPECT_ALL").as_deref() != Some("1"),
         "skipped although SRT_EXPECT_ALL is set: {reason}"
@@ -22,6 +32,11 @@ pub fn count_skip(reason: &str) {
 #[must_use]
 pub fn skipped() -> usize {
     COUNT.load(Ordering::Relaxed)
+}
+
+/// How many cases of this thread were skipped so far.
+pub(crate) fn skipped_here() -> usize {
+    HERE.get()
 }
 
 /// Leaves the test with a reason that is printed and counted.

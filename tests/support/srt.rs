@@ -72,7 +72,12 @@ impl<'b> Srt<'b> {
     #[must_use]
     pub fn py(self, python: &Path, program: &str, arguments: &[&str]) -> Self {
         // -S and -E keep the start short and free of the runner's own packages.
-        let head = [python.as_os_str(), OsStr::new("-ES"), OsStr::new("-c"), OsStr::new(program)];
+        let head = [
+            python.as_os_str(),
+            OsStr::new("-ES"),
+            OsStr::new("-c"),
+            OsStr::new(program),
+        ];
         self.args(head).args(arguments.iter().copied())
     }
 
@@ -164,7 +169,11 @@ impl<'b> Srt<'b> {
             .env("HOME", self.bed.home())
             .env("SRT_TEST_MARK", self.bed.marker())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(if self.keep_stdin { Stdio::piped() } else { Stdio::null() });
+            .stdin(if self.keep_stdin {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            });
         Running::start(command, self.stdin)
     }
 

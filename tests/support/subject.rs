@@ -15,13 +15,20 @@ pub enum Subject {
     Upstream,
 }
 
-#[expect(clippy::disallowed_methods, reason = "suites are configured by their environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "suites are configured by their environment"
+)]
 pub(crate) fn variable_os(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
 pub(crate) fn variable(name: &str) -> Option<String> {
-    variable_os(name).map(|value| value.into_string().expect("a setting of the suites is UTF-8"))
+    variable_os(name).map(|value| {
+        value
+            .into_string()
+            .expect("a setting of the suites is UTF-8")
+    })
 }
 
 /// The subject named by `SRT_SUBJECT`.
@@ -55,7 +62,10 @@ pub fn binary() -> &'static Path {
             .map(|directory| directory.join("srt"))
             .find(|candidate| candidate.metadata().is_ok_and(|found| found.is_file()))
             .unwrap_or_else(|| {
-                panic!("no `srt` near {}: build it (cargo build -p sandbox-cli) or set SRT_UNDER_TEST", own.display())
+                panic!(
+                    "no `srt` near {}: build it (cargo build -p sandbox-cli) or set SRT_UNDER_TEST",
+                    own.display()
+                )
             })
     })
 }
@@ -63,20 +73,25 @@ pub fn binary() -> &'static Path {
 /// Whether the binary is an unoptimised build, of which no speed is asked.
 #[must_use]
 pub fn is_debug_build() -> bool {
-    binary().components().any(|part| part.as_os_str() == "debug")
+    binary()
+        .components()
+        .any(|part| part.as_os_str() == "debug")
 }
 
 /// A `bwrap` to compare with.
 #[must_use]
 pub fn bwrap() -> Option<PathBuf> {
-    variable_os("SRT_BWRAP").map(PathBuf::from).or_else(|| crate::tool("bwrap"))
+    variable_os("SRT_BWRAP")
+        .map(PathBuf::from)
+        .or_else(|| crate::tool("bwrap"))
 }
 
 /// The factor of `SRT_TIME_SCALE`.
 #[must_use]
 pub fn time_scale() -> f64 {
     variable("SRT_TIME_SCALE").map_or(1.0, |text| {
-        text.parse().unwrap_or_else(|error| panic!("SRT_TIME_SCALE is `{text}`: {error}"))
+        text.parse()
+            .unwrap_or_else(|error| panic!("SRT_TIME_SCALE is `{text}`: {error}"))
     })
 }
 

@@ -9,11 +9,17 @@ use std::time::{Duration, Instant};
 #[must_use]
 pub fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
-    *times.get(times.len() / 2).expect("at least one measurement")
+    *times
+        .get(times.len() / 2)
+        .expect("at least one measurement")
 }
 
 /// Runs two actions in turn, so that both meet the same noise, and returns their times.
-pub fn interleave(rounds: usize, mut first: impl FnMut(), mut second: impl FnMut()) -> (Vec<Duration>, Vec<Duration>) {
+pub fn interleave(
+    rounds: usize,
+    mut first: impl FnMut(),
+    mut second: impl FnMut(),
+) -> (Vec<Duration>, Vec<Duration>) {
     let timed = |action: &mut dyn FnMut()| {
         let start = Instant::now();
         action();

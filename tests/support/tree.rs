@@ -19,11 +19,16 @@ impl Tree {
         for (path, state) in &self.entries {
             match later.entries.get(path) {
                 None => lines.push(format!("removed {}", path.display())),
-                Some(other) if other != state => lines.push(format!("changed {}: {state} → {other}", path.display())),
+                Some(other) if other != state => {
+                    lines.push(format!("changed {}: {state} → {other}", path.display()))
+                }
                 Some(_) => {}
             }
         }
-        let new = later.entries.keys().filter(|path| !self.entries.contains_key(*path));
+        let new = later
+            .entries
+            .keys()
+            .filter(|path| !self.entries.contains_key(*path));
         lines.extend(new.map(|path| format!("appeared {}", path.display())));
         lines
     }
@@ -45,12 +50,22 @@ pub fn tree_hash(root: &Path) -> Tree {
 }
 
 fn state(path: &Path) -> String {
-    let Ok(found) = path.symlink_metadata() else { return "gone".to_owned() };
+    let Ok(found) = path.symlink_metadata() else {
+        return "gone".to_owned();
+    };
     let mut hasher = DefaultHasher::new();
     if found.is_file() {
-        std::fs::read(path).unwrap_or_else(|error| error.to_string().into_bytes()).hash(&mut hasher);
+        std::fs::read(path)
+            .unwrap_or_else(|error| error.to_string().into_bytes())
+            .hash(&mut hasher);
     } else if found.is_symlink() {
         std::fs::read_link(path).ok().hash(&mut hasher);
     }
-    format!("{:o} {}:{} {:x}", found.mode(), found.uid(), found.gid(), hasher.finish())
+    format!(
+        "{:o} {}:{} {:x}",
+        found.mode(),
+        found.uid(),
+        found.gid(),
+        hasher.finish()
+    )
 }

@@ -87,9 +87,11 @@ fn check(toolchain: &Path, output: &Path, target: &str, packages: &[&str]) -> Re
         .env("RUSTC", toolchain.join("bin/rustc"))
         .env("MACOSX_DEPLOYMENT_TARGET", "13.0")
         .env("RUSTFLAGS", "-Dwarnings")
-        // Set by the cargo that runs us: it would bring the other toolchain back.
+        // Set by the cargo that runs us: they would bring the other toolchain back, the last one by
+        // loading its compiler library.
+        .env_remove("CARGO")
         .env_remove("RUSTUP_TOOLCHAIN")
-        .env_remove("CARGO");
+        .env_remove("LD_LIBRARY_PATH");
     cargo.run()
 }
 
@@ -284,8 +286,7 @@ fn find_library(source: &Path) -> Result<PathBuf> {
 }
 
 /// A library of another release would fail later, with errors that name no cause. The source says
-/// its version nowhere, but its tests of stability attributes use it: `CURRENT_RUSTC_VERSION` is
-/// replaced at release, so the newest `since` is the release's own.
+/// its version nowhere, but every release makes something stable in it, and says since when.
 fn require_version(library: &Path, version: &str) -> Result<()> {
     let mut newest = None;
     for entry in walkdir::WalkDir::new(library.join("core/src")) {
@@ -299,8 +300,9 @@ fn require_version(library: &Path, version: &str) -> Result<()> {
         }
         let text = fs::read_to_string(entry.path())
             .with_context(|| format!("cannot read `{}`", entry.path().display()))?;
-        for since in text.split("since = \"").skip(1) {
-            newest = newest.max(since.split('"').next().and_then(release_number));
+        for attribute in text.split("stable(feature = \"").skip(1) {
+            let since = attribute.split_once("\", since = \"").and_then(|(_, since)| since.split('"').next());
+            newest = newest.max(since.and_then(release_number));
         }
     }
     let wanted = release_number(version).with_context(|| format!("`{version}` is no version"))?;

@@ -16,6 +16,8 @@ use crate::shell::{CommandExt as _, cargo, command};
 /// A directory with `srt` and the suites' executables that every user of the machine may read.
 #[derive(Debug)]
 pub(crate) struct Suites {
+    /// The directory itself.
+    pub(crate) dir: PathBuf,
     /// The binary under test.
     pub(crate) srt: PathBuf,
     /// The executables of the suites, by name.
@@ -79,6 +81,7 @@ impl Suites {
             .map(|suite| copy(suite, folder.join(&suite.name)))
             .collect();
         Ok(Self {
+            dir: dir.to_owned(),
             srt: copy(srt, dir.join("srt"))?,
             executables: executables?,
         })

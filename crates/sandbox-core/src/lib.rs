@@ -1,1 +1,56 @@
+//! Runs commands under a policy: files, hosts and sockets that it names, and nothing else.
+//!
+//! ```no_run
+//! use sandbox_core::{Policy, Sandbox};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let policy = Policy::restrictive()
+//!     .allow_write("/home/me/project")?
+//!     .deny_read("/home/me/.ssh")?
+//!     .allow_domain("registry.npmjs.org")?;
+//! let sandbox = Sandbox::new(policy)?;
+//! let status = sandbox.command("npm").arg("install").spawn()?.wait().await?;
+//! assert!(status.success());
+//! println!("{}", sandbox.report());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Each command gets namespaces, listeners and an end of its own; the policy, the proxy's rules and
+//! the report belong to the [`Sandbox`]. Sandboxes share nothing, so a program can hold many, with
+//! different policies, at the same time.
+//!
+//! What can't be enforced is an error before anything runs.
 #![forbid(unsafe_code)]
+
+mod builder;
+mod child;
+mod command;
+mod error;
+mod host;
+mod platform;
+mod report;
+mod sandbox;
+mod stdio;
+pub mod terminal;
+
+pub use builder::SandboxBuilder;
+pub use child::{Child, ExitStatus, StateChange};
+pub use command::{Command, Output};
+pub use error::{BuildError, SpawnError};
+pub use platform::PlatformError;
+pub use report::{Enforcement, LayerReport, NetworkDenial, Report};
+pub use sandbox::Sandbox;
+pub use stdio::Stdio;
+
+pub use sandbox_policy::{
+    AbsolutePath, Denial, DenialReason, DomainPattern, DomainPatternError, DomainRule,
+    EnvironmentPolicy, FileVerdict, FilesystemPolicy, Firmness, Host, HostError, HostName, LayerId,
+    NetworkPolicy, Origin, PathBase, PathError, PathPattern, PathRule, PatternError, PatternSyntax,
+    Policy, Port, ProcMount, ProcessPolicy, ReadAllow, ReadDeny, Target, UnixSocketPolicy,
+    UserNamespaces, Verdict, workspace,
+};
+pub use sandbox_proxy::{BoxFuture, Decide, Decision, Resolve, SystemResolver};
+
+/// Settings files: where a policy comes from.
+pub use sandbox_settings as settings;

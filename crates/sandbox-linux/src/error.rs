@@ -61,22 +61,36 @@ pub enum LaunchError {
 
 impl LaunchError {
     pub(crate) fn stage(failure: StageFailure, prepared: &Prepared) -> Self {
-        let StageFailure { step, errno, operation } = failure;
+        let StageFailure {
+            step,
+            errno,
+            operation,
+        } = failure;
         match (step, errno) {
             (Step::Execute, Errno::NOENT | Errno::NOTDIR) => return Self::NotFound,
-            (Step::Execute, _) => return Self::NotExecutable { source: errno.into() },
+            (Step::Execute, _) => {
+                return Self::NotExecutable {
+                    source: errno.into(),
+                };
+            }
             _ => {}
         }
         let operations = prepared.plan.mounts.operations();
         let operation = operation.and_then(|index| operations.get(index));
         let path = operation.map(|operation| operation.target.as_path().to_path_buf());
-        Self::Stage { step, path, source: errno.into() }
+        Self::Stage {
+            step,
+            path,
+            source: errno.into(),
+        }
     }
 
     /// Advice, where the error has a usual cause.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
-        let Self::Stage { step, source, .. } = self else { return None };
+        let Self::Stage { step, source, .. } = self else {
+            return None;
+        };
         let errno = Errno::from_io_error(source)?;
         hint(*step, errno)
     }

@@ -77,6 +77,9 @@ impl Endpoints {
     /// The usual ports: 3128 (as Squid) and 1080 (RFC 1928).
     #[must_use]
     pub const fn standard() -> Self {
-        Self { http_port: 3128, socks_port: 1080 }
+        Self {
+            http_port: 3128,
+            socks_port: 1080,
+        }
     }
 }

@@ -32,8 +32,14 @@ pub(crate) fn compile(spec: &FilterSpec) -> Result<Vec<Vec<Instruction>>, Filter
     let mut by_refusal: BTreeMap<Refusal, BTreeMap<i64, Vec<SeccompRule>>> = BTreeMap::new();
     for rule in spec.rules() {
         // A call that the architecture lacks can't be made, so there is nothing to refuse.
-        let Some(number) = number(rule.name) else { continue };
-        let refused = by_refusal.entry(rule.refusal).or_default().entry(number).or_default();
+        let Some(number) = number(rule.name) else {
+            continue;
+        };
+        let refused = by_refusal
+            .entry(rule.refusal)
+            .or_default()
+            .entry(number)
+            .or_default();
         if !rule.tests.is_empty() {
             refused.push(conditions(rule).map_err(FilterError::Compile)?);
         }
@@ -79,15 +85,21 @@ fn conditions(rule: &SyscallRule) -> Result<SeccompRule, seccompiler::BackendErr
 #[cfg(target_arch = "x86_64")]
 fn foreign_table() -> Option<Vec<Instruction>> {
     const X32_BIT: u32 = 0x4000_0000;
-    const LOAD_NUMBER: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    const JUMP_UNLESS_BELOW: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    // linux/bpf_common.h: BPF_LD | BPF_W | BPF_ABS, BPF_JMP | BPF_JGE | BPF_K, BPF_RET | BPF_K.
+    const LOAD_NUMBER: u16 = 0x20;
+    const JUMP_UNLESS_BELOW: u16 = 0x35;
+    const RETURN: u16 = 0x06;
     let step = |code, jt, jf, k| Instruction { code, jt, jf, k };
     Some(vec![
         // The number is the first field of `struct seccomp_data`.
         step(LOAD_NUMBER, 0, 0, 0),
         step(JUMP_UNLESS_BELOW, 0, 1, X32_BIT),
-        step(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs()),
+        step(
+            RETURN,
+            0,
+            0,
+            libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs(),
+        ),
         step(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
     ])
 }

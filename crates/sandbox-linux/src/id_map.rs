@@ -22,8 +22,12 @@ pub(crate) fn own(ids: IdMap) -> IdMaps<'static> {
         IdMap::Identity => (0, 0),
     };
     // Digits and spaces hold no NUL.
-    let line = |id: u32| CString::new(format!("{id} {id} 1")).unwrap_or_else(|_nul| CString::default());
-    IdMaps::Own { uid_map: line(uid), gid_map: line(gid) }
+    let line =
+        |id: u32| CString::new(format!("{id} {id} 1")).unwrap_or_else(|_nul| CString::default());
+    IdMaps::Own {
+        uid_map: line(uid),
+        gid_map: line(gid),
+    }
 }
 
 /// A thread that maps all ids for one child.
@@ -39,14 +43,20 @@ impl HostMaps {
     pub(crate) fn start() -> Result<Self, Errno> {
         let (said, ready) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         let (done, answer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-        let thread = thread::Builder::new().name("sandbox-id-map".into()).spawn(move || {
-            // A failure is told by closing the pipe without an answer.
-            if serve(&said).is_ok() {
-                rustix::io::write(&answer, b"1").map(drop).unwrap_or(());
-            }
-        });
+        let thread = thread::Builder::new()
+            .name("sandbox-id-map".into())
+            .spawn(move || {
+                // A failure is told by closing the pipe without an answer.
+                if serve(&said).is_ok() {
+                    rustix::io::write(&answer, b"1").map(drop).unwrap_or(());
+                }
+            });
         let thread = thread.map_err(|_failed| Errno::AGAIN)?;
-        Ok(Self { ready: Some(ready), done, thread: Some(thread) })
+        Ok(Self {
+            ready: Some(ready),
+            done,
+            thread: Some(thread),
+        })
     }
 
     /// The end that the child writes its pid to.
@@ -73,8 +83,12 @@ impl Drop for HostMaps {
 fn serve(said: &OwnedFd) -> io::Result<()> {
     let mut digits = [0_u8; 16];
     let length = rustix::io::read(said, &mut digits)?;
-    let pid = digits.get(..length).and_then(|digits| str::from_utf8(digits).ok());
-    let pid: u32 = pid.and_then(|pid| pid.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+    let pid = digits
+        .get(..length)
+        .and_then(|digits| str::from_utf8(digits).ok());
+    let pid: u32 = pid
+        .and_then(|pid| pid.parse().ok())
+        .ok_or(io::ErrorKind::InvalidData)?;
     for name in ["uid_map", "gid_map"] {
         let own = fs::read_to_string(format!("/proc/self/{name}"))?;
         fs::write(format!("/proc/{pid}/{name}"), identity(&own))?;

@@ -135,7 +135,9 @@ pub fn candidates(program: &OsStr, search_path: &OsStr) -> Vec<PathBuf> {
         [] => PathBuf::from("."),
         _ => PathBuf::from(OsStr::from_bytes(bytes)),
     };
-    directories.map(|bytes| directory(bytes).join(program)).collect()
+    directories
+        .map(|bytes| directory(bytes).join(program))
+        .collect()
 }
 
 /// Launches the command. `on_event` is called on the launch's thread, `Ended` last.
@@ -173,11 +175,20 @@ fn run(
 type Started = (Running, libc::pid_t, OwnedFd, OwnedFd);
 
 fn start(prepared: &Prepared, command: CommandSpec) -> Result<Started, LaunchError> {
-    let call = |name| move |errno: Errno| LaunchError::PrepareCall { name, source: errno.into() };
+    let call = |name| {
+        move |errno: Errno| LaunchError::PrepareCall {
+            name,
+            source: errno.into(),
+        }
+    };
     // The child starts with this thread's mask, so none of the host's handlers runs in it.
     sys::signal::set_mask(&SignalSet::full()).map_err(call("pthread_sigmask"))?;
     let abi = prepared.plan.landlock.as_ref().map_or(0, |spec| spec.abi);
-    let ruleset = if abi == 0 { None } else { ruleset::create(abi).map_err(LaunchError::Ruleset)? };
+    let ruleset = if abi == 0 {
+        None
+    } else {
+        ruleset::create(abi).map_err(LaunchError::Ruleset)?
+    };
     let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(call("pipe2"));
     let (status, status_inside) = pipe()?;
     let (lifeline_inside, lifeline) = pipe()?;
@@ -186,7 +197,10 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<Started, LaunchErr
         IdMap::Own { .. } => None,
     };
     let id_maps = match (&host_maps, prepared.plan.ids) {
-        (Some(maps), _) => IdMaps::ByHost { ready: maps.ready(), done: maps.done() },
+        (Some(maps), _) => IdMaps::ByHost {
+            ready: maps.ready(),
+            done: maps.done(),
+        },
         (None, ids) => id_map::own(ids),
     };
     let streams = command.streams;
@@ -220,23 +234,39 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<Started, LaunchErr
     // shared, so the listeners that the stage makes are the host's at once.
     let flags = stage::NAMESPACES | libc::CLONE_FILES;
     let cloned = sys::clone::clone_into(&stack, flags, stage::outer, &mut context);
-    let pid = cloned.map_err(StageFailure::at(Step::Namespaces)).map_err(|failure| {
-        LaunchError::stage(failure, prepared)
-    })?;
+    let failed = |failure| LaunchError::stage(failure, prepared);
+    let pid = cloned
+        .map_err(StageFailure::at(Step::Namespaces))
+        .map_err(failed)?;
     if let Some(failure) = context.failure {
-        // It has ended or is about to; the reason is known, so its status adds nothing.
         reap(pid);
-        return Err(LaunchError::stage(failure, prepared));
+        return Err(failed(failure));
     }
-    let listeners = context.listeners.map(|listener| listener.map(TcpListener::from));
-    let [Some(http), Some(socks)] = listeners else {
+    let running = running(pid, context.listeners)?;
+    Ok((running, pid, status, lifeline))
+}
+
+fn running(
+    pid: libc::pid_t,
+    listeners: [Option<OwnedFd>; stage::LISTENERS],
+) -> Result<Running, LaunchError> {
+    let [Some(http), Some(socks)] = listeners.map(|listener| listener.map(TcpListener::from))
+    else {
         return Err(LaunchError::ThreadGone);
     };
+    // Nobody has waited for the child yet, so its pid can't have been given to another process.
     let process = Pid::from_raw(pid).ok_or(LaunchError::ThreadGone)?;
-    let process = rustix::process::pidfd_open(process, PidfdFlags::empty())
-        .map_err(call("pidfd_open"))?;
-    let listeners = Some(Listeners { http, socks });
-    Ok((Running { pid, process, listeners }, pid, status, lifeline))
+    let process = rustix::process::pidfd_open(process, PidfdFlags::empty()).map_err(|errno| {
+        LaunchError::PrepareCall {
+            name: "pidfd_open",
+            source: errno.into(),
+        }
+    })?;
+    Ok(Running {
+        pid,
+        process,
+        listeners: Some(Listeners { http, socks }),
+    })
 }
 
 fn stream_numbers(streams: &[Stream; 3]) -> [i32; 3] {
@@ -256,7 +286,7 @@ fn follow(pid: libc::pid_t, status: &OwnedFd, on_event: &mut impl FnMut(ChildEve
         match rustix::io::read(status, &mut record) {
             Ok(4) => match event(i32::from_ne_bytes(record)) {
                 ChildEvent::Ended(how) => exit = Some(how),
-                event => on_event(event),
+                event @ (ChildEvent::Stopped { .. } | ChildEvent::Continued) => on_event(event),
             },
             Err(Errno::INTR) => {}
             Ok(_) | Err(_) => break,
@@ -277,7 +307,9 @@ fn reap(pid: libc::pid_t) {
 
 fn event(status: i32) -> ChildEvent {
     if libc::WIFSTOPPED(status) {
-        ChildEvent::Stopped { signal: libc::WSTOPSIG(status) }
+        ChildEvent::Stopped {
+            signal: libc::WSTOPSIG(status),
+        }
     } else if libc::WIFCONTINUED(status) {
         ChildEvent::Continued
     } else if libc::WIFSIGNALED(status) {
@@ -304,11 +336,18 @@ impl CommandImage {
             name.push(value);
             text(name)
         };
-        let candidates = candidates.into_iter().map(|path| text(path.into_os_string()));
+        let candidates = candidates
+            .into_iter()
+            .map(|path| text(path.into_os_string()));
         Ok(Self {
             candidates: candidates.collect::<Result<_, _>>()?,
             argv: StringArray::new(argv.into_iter().map(text).collect::<Result<_, _>>()?),
-            envp: StringArray::new(environment.into_iter().map(variable).collect::<Result<_, _>>()?),
+            envp: StringArray::new(
+                environment
+                    .into_iter()
+                    .map(variable)
+                    .collect::<Result<_, _>>()?,
+            ),
             working_directory: text(working_directory.as_path().into())?,
         })
     }

@@ -11,6 +11,11 @@
 //!
 //! `facts` and `plan` are pure and build everywhere; the rest needs Linux. `unsafe` code is in `sys`
 //! alone.
+#![expect(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "facts and plans are plain data; a new field or variant must break every match"
+)]
 
 mod facts;
 mod plan;
@@ -30,6 +35,8 @@ mod probe;
 #[cfg(target_os = "linux")]
 mod ruleset;
 #[cfg(target_os = "linux")]
+mod signals;
+#[cfg(target_os = "linux")]
 mod stage;
 #[cfg(target_os = "linux")]
 mod sys;
@@ -48,5 +55,6 @@ pub use self::{
     launch::{ChildEvent, CommandSpec, Exit, Listeners, Running, Stream, candidates, launch},
     prepare::{PrepareError, Prepared},
     probe::{ProbeError, probe},
+    signals::{ReceivedSignal, SignalSource},
     stage::Step,
 };

@@ -61,12 +61,22 @@ pub(crate) struct PreparedMount {
 pub(crate) enum MountAction {
     RootReadOnly,
     RootEmpty,
-    Proc { guards_sysctls: bool },
+    Proc {
+        guards_sysctls: bool,
+    },
     Devices,
     Scratch,
-    Bind { access: BindAccess, kind: PathKind, identity: FileIdentity },
-    Symlink { to: CString },
-    MaskDirectory { holds_mount_points: bool },
+    Bind {
+        access: BindAccess,
+        kind: PathKind,
+        identity: FileIdentity,
+    },
+    Symlink {
+        to: CString,
+    },
+    MaskDirectory {
+        holds_mount_points: bool,
+    },
     MaskFile,
     Seal,
 }
@@ -76,10 +86,18 @@ impl Prepared {
     pub fn new(plan: LinuxPlan) -> Result<Self, PrepareError> {
         let programs = filter::compile(&plan.filter)?;
         let operations = plan.mounts.operations().iter().enumerate();
-        let mounts = operations.map(|(index, op)| mount(&plan, index, op)).collect();
-        let init_image =
-            init_image().map_err(|errno| PrepareError::InitImageCall { source: errno.into() })?;
-        Ok(Self { plan, mounts, programs, init_image })
+        let mounts = operations
+            .map(|(index, op)| mount(&plan, index, op))
+            .collect();
+        let init_image = init_image().map_err(|errno| PrepareError::InitImageCall {
+            source: errno.into(),
+        })?;
+        Ok(Self {
+            plan,
+            mounts,
+            programs,
+            init_image,
+        })
     }
 
     /// The plan.
@@ -102,28 +120,40 @@ fn mount(plan: &LinuxPlan, index: usize, op: &MountOp) -> PreparedMount {
         (RuleAnchor::Operation(anchor), _) => *anchor == index,
     };
     let mut rules = plan.landlock.iter().flat_map(|spec| &spec.rules);
-    let grant = rules.find(|rule| anchors(&rule.anchor)).map(|rule| rule.access);
+    let grant = rules
+        .find(|rule| anchors(&rule.anchor))
+        .map(|rule| rule.access);
     let mut created_parents = Vec::new();
     if op.creates_target {
         let ancestors = op.target.ancestors().skip(1);
-        created_parents.extend(ancestors.filter(|path| path.depth() > 0).map(|path| c_path(&path)));
+        created_parents.extend(
+            ancestors
+                .filter(|path| path.depth() > 0)
+                .map(|path| c_path(&path)),
+        );
         created_parents.reverse();
     }
     let action = match &op.kind {
         MountKind::RootReadOnly => MountAction::RootReadOnly,
         MountKind::RootEmpty => MountAction::RootEmpty,
-        MountKind::Proc { guards_sysctls } => {
-            MountAction::Proc { guards_sysctls: *guards_sysctls }
-        }
+        MountKind::Proc { guards_sysctls } => MountAction::Proc {
+            guards_sysctls: *guards_sysctls,
+        },
         MountKind::Devices => MountAction::Devices,
         MountKind::Scratch => MountAction::Scratch,
-        MountKind::Bind { access, kind, identity } => {
-            MountAction::Bind { access: *access, kind: *kind, identity: *identity }
-        }
+        MountKind::Bind {
+            access,
+            kind,
+            identity,
+        } => MountAction::Bind {
+            access: *access,
+            kind: *kind,
+            identity: *identity,
+        },
         MountKind::Symlink { to } => MountAction::Symlink { to: c_path(to) },
-        MountKind::MaskDirectory { holds_mount_points } => {
-            MountAction::MaskDirectory { holds_mount_points: *holds_mount_points }
-        }
+        MountKind::MaskDirectory { holds_mount_points } => MountAction::MaskDirectory {
+            holds_mount_points: *holds_mount_points,
+        },
         MountKind::MaskFile => MountAction::MaskFile,
         MountKind::Seal => MountAction::Seal,
     };

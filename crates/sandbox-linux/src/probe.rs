@@ -41,7 +41,9 @@ pub enum ProbeError {
         source: io::Error,
     },
     /// A glob covers more than can be looked at.
-    #[error("`{pattern}` covers more than {WALK_LIMIT} entries: name a smaller directory (from {origin})")]
+    #[error(
+        "`{pattern}` covers more than {WALK_LIMIT} entries: name a smaller directory (from {origin})"
+    )]
     GlobTooLarge {
         /// The pattern.
         pattern: String,
@@ -64,7 +66,13 @@ pub fn probe(
 ) -> Result<HostFacts, ProbeError> {
     let mut paths = BTreeMap::new();
     let mut glob_matches = Vec::new();
-    let FilesystemPolicy { deny_read, allow_read, allow_write, deny_write, scratch } = policy;
+    let FilesystemPolicy {
+        deny_read,
+        allow_read,
+        allow_write,
+        deny_write,
+        scratch,
+    } = policy;
     let denies = || deny_read.iter().map(|deny| &deny.rule).chain(deny_write);
     let allows = (allow_read.iter().chain(allow_write)).map(|allow| &allow.rule);
     for rule in denies().chain(allows).chain(scratch) {
@@ -73,12 +81,17 @@ pub fn probe(
         }
     }
     for rule in denies() {
-        let PathPattern::Glob(glob) = &rule.pattern else { continue };
+        let PathPattern::Glob(glob) = &rule.pattern else {
+            continue;
+        };
         let found = walk(glob, rule)?;
         for path in &found {
             learn(&mut paths, path).map_err(|source| unexaminable(path, rule, source))?;
         }
-        glob_matches.push(GlobMatches { pattern: rule.pattern.clone(), paths: found });
+        glob_matches.push(GlobMatches {
+            pattern: rule.pattern.clone(),
+            paths: found,
+        });
     }
     let mut start = |path: &AbsolutePath| {
         let canonical = learn(&mut paths, path).and_then(|found| {
@@ -86,22 +99,29 @@ pub fn probe(
             learn(&mut paths, &canonical)?;
             Ok(canonical)
         });
-        canonical
-            .map_err(|source| ProbeError::Start { path: path.as_path().to_path_buf(), source })
+        canonical.map_err(|source| ProbeError::Start {
+            path: path.as_path().to_path_buf(),
+            source,
+        })
     };
     let working_directory = start(working_directory)?;
     let home = home.map(&mut start).transpose()?;
     for name in ["/dev", "/proc"] {
         let path = AbsolutePath::root().join(name.trim_start_matches('/'));
         if let Ok(path) = path {
-            learn(&mut paths, &path)
-                .map_err(|source| ProbeError::Start { path: name.into(), source })?;
+            learn(&mut paths, &path).map_err(|source| ProbeError::Start {
+                path: name.into(),
+                source,
+            })?;
         }
     }
-    let capabilities = rustix::thread::capabilities(None)
-        .map_err(|errno| ProbeError::CapabilitiesCall { source: errno.into() })?;
-    let maps_all_ids =
-        capabilities.effective.contains(CapabilitySet::SETUID | CapabilitySet::SETGID);
+    let capabilities =
+        rustix::thread::capabilities(None).map_err(|errno| ProbeError::CapabilitiesCall {
+            source: errno.into(),
+        })?;
+    let maps_all_ids = capabilities
+        .effective
+        .contains(CapabilitySet::SETUID | CapabilitySet::SETGID);
     Ok(HostFacts {
         uid: rustix::process::geteuid().as_raw(),
         gid: rustix::process::getegid().as_raw(),
@@ -139,9 +159,20 @@ fn learn(
         Err(error) => return absent(error).map(|()| None),
     };
     let canonical = AbsolutePath::new(&canonical).map_err(io::Error::other)?;
-    let kind = if metadata.is_dir() { PathKind::Directory } else { PathKind::File };
-    let identity = FileIdentity { device: metadata.dev(), inode: metadata.ino() };
-    let found = PathFacts { canonical: canonical.clone(), kind, identity };
+    let kind = if metadata.is_dir() {
+        PathKind::Directory
+    } else {
+        PathKind::File
+    };
+    let identity = FileIdentity {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    };
+    let found = PathFacts {
+        canonical: canonical.clone(),
+        kind,
+        identity,
+    };
     paths.insert(canonical.clone(), found.clone());
     paths.insert(path.clone(), found);
     Ok(Some(canonical))
@@ -150,12 +181,11 @@ fn learn(
 /// What does not exist, or lies where the caller can't look (so the command can't either), has no
 /// facts; any other error is one.
 fn absent(error: io::Error) -> io::Result<()> {
-    match error.kind() {
-        io::ErrorKind::NotFound
-        | io::ErrorKind::NotADirectory
-        | io::ErrorKind::PermissionDenied => Ok(()),
-        _ => Err(error),
-    }
+    let is_absence = matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+    );
+    if is_absence { Ok(()) } else { Err(error) }
 }
 
 /// The shallowest existing paths that a glob matches.
@@ -171,7 +201,9 @@ fn walk(glob: &Glob, rule: &PathRule) -> Result<Vec<AbsolutePath>, ProbeError> {
                 origin: rule.origin.to_string(),
             });
         }
-        let Ok(metadata) = fs::symlink_metadata(path.as_path()) else { continue };
+        let Ok(metadata) = fs::symlink_metadata(path.as_path()) else {
+            continue;
+        };
         if glob.matches(&path) {
             matches.push(path);
         } else if metadata.is_dir() && !is_kernel_tree(path.as_path()) {
@@ -185,12 +217,18 @@ fn walk(glob: &Glob, rule: &PathRule) -> Result<Vec<AbsolutePath>, ProbeError> {
 
 /// Trees that hold no files of anybody.
 fn is_kernel_tree(path: &Path) -> bool {
-    ["/proc", "/sys", "/dev"].iter().any(|tree| path == Path::new(tree))
+    ["/proc", "/sys", "/dev"]
+        .iter()
+        .any(|tree| path == Path::new(tree))
 }
 
 /// The entries of a directory; none of one that can't be listed, which the command can't list either.
 fn entries(directory: &AbsolutePath) -> Vec<AbsolutePath> {
-    let Ok(listing) = fs::read_dir(directory.as_path()) else { return Vec::new() };
-    let names = listing.filter_map(Result::ok).map(|entry| entry.file_name());
+    let Ok(listing) = fs::read_dir(directory.as_path()) else {
+        return Vec::new();
+    };
+    let names = listing
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name());
     names.filter_map(|name| directory.join(name).ok()).collect()
 }

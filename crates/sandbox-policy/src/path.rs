@@ -1,6 +1,7 @@
 //! Absolute, lexically clean paths.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 /// An absolute path without NUL bytes, `.` or `..` components, doubled or trailing separators.
@@ -131,6 +132,31 @@ impl AbsolutePath {
             Ok(Path::new(path))
         );
         Self(PathBuf::from(path))
+    }
+
+    /// For bytes put together out of clean parts.
+    pub(crate) fn from_clean_bytes(mut bytes: Vec<u8>) -> Self {
+        if bytes.is_empty() {
+            bytes.push(b'/');
+        }
+        let path = PathBuf::from(OsString::from_vec(bytes));
+        debug_assert_eq!(
+            Self::new(&path).as_ref().map(Self::as_path),
+            Ok(path.as_path())
+        );
+        Self(path)
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0.into_os_string().into_encoded_bytes()
+    }
+
+    /// The ancestor that many levels up, at most the root.
+    pub(crate) fn ancestor(&self, levels: usize) -> Self {
+        self.0
+            .ancestors()
+            .nth(levels)
+            .map_or_else(Self::root, |path| Self(path.to_path_buf()))
     }
 
     fn descend(mut self, path: &Path) -> Self {

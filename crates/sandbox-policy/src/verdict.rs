@@ -107,10 +107,11 @@ impl Permit {
         addresses: &[IpAddr],
         own: &OwnAddresses,
     ) -> Result<ResolvedTarget, Denial> {
-        let addresses = match (&self.target.host, &self.rule) {
-            (Host::Ip(address), Some(_)) => vec![SocketAddr::new(*address, self.target.port.get())],
-            (Host::Ip(address), None) => policy.judge_addresses(&self.target, &[*address], own)?,
-            (Host::Name(_), _) => policy.judge_addresses(&self.target, addresses, own)?,
+        // An address target is judged like any other address: its own listing is the carve-out,
+        // and a rule that permits it without naming it is not enough.
+        let addresses = match &self.target.host {
+            Host::Ip(address) => policy.judge_addresses(&self.target, &[*address], own)?,
+            Host::Name(_) => policy.judge_addresses(&self.target, addresses, own)?,
         };
         Ok(ResolvedTarget {
             target: self.target,

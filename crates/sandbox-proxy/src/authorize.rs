@@ -6,7 +6,8 @@
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use sandbox_policy::{
-    Denial, DenialReason, Host, NetworkPolicy, OwnAddresses, Permit, Question, ResolvedTarget, Target, Verdict,
+    Denial, DenialReason, Host, NetworkPolicy, OwnAddresses, Permit, Question, ResolvedTarget,
+    Target, Verdict,
 };
 use tokio::{net::TcpStream, sync::watch, task::JoinSet, time};
 
@@ -84,7 +85,11 @@ impl Gate {
     }
 
     /// Judges the target; asks the decider where no rule decides.
-    pub(crate) async fn authorize(&self, target: Target, config: &ProxyConfig) -> Result<Authorized, Denial> {
+    pub(crate) async fn authorize(
+        &self,
+        target: Target,
+        config: &ProxyConfig,
+    ) -> Result<Authorized, Denial> {
         let policy = Arc::clone(&self.policy.borrow());
         let permit = match policy.judge(target) {
             Verdict::Allow(permit) => permit,
@@ -106,8 +111,12 @@ impl Gate {
         match time::timeout(config.decision_timeout, deciding.join_next()).await {
             Ok(Some(Ok(Decision::Approve))) => Ok(question.approve()),
             Ok(Some(Ok(Decision::Refuse(note)))) => Err(question.refuse(note)),
-            Ok(Some(Err(_)) | None) => Err(question.refuse(Some("permission prompt failed".to_owned()))),
-            Err(_elapsed) => Err(question.refuse(Some("nobody answered the permission prompt".to_owned()))),
+            Ok(Some(Err(_)) | None) => {
+                Err(question.refuse(Some("permission prompt failed".to_owned())))
+            }
+            Err(_elapsed) => {
+                Err(question.refuse(Some("nobody answered the permission prompt".to_owned())))
+            }
         }
     }
 
@@ -148,7 +157,12 @@ impl Gate {
         let authorized = match self.authorize(target.clone(), config).await {
             Ok(authorized) => authorized,
             Err(denial) => {
-                self.report(client, front_end, Some(target), Outcome::Denied(denial.clone()));
+                self.report(
+                    client,
+                    front_end,
+                    Some(target),
+                    Outcome::Denied(denial.clone()),
+                );
                 return Err(OpenError::Denied(denial));
             }
         };
@@ -172,7 +186,9 @@ impl Gate {
         .await;
         let outcome = match &opened {
             Ok(_) => allowed,
-            Err(OpenError::Denied(denial) | OpenError::AddressDenied(denial)) => Outcome::Denied(denial.clone()),
+            Err(OpenError::Denied(denial) | OpenError::AddressDenied(denial)) => {
+                Outcome::Denied(denial.clone())
+            }
             Err(error @ (OpenError::Resolve { .. } | OpenError::Connect(_))) => Outcome::Failed {
                 message: failure_text(error),
             },
@@ -181,8 +197,20 @@ impl Gate {
         opened
     }
 
-    pub(crate) fn report(&self, client: Client, front_end: FrontEnd, target: Option<Target>, outcome: Outcome) {
-        tracing::debug!(?front_end, client.port, ?target, ?outcome, "network attempt");
+    pub(crate) fn report(
+        &self,
+        client: Client,
+        front_end: FrontEnd,
+        target: Option<Target>,
+        outcome: Outcome,
+    ) {
+        tracing::debug!(
+            ?front_end,
+            client.port,
+            ?target,
+            ?outcome,
+            "network attempt"
+        );
         self.events.send(ProxyEvent {
             time: SystemTime::now(),
             front_end,
@@ -219,7 +247,10 @@ pub(crate) fn malformed_host(text: &[u8]) -> Denial {
 fn some_addresses(addresses: Vec<IpAddr>) -> std::io::Result<Vec<IpAddr>> {
     let addresses = distinct(addresses);
     if addresses.is_empty() {
-        return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address"));
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::NotFound,
+            "the name has no address",
+        ));
     }
     Ok(addresses)
 }

@@ -28,7 +28,11 @@ impl BufferPool {
     }
 
     pub(crate) fn take(&self) -> PooledBuffer {
-        let kept = self.stock.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let kept = self
+            .stock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         PooledBuffer {
             // Zeroed pages of this size are the kernel's until they are written to.
             bytes: kept.unwrap_or_else(|| vec![0; self.size].into_boxed_slice()),
@@ -54,7 +58,11 @@ impl DerefMut for PooledBuffer {
 impl Drop for PooledBuffer {
     fn drop(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
-        let mut stock = self.pool.stock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stock = self
+            .pool
+            .stock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if stock.len() < KEPT {
             stock.push(bytes);
         }

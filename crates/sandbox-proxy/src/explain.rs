@@ -79,7 +79,10 @@ mod tests {
             assert_eq!(plain_text(text), plain, "{text:?}");
         }
         assert_eq!(plain_text(&"x".repeat(900)).len(), 500);
-        assert_eq!(plain_text(&"\u{1f600}".repeat(900)).encode_utf16().count(), 500);
+        assert_eq!(
+            plain_text(&"\u{1f600}".repeat(900)).encode_utf16().count(),
+            500
+        );
         assert_eq!(header_text("münchen"), "m?nchen");
     }
 }

@@ -84,7 +84,10 @@ impl Proxy {
     pub async fn shutdown(&self) {
         let life = &self.shared.life;
         life.start_drain();
-        if time::timeout(self.shared.config.drain_timeout, life.drained()).await.is_err() {
+        if time::timeout(self.shared.config.drain_timeout, life.drained())
+            .await
+            .is_err()
+        {
             life.close();
             life.drained().await;
         }

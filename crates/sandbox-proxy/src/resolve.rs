@@ -13,7 +13,7 @@ pub trait Resolve: Send + Sync + 'static {
 }
 
 /// The host's own resolver: `getaddrinfo`, with the host's `hosts` file and `resolv.conf`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct SystemResolver;
 

@@ -46,7 +46,9 @@ impl Life {
         let limit = limit.max(1);
         Self {
             phase: watch::Sender::new(Phase::Serving),
-            connections: Arc::new(Semaphore::new(usize::try_from(limit).unwrap_or(Semaphore::MAX_PERMITS))),
+            connections: Arc::new(Semaphore::new(
+                usize::try_from(limit).unwrap_or(Semaphore::MAX_PERMITS),
+            )),
             limit,
         }
     }
@@ -131,15 +133,16 @@ async fn next_connection(
     connections: &Arc<Semaphore>,
     listener: &TcpListener,
 ) -> io::Result<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
-    let permit = Arc::clone(connections)
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     // This fails where the client is gone again, with a code of the platform's choice.
     stream
         .set_nodelay(true)
         .map_err(|_gone| io::Error::from(io::ErrorKind::ConnectionAborted))?;
+    // Taken after the accept, so that a listener that nobody uses holds no place.
+    let permit = Arc::clone(connections)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
     Ok((permit, stream, peer))
 }
 

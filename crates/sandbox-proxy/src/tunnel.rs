@@ -46,8 +46,20 @@ pub(crate) async fn relay(
     let activity = Activity::new();
     let (mut client_read, mut client_write) = client.stream.split();
     let (mut upstream_read, mut upstream_write) = upstream.stream.split();
-    let up = pump(&client.early, &mut client_read, &mut upstream_write, pool, &activity);
-    let down = pump(&upstream.early, &mut upstream_read, &mut client_write, pool, &activity);
+    let up = pump(
+        &client.early,
+        &mut client_read,
+        &mut upstream_write,
+        pool,
+        &activity,
+    );
+    let down = pump(
+        &upstream.early,
+        &mut upstream_read,
+        &mut client_write,
+        pool,
+        &activity,
+    );
     let both = async { tokio::try_join!(up, down).map(|((), ())| ()) };
     match idle_timeout {
         None => both.await,
@@ -77,7 +89,8 @@ async fn pump(
                 Err(error) => return Err(error),
             };
             activity.note();
-            to.write_all(buffer.get(..length).unwrap_or_default()).await?;
+            to.write_all(buffer.get(..length).unwrap_or_default())
+                .await?;
             activity.note();
         }
     }

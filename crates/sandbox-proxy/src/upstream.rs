@@ -21,7 +21,10 @@ pub(crate) struct ConnectError {
 }
 
 /// Connects to the first address that accepts.
-pub(crate) async fn dial(target: &ResolvedTarget, config: &ProxyConfig) -> Result<TcpStream, ConnectError> {
+pub(crate) async fn dial(
+    target: &ResolvedTarget,
+    config: &ProxyConfig,
+) -> Result<TcpStream, ConnectError> {
     let race = race(target.addresses(), config);
     let connected = time::timeout(config.dial_timeout, race)
         .await
@@ -41,7 +44,11 @@ async fn race(addresses: &[SocketAddr], config: &ProxyConfig) -> io::Result<TcpS
         if let Some(address) = waiting.next() {
             attempts.spawn(attempt(address, config.connect_timeout));
         }
-        let head_start = if waiting.len() == 0 { Duration::MAX } else { config.dial_stagger };
+        let head_start = if waiting.len() == 0 {
+            Duration::MAX
+        } else {
+            config.dial_stagger
+        };
         match time::timeout(head_start, attempts.join_next()).await {
             Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
             Ok(Some(Ok(Err(error)))) => failure = error,
@@ -53,7 +60,10 @@ async fn race(addresses: &[SocketAddr], config: &ProxyConfig) -> io::Result<TcpS
 }
 
 async fn attempt(address: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
-    #[expect(clippy::disallowed_methods, reason = "this is the place for outgoing connections")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the place for outgoing connections"
+    )]
     let connecting = TcpStream::connect(address);
     let stream = time::timeout(limit, connecting)
         .await

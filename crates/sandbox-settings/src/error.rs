@@ -41,6 +41,10 @@ pub enum SettingsErrorKind {
         /// The limit.
         limit: u64,
     },
+    /// A project's file is a symbolic link, and what it leads to is no settings file. It is not
+    /// quoted: the author of a link must not learn what the user can read.
+    #[error("settings file of the project is a symbolic link to something else")]
+    LinkedElsewhere,
     /// The bytes are no UTF-8 text (RFC 8259 §8.1).
     #[error("settings file is not UTF-8 text")]
     NotUtf8 {
@@ -51,13 +55,13 @@ pub enum SettingsErrorKind {
     #[error("settings file is empty")]
     Empty,
     /// Not JSON (RFC 8259: no comments, no trailing commas).
-    #[error("not JSON: {message}")]
+    #[error("not JSON: {}", shown(message))]
     Syntax {
         /// The parser's words.
         message: String,
     },
     /// A key that occurs twice in one object: which of them counts differs between readers.
-    #[error("key `{key}` occurs twice")]
+    #[error("key `{}` occurs twice", shown(key))]
     DuplicateKey {
         /// The key.
         key: String,
@@ -69,7 +73,7 @@ pub enum SettingsErrorKind {
         found: &'static str,
     },
     /// A value of another type than the key takes.
-    #[error("`{key}` must be {expected}, not {found}")]
+    #[error("`{}` must be {expected}, not {found}", shown(key))]
     WrongType {
         /// The key, with its namespaces.
         key: String,
@@ -79,7 +83,7 @@ pub enum SettingsErrorKind {
         found: &'static str,
     },
     /// A key that the format does not have.
-    #[error("unknown key `{key}`")]
+    #[error("unknown key `{}`", shown(key))]
     UnknownKey {
         /// The key, with its namespaces.
         key: String,
@@ -93,7 +97,7 @@ pub enum SettingsErrorKind {
         key: String,
     },
     /// A value outside the range or the set that the key takes.
-    #[error("`{key}` must be {expected}, not `{found}`")]
+    #[error("`{}` must be {expected}, not `{}`", shown(key), shown(found))]
     OutOfRange {
         /// The key, with its namespaces.
         key: String,
@@ -103,7 +107,7 @@ pub enum SettingsErrorKind {
         found: String,
     },
     /// An entry that is no domain pattern.
-    #[error("bad domain pattern `{text}`")]
+    #[error("bad domain pattern `{}`", shown(text))]
     Domain {
         /// The entry.
         text: String,
@@ -111,13 +115,13 @@ pub enum SettingsErrorKind {
         source: DomainPatternError,
     },
     /// An entry that is neither an address nor a range of addresses.
-    #[error("bad address or range `{text}`")]
+    #[error("bad address or range `{}`", shown(text))]
     Address {
         /// The entry.
         text: String,
     },
     /// An entry that is no path.
-    #[error("bad path `{text}`")]
+    #[error("bad path `{}`", shown(text))]
     Path {
         /// The entry.
         text: String,
@@ -125,7 +129,7 @@ pub enum SettingsErrorKind {
         source: PatternError,
     },
     /// A permission rule of ours that can't be read.
-    #[error("bad permission rule `{text}`: {reason}")]
+    #[error("bad permission rule `{}`: {reason}", shown(text))]
     PermissionRule {
         /// The rule.
         text: String,
@@ -147,7 +151,7 @@ pub enum SettingsErrorKind {
         key: String,
     },
     /// A value that passed every check and still can't be used: a fault of this software.
-    #[error("settings cannot be used: {message}")]
+    #[error("settings cannot be used: {}", shown(message))]
     Internal {
         /// What happened.
         message: String,
@@ -203,6 +207,7 @@ impl SettingsErrorKind {
         match self {
             Self::Unreadable { .. } => "unreadable",
             Self::TooLarge { .. } => "too_large",
+            Self::LinkedElsewhere => "linked_elsewhere",
             Self::NotUtf8 { .. } => "not_utf8",
             Self::Empty => "empty",
             Self::Syntax { .. } => "syntax",
@@ -255,11 +260,11 @@ impl fmt::Display for SettingsErrors {
             write!(f, "{error}")?;
             let mut cause = std::error::Error::source(error);
             while let Some(source) = cause {
-                write!(f, ": {source}")?;
+                write!(f, ": {}", shown(&source.to_string()))?;
                 cause = source.source();
             }
             if let Some(help) = &error.help {
-                write!(f, " ({help})")?;
+                write!(f, " ({})", shown(help))?;
             }
         }
         Ok(())
@@ -267,6 +272,27 @@ impl fmt::Display for SettingsErrors {
 }
 
 impl std::error::Error for SettingsErrors {}
+
+/// A text of a file as part of a message: what could move the cursor, hide or reorder text is
+/// escaped, and a long text is cut. The author of a project's file is not the reader's friend.
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for character in text.chars().take(SHOWN_LIMIT) {
+        let reorders = matches!(character,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if character.is_control() || reorders {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    if text.chars().nth(SHOWN_LIMIT).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+const SHOWN_LIMIT: usize = 200;
 
 impl Finding {
     pub(crate) fn new(span: Range<usize>, kind: SettingsErrorKind) -> Self {

@@ -8,7 +8,7 @@ use std::{
     io::{self, Read as _, Write as _},
     os::unix::{
         ffi::OsStrExt as _,
-        fs::{DirBuilderExt as _, OpenOptionsExt as _},
+        fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     },
     path::{Path, PathBuf},
     sync::Arc,
@@ -235,14 +235,16 @@ fn read_layer(
         };
         vec![Finding::new(0..0, kind).in_source(&source)]
     };
-    let bytes = match read(&candidate.path) {
-        Ok(bytes) => bytes,
+    let (bytes, linked) = match read(&candidate.path) {
+        Ok(read) => read,
         Err(ReadError::Io(error))
             if error.kind() == io::ErrorKind::NotFound && !candidate.required =>
         {
             return Ok(None);
         }
-        Err(ReadError::Io(source)) => return Err(unread(SettingsErrorKind::Unreadable { source })),
+        Err(ReadError::Io(source)) => {
+            return Err(unread(SettingsErrorKind::Unreadable { source }));
+        }
         Err(ReadError::TooLarge) => {
             return Err(unread(SettingsErrorKind::TooLarge { limit: SIZE_LIMIT }));
         }
@@ -255,10 +257,13 @@ fn read_layer(
         text: Arc::from(text),
     };
     let parsed = parse_file(&source, candidate.layer, base).map_err(|findings| {
-        findings
+        if linked && candidate.layer.comes_with_project() {
+            return unread(SettingsErrorKind::LinkedElsewhere);
+        }
+        let located = findings
             .into_iter()
-            .map(|finding| finding.in_source(&source))
-            .collect::<Vec<_>>()
+            .map(|finding| finding.in_source(&source));
+        located.collect()
     })?;
     let trust = file_trust(candidate.layer, &digest, sources);
     let file = LoadedFile {
@@ -293,18 +298,30 @@ enum ReadError {
     TooLarge,
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
+/// A file's bytes, and whether a symbolic link led to it.
+fn read(path: &Path) -> Result<(Vec<u8>, bool), ReadError> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(ReadError::Io)?;
+    let linked = is_linked(path, &file).map_err(ReadError::Io)?;
     // A device without an end must not fill the memory.
-    file.take(SIZE_LIMIT.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(ReadError::Io)?;
+    let mut limited = file.take(SIZE_LIMIT.saturating_add(1));
+    limited.read_to_end(&mut bytes).map_err(ReadError::Io)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length <= SIZE_LIMIT) {
-        Ok(bytes)
+        Ok((bytes, linked))
     } else {
         Err(ReadError::TooLarge)
     }
+}
+
+/// Whether the opened file is another one than the directory entry or lies in a linked directory.
+/// Identities are compared, so exchanging link and file after the opening does not help.
+fn is_linked(path: &Path, file: &File) -> io::Result<bool> {
+    let entry = std::fs::symlink_metadata(path)?;
+    let opened = file.metadata()?;
+    let directory = path.parent().map(std::fs::symlink_metadata).transpose()?;
+    Ok(entry.dev() != opened.dev()
+        || entry.ino() != opened.ino()
+        || directory.is_some_and(|directory| directory.is_symlink()))
 }
 
 fn digest(path: &Path, bytes: &[u8]) -> String {

@@ -1,1 +1,141 @@
-//! Suite.
+//! Start-up beside bwrap in one run, and the memory of the tool while a command runs.
+//!
+//! Figures are only asserted of an optimised build on a quiet machine; they are printed always.
+
+use std::io::Write as _;
+
+use sandbox_tests::{
+    Bed, Subject, bwrap, host, interleave, is_debug_build, median, need, skip, subject, time_scale,
+    timeout, wait_until,
+};
+use serde_json::json;
+
+/// Past libtest's capture, so that a figure can be copied from any run.
+fn note(line: &str) {
+    writeln!(std::io::stderr().lock(), "{line}").ok();
+}
+
+/// A policy with everything in it: names, denied files and directories, write roots and denies.
+fn full() -> serde_json::Value {
+    json!({
+        "network": {"allowedDomains": ["example.com", "*.example.org:443"], "deniedDomains": ["bad.example.com"]},
+        "filesystem": {
+            "denyRead": ["secret", "vault"], "allowRead": ["vault/open"], "allowWrite": ["."], "denyWrite": ["locked", ".git/hooks"],
+        },
+    })
+}
+
+fn bed() -> Bed {
+    let bed = Bed::new();
+    for name in [
+        "secret",
+        "vault/inner",
+        "vault/open/file",
+        "locked/file",
+        ".git/hooks/pre-commit",
+    ] {
+        bed.file(format!("work/{name}"), "x");
+    }
+    bed
+}
+
+#[test]
+fn start_up_costs_no_more_than_bwraps_smallest() {
+    let Some(bwrap) = bwrap() else {
+        skip!("no bwrap to compare with; name one in SRT_BWRAP")
+    };
+    let bed = bed();
+    let settings = full();
+    let smallest = [
+        "--unshare-all",
+        "--ro-bind",
+        "/",
+        "/",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        "true",
+    ];
+    if !host(&bwrap, smallest).succeeded() {
+        skip!("bwrap does not work here");
+    }
+    bed.srt().flat(&settings).args(["true"]).run().ok();
+    let rounds = if time_scale() > 4.0 { 20 } else { 150 };
+    let (ours, theirs) = interleave(
+        rounds,
+        || {
+            drop(
+                bed.srt()
+                    .options(["-s".as_ref(), bed.root().join("settings.json").as_os_str()])
+                    .args(["true"])
+                    .run()
+                    .ok(),
+            )
+        },
+        || drop(host(&bwrap, smallest).ok()),
+    );
+    let (ours, theirs) = (median(ours), median(theirs));
+    let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
+    note(&format!(
+        "start-up: srt {ours:?}, bwrap {theirs:?}, ratio {ratio:.2} (medians of {rounds})"
+    ));
+    if is_debug_build() || subject() == Subject::Upstream {
+        skip!("no speed is asked of this build");
+    }
+    assert!(ratio <= 1.0, "srt {ours:?} against bwrap {theirs:?}");
+}
+
+#[test]
+fn start_up_does_not_grow_with_the_tree() {
+    let bed = bed();
+    let many: Vec<String> = (0..500)
+        .map(|number| format!("many/{number}/deep"))
+        .collect();
+    for path in &many {
+        bed.file(format!("work/{path}/file"), "x");
+    }
+    let settings = full();
+    let other = Bed::new();
+    let (large, small) = interleave(
+        if time_scale() > 4.0 { 5 } else { 40 },
+        || drop(bed.srt().flat(&settings).args(["true"]).run().ok()),
+        || drop(other.srt().flat(&settings).args(["true"]).run().ok()),
+    );
+    let (large, small) = (median(large), median(small));
+    note(&format!(
+        "start-up: {large:?} in a large tree, {small:?} in an empty one"
+    ));
+    assert!(
+        large.as_secs_f64() < small.as_secs_f64() * 2.0,
+        "{large:?} against {small:?}"
+    );
+}
+
+#[test]
+fn the_tool_stays_small() {
+    need!("sleep");
+    let bed = bed();
+    let up = bed.work().join("up");
+    let mut running = bed.srt().flat(&full()).sh("touch up; sleep 60").spawn();
+    assert!(
+        wait_until(timeout(20.0), || up.symlink_metadata().is_ok()),
+        "did not start"
+    );
+    let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
+    running.kill();
+    running.finish(timeout(10.0));
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .and_then(|rest| rest.trim().strip_suffix(" kB"));
+    let peak: u64 = peak.unwrap().trim().parse().unwrap();
+    note(&format!(
+        "peak memory of the tool: {:.1} MB",
+        f64::from(u32::try_from(peak).unwrap()) / 1024.0
+    ));
+    if is_debug_build() || subject() == Subject::Upstream {
+        skip!("no size is asked of this build");
+    }
+    assert!(peak <= 12 * 1024, "{peak} kB");
+}

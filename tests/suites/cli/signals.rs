@@ -4,14 +4,19 @@ use sandbox_tests::{Bed, carriers, signal, timeout, wait_until};
 
 fn wait_for(bed: &Bed, name: &str) {
     let path = bed.work().join(name);
-    assert!(wait_until(timeout(20.0), || path.symlink_metadata().is_ok()), "the program did not start");
+    assert!(
+        wait_until(timeout(20.0), || path.symlink_metadata().is_ok()),
+        "the program did not start"
+    );
 }
 
 #[test]
 fn signals_are_forwarded_once() {
     let bed = Bed::new();
     for name in ["TERM", "INT", "HUP", "USR1", "USR2", "QUIT"] {
-        let line = format!("trap 'echo got' {name}; touch ready-{name}; i=0; while [ $i -lt 12 ]; do sleep 0.05; i=$((i+1)); done; exit 7");
+        let line = format!(
+            "trap 'echo got' {name}; touch ready-{name}; i=0; while [ $i -lt 12 ]; do sleep 0.05; i=$((i+1)); done; exit 7"
+        );
         let running = bed.srt().sh(&line).spawn();
         wait_for(&bed, &format!("ready-{name}"));
         signal(running.pid(), name);
@@ -24,7 +29,10 @@ fn signals_are_forwarded_once() {
 fn a_signal_that_kills_the_program_is_its_status() {
     let bed = Bed::new();
     for (name, number) in [("TERM", 15), ("INT", 2), ("HUP", 1), ("USR1", 10)] {
-        let running = bed.srt().sh(&format!("touch up-{name}; exec sleep 60")).spawn();
+        let running = bed
+            .srt()
+            .sh(&format!("touch up-{name}; exec sleep 60"))
+            .spawn();
         wait_for(&bed, &format!("up-{name}"));
         signal(running.pid(), name);
         let output = running.finish(timeout(10.0));
@@ -35,7 +43,10 @@ fn a_signal_that_kills_the_program_is_its_status() {
 #[test]
 fn a_program_may_ignore_what_it_is_sent() {
     let bed = Bed::new();
-    let running = bed.srt().sh("trap '' TERM; touch up; sleep 1; exit 9").spawn();
+    let running = bed
+        .srt()
+        .sh("trap '' TERM; touch up; sleep 1; exit 9")
+        .spawn();
     wait_for(&bed, "up");
     signal(running.pid(), "TERM");
     running.finish(timeout(20.0)).exits(9);
@@ -56,7 +67,8 @@ fn stop_and_continue_do_no_harm() {
 fn the_tree_ends_with_the_tool_however_it_ends() {
     let bed = Bed::new();
     for name in ["KILL", "TERM", "HUP", "INT", "QUIT", "SEGV", "ABRT"] {
-        let line = format!("(sleep 300 & setsid sleep 300 & ) ; touch up-{name}; sleep 300 & sleep 300");
+        let line =
+            format!("(sleep 300 & setsid sleep 300 & ) ; touch up-{name}; sleep 300 & sleep 300");
         let running = bed.srt().sh(&line).spawn();
         wait_for(&bed, &format!("up-{name}"));
         assert!(!carriers(bed.marker()).is_empty(), "the marker is not seen");

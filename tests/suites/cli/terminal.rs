@@ -38,14 +38,29 @@ fn a_change_of_size_arrives() {
 fn control_c_interrupts_the_program() {
     let python = python!("termios");
     let bed = Bed::new();
-    let session = Terminal::of(&bed, &bed.srt().sh("echo up; exec sleep 100")).expect("up").send("\u{3}").end().play(&python).played();
+    let session = Terminal::of(&bed, &bed.srt().sh("echo up; exec sleep 100"))
+        .expect("up")
+        .send("\u{3}")
+        .end()
+        .play(&python)
+        .played();
     assert!(matches!(session.code, Some(130 | -2)), "{session:?}");
     assert!(session.modes_kept, "{session:?}");
     // A program that handles it goes on: the tool must not die in its place.
     let line = "trap 'echo caught' INT; echo up; i=0; while [ $i -lt 20 ]; do sleep 0.05; i=$((i+1)); done; exit 6";
-    let session = Terminal::of(&bed, &bed.srt().sh(line)).expect("up").send("\u{3}").expect("caught").end().play(&python).played();
+    let session = Terminal::of(&bed, &bed.srt().sh(line))
+        .expect("up")
+        .send("\u{3}")
+        .expect("caught")
+        .end()
+        .play(&python)
+        .played();
     assert_eq!(session.code, Some(6), "{session:?}");
-    assert_eq!(session.transcript.matches("caught").count(), 1, "{session:?}");
+    assert_eq!(
+        session.transcript.matches("caught").count(),
+        1,
+        "{session:?}"
+    );
 }
 
 #[test]
@@ -53,22 +68,31 @@ fn the_outer_shell_can_stop_and_continue_it() {
     let python = python!("termios");
     let bash = need!("bash");
     let bed = Bed::new();
-    let words = bed.srt().args(["sh", "-c", "echo up; read x; echo got:$x"]).argv();
-    let command: Vec<String> = words.iter().map(|word| format!("'{}'", word.to_str().unwrap())).collect();
-    Terminal::new(&bed, [bash.to_str().unwrap(), "--norc", "--noprofile", "-i"])
-        .expect("ready>")
-        .send(&format!("{}\n", command.join(" ")))
-        .expect("up\r")
-        .send("\u{1a}")
-        .expect("Stopped")
-        .send("fg\n")
-        .pause(0.3)
-        .send("word\n")
-        .expect("got:word")
-        .send("exit\n")
-        .end()
-        .play(&python)
-        .played();
+    let words = bed
+        .srt()
+        .args(["sh", "-c", "echo up; read x; echo got:$x"])
+        .argv();
+    let command: Vec<String> = words
+        .iter()
+        .map(|word| format!("'{}'", word.to_str().unwrap()))
+        .collect();
+    Terminal::new(
+        &bed,
+        [bash.to_str().unwrap(), "--norc", "--noprofile", "-i"],
+    )
+    .expect("ready>")
+    .send(&format!("{}\n", command.join(" ")))
+    .expect("up\r")
+    .send("\u{1a}")
+    .expect("Stopped")
+    .send("fg\n")
+    .pause(0.3)
+    .send("word\n")
+    .expect("got:word")
+    .send("exit\n")
+    .end()
+    .play(&python)
+    .played();
 }
 
 #[test]
@@ -76,7 +100,9 @@ fn an_inner_shell_has_job_control() {
     let python = python!("termios");
     let bash = need!("bash");
     let bed = Bed::new();
-    let srt = bed.srt().args([bash.to_str().unwrap(), "--norc", "--noprofile", "-i"]);
+    let srt = bed
+        .srt()
+        .args([bash.to_str().unwrap(), "--norc", "--noprofile", "-i"]);
     let session = Terminal::of(&bed, &srt)
         .expect("ready>")
         .send("sleep 100\n")
@@ -95,7 +121,10 @@ fn an_inner_shell_has_job_control() {
         .play(&python)
         .played();
     assert_eq!(session.code, Some(5), "{session:?}");
-    assert!(!session.transcript.contains("no job control"), "{session:?}");
+    assert!(
+        !session.transcript.contains("no job control"),
+        "{session:?}"
+    );
     assert!(session.modes_kept, "{session:?}");
 }
 
@@ -121,7 +150,10 @@ fn a_hang_up_of_the_terminal_ends_the_tree() {
     let python = python!("termios");
     let bed = Bed::new();
     // The driver ends without waiting, which closes the terminal under the running command.
-    Terminal::of(&bed, &bed.srt().sh("echo up; sleep 100")).expect("up").play(&python).played();
+    Terminal::of(&bed, &bed.srt().sh("echo up; sleep 100"))
+        .expect("up")
+        .play(&python)
+        .played();
     let gone = wait_until(timeout(5.0), || carriers(bed.marker()).is_empty());
     assert!(gone, "{:#?}", carriers(bed.marker()));
 }

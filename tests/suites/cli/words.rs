@@ -37,9 +37,17 @@ fn arguments_arrive_byte_for_byte() {
         b"\x01\x07\x1b[31m\x7f",
         b"last ",
     ];
-    let expected: Vec<u8> = words.iter().flat_map(|word| [word, b"\0".as_slice()].concat()).collect();
+    let expected: Vec<u8> = words
+        .iter()
+        .flat_map(|word| [word, b"\0".as_slice()].concat())
+        .collect();
     let found = echoed(&bed, words);
-    assert!(found == expected, "expected {}\nfound    {}", show(&expected), show(&found));
+    assert!(
+        found == expected,
+        "expected {}\nfound    {}",
+        show(&expected),
+        show(&found)
+    );
 }
 
 #[test]
@@ -56,11 +64,30 @@ fn options_behind_the_program_are_the_programs() {
     let bed = Bed::new();
     let grep = need!("grep");
     let expected = host(&grep, ["-c", "root", "/etc/passwd"]).ok();
-    bed.srt().args(["grep", "-c", "root", "/etc/passwd"]).run().ok().prints(&expected.stdout);
+    bed.srt()
+        .args(["grep", "-c", "root", "/etc/passwd"])
+        .run()
+        .ok()
+        .prints(&expected.stdout);
     bed.srt().args(["ls", "-d", "/"]).run().ok().prints("/\n");
-    for option in ["--version", "--help", "-h", "-V", "-d", "-s", "--settings", "--trust-project", "--debug", "--"] {
+    for option in [
+        "--version",
+        "--help",
+        "-h",
+        "-V",
+        "-d",
+        "-s",
+        "--settings",
+        "--trust-project",
+        "--debug",
+        "--",
+    ] {
         let expected = format!("{option}\0");
-        bed.srt().args(["sh", "-c", ECHO, "sh", option]).run().ok().prints(expected);
+        bed.srt()
+            .args(["sh", "-c", ECHO, "sh", option])
+            .run()
+            .ok()
+            .prints(expected);
     }
     let version = bed.srt().args(["sort", "--version"]).run().ok();
     assert!(version.text().contains("sort"), "{version}");
@@ -69,14 +96,23 @@ fn options_behind_the_program_are_the_programs() {
 #[test]
 fn two_dashes_end_the_options() {
     let bed = Bed::new();
-    bed.srt().options(["--"]).args(["echo", "-n", "x"]).run().ok().prints("x");
+    bed.srt()
+        .options(["--"])
+        .args(["echo", "-n", "x"])
+        .run()
+        .ok()
+        .prints("x");
     bed.script("--bind", "#!/bin/sh\necho \"program $*\"\n");
     bed.script("settings", "#!/bin/sh\necho \"program $*\"\n");
     bed.script("trust", "#!/bin/sh\necho \"program $*\"\n");
     bed.script("schema", "#!/bin/sh\necho \"program $*\"\n");
     let path = format!("{}:/usr/bin:/bin", bed.work().display());
     for name in ["--bind", "settings", "trust", "schema"] {
-        let srt = bed.srt().env("PATH", &path).options(["--"]).args([name, "--ro-bind", "/"]);
+        let srt = bed
+            .srt()
+            .env("PATH", &path)
+            .options(["--"])
+            .args([name, "--ro-bind", "/"]);
         srt.run().ok().prints("program --ro-bind /\n");
     }
 }
@@ -86,47 +122,98 @@ fn a_single_word_with_white_space_is_a_shell_line() {
     let bed = Bed::new();
     bed.srt().args(["exit 3"]).run().exits(3);
     bed.srt().args(["echo a  b"]).run().ok().prints("a b\n");
-    bed.srt().args(["echo one; echo two | tr t T"]).run().ok().prints("one\nTwo\n");
+    bed.srt()
+        .args(["echo one; echo two | tr t T"])
+        .run()
+        .ok()
+        .prints("one\nTwo\n");
     // Two words are a program and its argument, whatever they hold.
-    bed.srt().args(["echo", "a  b; exit 3"]).run().ok().prints("a  b; exit 3\n");
-    bed.srt().args(["printf", "%s|", "a b", "c"]).run().ok().prints("a b|c|");
+    bed.srt()
+        .args(["echo", "a  b; exit 3"])
+        .run()
+        .ok()
+        .prints("a  b; exit 3\n");
+    bed.srt()
+        .args(["printf", "%s|", "a b", "c"])
+        .run()
+        .ok()
+        .prints("a b|c|");
 }
 
 #[test]
 fn a_program_whose_path_has_a_space_can_be_named() {
     let bed = Bed::new();
     let script = bed.script("my tool", "#!/bin/sh\necho \"ran $1\"\n");
-    bed.srt().args([script.as_os_str(), "x".as_ref()]).run().ok().prints("ran x\n");
+    bed.srt()
+        .args([script.as_os_str(), "x".as_ref()])
+        .run()
+        .ok()
+        .prints("ran x\n");
 }
 
 #[test]
 fn the_c_option_takes_a_line() {
     let bed = Bed::new();
     bed.srt().options(["-c", "exit 7"]).run().exits(7);
-    bed.srt().options(["-c", r#"echo '{"a": ["b", {"c": "d e"}], "q": "it\"s"}'"#]).run().ok().prints(
-        "{\"a\": [\"b\", {\"c\": \"d e\"}], \"q\": \"it\\\"s\"}\n",
-    );
-    bed.srt().options(["-c", "echo \"$HOME\""]).run().ok().prints(format!("{}\n", bed.home().display()));
-    bed.srt().options(["-c", "echo one two | wc -w | tr -d ' '"]).run().ok().prints("2\n");
-    bed.srt().options(["-c", "echo $((1+2)) `echo x`"]).run().ok().prints("3 x\n");
-    bed.srt().options(["-c", "echo first\necho second"]).run().ok().prints("first\nsecond\n");
-    bed.srt().options(["-c", "if ! false; then echo '!'; fi"]).run().ok().prints("!\n");
+    bed.srt()
+        .options(["-c", r#"echo '{"a": ["b", {"c": "d e"}], "q": "it\"s"}'"#])
+        .run()
+        .ok()
+        .prints("{\"a\": [\"b\", {\"c\": \"d e\"}], \"q\": \"it\\\"s\"}\n");
+    bed.srt()
+        .options(["-c", "echo \"$HOME\""])
+        .run()
+        .ok()
+        .prints(format!("{}\n", bed.home().display()));
+    bed.srt()
+        .options(["-c", "echo one two | wc -w | tr -d ' '"])
+        .run()
+        .ok()
+        .prints("2\n");
+    bed.srt()
+        .options(["-c", "echo $((1+2)) `echo x`"])
+        .run()
+        .ok()
+        .prints("3 x\n");
+    bed.srt()
+        .options(["-c", "echo first\necho second"])
+        .run()
+        .ok()
+        .prints("first\nsecond\n");
+    bed.srt()
+        .options(["-c", "if ! false; then echo '!'; fi"])
+        .run()
+        .ok()
+        .prints("!\n");
 }
 
 #[test]
 fn wrong_usage_exits_2_and_runs_nothing() {
     let bed = Bed::new();
     let touch = ["touch", "ran"];
-    for options in [vec!["--no-such-option"], vec!["--settings"], vec!["-Z"], vec!["-c"]] {
+    for options in [
+        vec!["--no-such-option"],
+        vec!["--settings"],
+        vec!["-Z"],
+        vec!["-c"],
+    ] {
         let takes_value = options == ["--settings"] || options == ["-c"];
         let srt = bed.srt().options(options.clone());
-        let output = if takes_value { srt.run() } else { srt.args(touch).run() };
+        let output = if takes_value {
+            srt.run()
+        } else {
+            srt.args(touch).run()
+        };
         assert_eq!(output.code(), Some(2), "{options:?}\n{output}");
         assert!(output.stdout.is_empty(), "{output}");
         assert!(!output.stderr.is_empty(), "{output}");
     }
     bed.srt().run().exits(2).says("No command specified");
-    bed.srt().options(["-d"]).run().exits(2).says("No command specified");
+    bed.srt()
+        .options(["-d"])
+        .run()
+        .exits(2)
+        .says("No command specified");
     assert!(bed.work().join("ran").symlink_metadata().is_err());
     bed.srt().args(touch).run().ok();
     assert!(bed.work().join("ran").symlink_metadata().is_ok());
@@ -153,10 +240,30 @@ fn the_program_finds_what_it_would_find_outside() {
     let bed = Bed::new();
     let sub = bed.work().join("sub dir");
     std::fs::create_dir(&sub).unwrap();
-    bed.srt().directory(&sub).args(["pwd", "-P"]).run().ok().prints(format!("{}\n", sub.display()));
-    bed.srt().env("MINE", "a b\nc").args(["sh", "-c", "printf %s \"$MINE\""]).run().ok().prints("a b\nc");
-    bed.srt().sh("umask").under(["sh", "-c", "umask 027; exec \"$@\"", "sh"]).run().ok().prints("0027\n");
-    bed.srt().sh("ulimit -n").under(["sh", "-c", "ulimit -n 321; exec \"$@\"", "sh"]).run().ok().prints("321\n");
+    bed.srt()
+        .directory(&sub)
+        .args(["pwd", "-P"])
+        .run()
+        .ok()
+        .prints(format!("{}\n", sub.display()));
+    bed.srt()
+        .env("MINE", "a b\nc")
+        .args(["sh", "-c", "printf %s \"$MINE\""])
+        .run()
+        .ok()
+        .prints("a b\nc");
+    bed.srt()
+        .sh("umask")
+        .under(["sh", "-c", "umask 027; exec \"$@\"", "sh"])
+        .run()
+        .ok()
+        .prints("0027\n");
+    bed.srt()
+        .sh("ulimit -n")
+        .under(["sh", "-c", "ulimit -n 321; exec \"$@\"", "sh"])
+        .run()
+        .ok()
+        .prints("321\n");
     let inside = bed.srt().args(["id", "-u"]).run().ok();
     assert_eq!(inside.text(), host(&need!("id"), ["-u"]).text());
     let runtime = bed.srt().sh("echo $SANDBOX_RUNTIME").run().ok();
@@ -169,8 +276,19 @@ fn no_variable_changes_what_is_allowed() {
     let target = bed.outside().join("x");
     let line = format!("echo x > '{}'", target.display());
     let variables = [
-        "SRT_DEBUG", "SRT_SETTINGS", "SRT_TRUST_PROJECT", "SRT_ALLOW_NESTED_USERNS", "SRT_DISABLE", "SRT_NO_SANDBOX",
-        "SANDBOX_RUNTIME", "CLAUDE_CODE_TMPDIR", "CLAUDE_TMPDIR", "USER_TYPE", "DEBUG", "RUST_LOG", "SRT_LOG",
+        "SRT_DEBUG",
+        "SRT_SETTINGS",
+        "SRT_TRUST_PROJECT",
+        "SRT_ALLOW_NESTED_USERNS",
+        "SRT_DISABLE",
+        "SRT_NO_SANDBOX",
+        "SANDBOX_RUNTIME",
+        "CLAUDE_CODE_TMPDIR",
+        "CLAUDE_TMPDIR",
+        "USER_TYPE",
+        "DEBUG",
+        "RUST_LOG",
+        "SRT_LOG",
     ];
     for value in ["1", "/", "ant", "trace"] {
         let mut srt = bed.srt().sh(&line);

@@ -18,16 +18,38 @@ fn bed_with_secrets() -> Bed {
         bed.file(format!("{place}/vault/deep/secret"), SECRET);
         bed.file(format!("{place}/open"), "readable");
     }
-    let deny = ["Read(./secret)", "Read(./vault)", "Read(~/secret)", "Read(~/vault)"];
-    bed.file("home/.claude/settings.json", json!({"permissions": {"deny": deny}}).to_string());
-    for (target, link) in [(bed.work().join("secret"), "host-link"), (bed.home().join("vault"), "host-dir-link")] {
-        assert!(symlink(target, bed.work().join(link)).is_ok(), "cannot make {link}");
+    let deny = [
+        "Read(./secret)",
+        "Read(./vault)",
+        "Read(~/secret)",
+        "Read(~/vault)",
+    ];
+    bed.file(
+        "home/.claude/settings.json",
+        json!({"permissions": {"deny": deny}}).to_string(),
+    );
+    for (target, link) in [
+        (bed.work().join("secret"), "host-link"),
+        (bed.home().join("vault"), "host-dir-link"),
+    ] {
+        assert!(
+            symlink(target, bed.work().join(link)).is_ok(),
+            "cannot make {link}"
+        );
     }
     bed
 }
 
 fn places(bed: &Bed) -> Vec<(String, String)> {
-    [bed.work(), bed.home()].iter().map(|place| (format!("{}/secret", place.display()), format!("{}/vault", place.display()))).collect()
+    [bed.work(), bed.home()]
+        .iter()
+        .map(|place| {
+            (
+                format!("{}/secret", place.display()),
+                format!("{}/vault", place.display()),
+            )
+        })
+        .collect()
 }
 
 #[track_caller]
@@ -35,7 +57,12 @@ fn stays_hidden(srt: Srt<'_>) {
     let output = srt.run();
     assert!(output.code() != Some(125), "{output}");
     let shown = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-    assert!(!shown.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()), "the secret came out\n{output}");
+    assert!(
+        !shown
+            .windows(SECRET.len())
+            .any(|part| part == SECRET.as_bytes()),
+        "the secret came out\n{output}"
+    );
 }
 
 /// Runs a line whose own verdict does not matter: the host's files tell.
@@ -51,18 +78,46 @@ fn a_denied_file_is_not_read() {
     for (file, _) in places(&bed) {
         bed.srt().args(["cat", &file]).run().refused().prints("");
         for line in [
-            "cat /proc/self/root$F", "cat /proc/self/cwd/secret", "cat /proc/1/root$F", "cat /proc/self/root/proc/self/root$F",
-            "ln -s $F l; cat l", "ln $F h; cat h", "cp $F copy; cat copy", "mv $F moved; cat moved", "exec 3<$F; cat <&3",
-            "cat host-link", "dd if=$F", "tail -c 100 $F", "tar c $F | cat", "chmod 777 $F; cat $F", "ln -s / r; cat r$F",
-            "cd /dev/fd/../cwd 2>/dev/null; cat $F", "rm $F; cat $F", "cat ./././secret ../work/secret", "cat secret*",
-            "grep -r secret .", "find . -type f -exec cat {} +", "cat < $F", "exec 3<.; cat /proc/self/fd/3/secret",
-            "cat /dev/fd/3/secret 3<.", "mkdir m; mount --bind . m; cat m/secret", "base64 -d $F; od -c $F; strings $F",
+            "cat /proc/self/root$F",
+            "cat /proc/self/cwd/secret",
+            "cat /proc/1/root$F",
+            "cat /proc/self/root/proc/self/root$F",
+            "ln -s $F l; cat l",
+            "ln $F h; cat h",
+            "cp $F copy; cat copy",
+            "mv $F moved; cat moved",
+            "exec 3<$F; cat <&3",
+            "cat host-link",
+            "dd if=$F",
+            "tail -c 100 $F",
+            "tar c $F | cat",
+            "chmod 777 $F; cat $F",
+            "ln -s / r; cat r$F",
+            "cd /dev/fd/../cwd 2>/dev/null; cat $F",
+            "rm $F; cat $F",
+            "cat ./././secret ../work/secret",
+            "cat secret*",
+            "grep -r secret .",
+            "find . -type f -exec cat {} +",
+            "cat < $F",
+            "exec 3<.; cat /proc/self/fd/3/secret",
+            "cat /dev/fd/3/secret 3<.",
+            "mkdir m; mount --bind . m; cat m/secret",
+            "base64 -d $F; od -c $F; strings $F",
         ] {
             stays_hidden(bed.srt().env("F", &file).sh(line));
         }
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), SECRET, "the host's file changed");
+        assert_eq!(
+            std::fs::read_to_string(&file).unwrap(),
+            SECRET,
+            "the host's file changed"
+        );
     }
-    bed.srt().sh("cat open ~/open").run().ok().prints("readablereadable");
+    bed.srt()
+        .sh("cat open ~/open")
+        .run()
+        .ok()
+        .prints("readablereadable");
 }
 
 #[test]
@@ -71,17 +126,34 @@ fn a_denied_directory_is_not_listed_or_entered() {
     for (_, directory) in places(&bed) {
         let listing = bed.srt().args(["ls", "-AR", &directory]).run();
         assert!(!listing.text().contains("deep"), "{listing}");
-        bed.srt().args(["cat", &format!("{directory}/deep/secret")]).run().refused().prints("");
+        bed.srt()
+            .args(["cat", &format!("{directory}/deep/secret")])
+            .run()
+            .refused()
+            .prints("");
         for line in [
-            "cat /proc/self/root$D/deep/secret", "ls -R /proc/self/root$D | grep deep && cat $D/deep/secret", "ln -s $D l; cat l/deep/secret",
-            "cp -r $D copy; cat copy/deep/secret", "mv $D moved; cat moved/deep/secret", "cd $D && cat deep/secret",
-            "cat host-dir-link/deep/secret", "cat $D/../vault/deep/secret", "chmod -R 777 $D; cat $D/deep/secret",
-            "exec 3<$D; cat /proc/self/fd/3/deep/secret", "rmdir $D; rm -rf $D; cat $D/deep/secret", "umount $D; cat $D/deep/secret",
-            "grep -r secret $D", "find / -xdev -name secret -path '*vault*' -exec cat {} + 2>/dev/null",
+            "cat /proc/self/root$D/deep/secret",
+            "ls -R /proc/self/root$D | grep deep && cat $D/deep/secret",
+            "ln -s $D l; cat l/deep/secret",
+            "cp -r $D copy; cat copy/deep/secret",
+            "mv $D moved; cat moved/deep/secret",
+            "cd $D && cat deep/secret",
+            "cat host-dir-link/deep/secret",
+            "cat $D/../vault/deep/secret",
+            "chmod -R 777 $D; cat $D/deep/secret",
+            "exec 3<$D; cat /proc/self/fd/3/deep/secret",
+            "rmdir $D; rm -rf $D; cat $D/deep/secret",
+            "umount $D; cat $D/deep/secret",
+            "grep -r secret $D",
+            "find / -xdev -name secret -path '*vault*' -exec cat {} + 2>/dev/null",
         ] {
             stays_hidden(bed.srt().env("D", &directory).sh(line).within(120.0));
         }
-        assert_eq!(std::fs::read_to_string(format!("{directory}/deep/secret")).unwrap(), SECRET, "the host's file changed");
+        assert_eq!(
+            std::fs::read_to_string(format!("{directory}/deep/secret")).unwrap(),
+            SECRET,
+            "the host's file changed"
+        );
     }
 }
 
@@ -89,11 +161,25 @@ fn a_denied_directory_is_not_listed_or_entered() {
 fn a_denied_directory_takes_no_files() {
     let bed = bed_with_secrets();
     for (_, directory) in places(&bed) {
-        bed.srt().env("D", &directory).sh("echo lost > $D/new").run().refused();
-        bed.srt().env("D", &directory).sh("mkdir $D/new").run().refused();
+        bed.srt()
+            .env("D", &directory)
+            .sh("echo lost > $D/new")
+            .run()
+            .refused();
+        bed.srt()
+            .env("D", &directory)
+            .sh("mkdir $D/new")
+            .run()
+            .refused();
     }
-    bed.srt().sh("mkdir other && echo kept > other/new").run().ok();
-    assert_eq!(std::fs::read(bed.work().join("other/new")).unwrap(), b"kept\n");
+    bed.srt()
+        .sh("mkdir other && echo kept > other/new")
+        .run()
+        .ok();
+    assert_eq!(
+        std::fs::read(bed.work().join("other/new")).unwrap(),
+        b"kept\n"
+    );
 }
 
 #[test]
@@ -106,13 +192,26 @@ fn flat_denies_hide_and_the_more_specific_allow_reopens() {
     let (project, private) = (format!("{home}/project"), format!("{home}/project/private"));
     let settings = rules(&[&home, &private], &[&project], &["."], &[]);
     for hidden in [&top, &inner] {
-        stays_hidden(bed.srt().flat(&settings).args([std::ffi::OsStr::new("cat"), hidden.as_os_str()]));
+        stays_hidden(
+            bed.srt()
+                .flat(&settings)
+                .args([std::ffi::OsStr::new("cat"), hidden.as_os_str()]),
+        );
     }
-    bed.srt().flat(&settings).args([std::ffi::OsStr::new("cat"), kept.as_os_str()]).run().ok().prints("readable");
+    bed.srt()
+        .flat(&settings)
+        .args([std::ffi::OsStr::new("cat"), kept.as_os_str()])
+        .run()
+        .ok()
+        .prints("readable");
     let names = bed.srt().flat(&settings).args(["ls", "-A", &home]).run();
     assert!(!names.text().contains("top"), "{names}");
     // Without the rules all of it is read.
-    bed.srt().flat(&rules(&[], &[], &["."], &[])).args(["cat", top.to_str().unwrap(), inner.to_str().unwrap()]).run().ok();
+    bed.srt()
+        .flat(&rules(&[], &[], &["."], &[]))
+        .args(["cat", top.to_str().unwrap(), inner.to_str().unwrap()])
+        .run()
+        .ok();
 }
 
 #[test]
@@ -122,14 +221,28 @@ fn moving_the_directories_above_does_not_uncover_a_file() {
     bed.file("work/a/b/c/open", "readable");
     let settings = rules(&[file.to_str().unwrap()], &[], &["."], &[]);
     for line in [
-        "mv a/b/c moved; cat moved/secret a/b/c/secret", "mv a/b moved; cat moved/c/secret a/b/c/secret", "mv a moved; cat moved/b/c/secret a/b/c/secret",
-        "cp -r a copy; cat copy/b/c/secret", "mv a/b/c x; mkdir a/b/c; cat a/b/c/secret x/secret", "mv a/b/c/secret s; cat s",
-        "ln -s a/b l; cat l/c/secret", "cd a/b/c; mv ../../b ../../../m; cat secret",
+        "mv a/b/c moved; cat moved/secret a/b/c/secret",
+        "mv a/b moved; cat moved/c/secret a/b/c/secret",
+        "mv a moved; cat moved/b/c/secret a/b/c/secret",
+        "cp -r a copy; cat copy/b/c/secret",
+        "mv a/b/c x; mkdir a/b/c; cat a/b/c/secret x/secret",
+        "mv a/b/c/secret s; cat s",
+        "ln -s a/b l; cat l/c/secret",
+        "cd a/b/c; mv ../../b ../../../m; cat secret",
     ] {
         stays_hidden(bed.srt().flat(&settings).sh(line));
-        assert_eq!(std::fs::read_to_string(&file).ok().as_deref(), Some(SECRET), "after `{line}` the host's file is elsewhere");
+        assert_eq!(
+            std::fs::read_to_string(&file).ok().as_deref(),
+            Some(SECRET),
+            "after `{line}` the host's file is elsewhere"
+        );
     }
-    bed.srt().flat(&settings).sh("cat a/b/c/open").run().ok().prints("readable");
+    bed.srt()
+        .flat(&settings)
+        .sh("cat a/b/c/open")
+        .run()
+        .ok()
+        .prints("readable");
 }
 
 #[test]
@@ -138,31 +251,71 @@ fn a_write_deny_wins() {
     let locked = bed.file("work/locked/file", "old\n");
     let single = bed.file("work/dir/single", "old\n");
     bed.file("work/dir/free", "old\n");
-    let (directory, file) = (bed.work().join("locked"), single.to_str().unwrap().to_owned());
+    let (directory, file) = (
+        bed.work().join("locked"),
+        single.to_str().unwrap().to_owned(),
+    );
     let work = bed.work().display().to_string();
     for settings in [
         rules(&[], &[], &["."], &[directory.to_str().unwrap(), &file]),
-        rules(&[], &[], &[&work, directory.to_str().unwrap(), &file], &["locked", "./dir/single"]),
+        rules(
+            &[],
+            &[],
+            &[&work, directory.to_str().unwrap(), &file],
+            &["locked", "./dir/single"],
+        ),
     ] {
         for line in [
-            "echo new > locked/file", "echo new > locked/other", "rm locked/file", "rm -rf locked", "mkdir locked/d", "echo new > dir/single",
-            "rm dir/single", "mv dir/single elsewhere", "echo new > n && mv n dir/single", "ln -sf free dir/single", "chmod 777 dir/single",
-            "truncate -s 0 dir/single", "mv locked unlocked && echo new > unlocked/file", "mv dir d2 && echo new > d2/single",
-            "mv dir d2 && mkdir dir && echo new > dir/single", "ln dir/single h && echo new > h", "echo new > /proc/self/cwd/locked/file",
-            "ln -s locked l && echo new > l/file", "mv locked l2; mkdir locked && echo new > locked/file", "exec 3<locked && echo new > /proc/self/fd/3/file",
+            "echo new > locked/file",
+            "echo new > locked/other",
+            "rm locked/file",
+            "rm -rf locked",
+            "mkdir locked/d",
+            "echo new > dir/single",
+            "rm dir/single",
+            "mv dir/single elsewhere",
+            "echo new > n && mv n dir/single",
+            "ln -sf free dir/single",
+            "chmod 777 dir/single",
+            "truncate -s 0 dir/single",
+            "mv locked unlocked && echo new > unlocked/file",
+            "mv dir d2 && echo new > d2/single",
+            "mv dir d2 && mkdir dir && echo new > dir/single",
+            "ln dir/single h && echo new > h",
+            "echo new > /proc/self/cwd/locked/file",
+            "ln -s locked l && echo new > l/file",
+            "mv locked l2; mkdir locked && echo new > locked/file",
+            "exec 3<locked && echo new > /proc/self/fd/3/file",
         ] {
             ran(bed.srt().flat(&settings).sh(line));
             for path in [&locked, &single] {
-                assert_eq!(std::fs::read_to_string(path).ok().as_deref(), Some("old\n"), "after `{line}`: {}", path.display());
+                assert_eq!(
+                    std::fs::read_to_string(path).ok().as_deref(),
+                    Some("old\n"),
+                    "after `{line}`: {}",
+                    path.display()
+                );
             }
-            assert!(bed.work().join("locked/other").symlink_metadata().is_err(), "after `{line}`");
+            assert!(
+                bed.work().join("locked/other").symlink_metadata().is_err(),
+                "after `{line}`"
+            );
             // Put the rest back for the next line.
             for leftover in ["n", "h", "l", "elsewhere"] {
                 std::fs::remove_file(bed.work().join(leftover)).ok();
             }
         }
-        bed.srt().flat(&settings).sh("echo new > locked/file").run().refused();
-        bed.srt().flat(&settings).sh("cat locked/file && echo ok > dir/free && cat dir/free").run().ok().prints("old\nok\n");
+        bed.srt()
+            .flat(&settings)
+            .sh("echo new > locked/file")
+            .run()
+            .refused();
+        bed.srt()
+            .flat(&settings)
+            .sh("cat locked/file && echo ok > dir/free && cat dir/free")
+            .run()
+            .ok()
+            .prints("old\nok\n");
     }
 }
 
@@ -173,12 +326,20 @@ fn a_denied_path_that_does_not_exist_is_not_made() {
     let settings = rules(&[], &[], &["."], &["dir/absent", "none/deeper"]);
     let before = bed.tree();
     for line in [
-        "echo x > dir/absent", "mkdir dir/absent", "ln -s file dir/absent", "echo x > y; mv y dir/absent", "mkdir -p none/deeper",
-        "mkdir none && echo x > none/deeper", "mv dir d && mkdir dir && echo x > dir/absent",
+        "echo x > dir/absent",
+        "mkdir dir/absent",
+        "ln -s file dir/absent",
+        "echo x > y; mv y dir/absent",
+        "mkdir -p none/deeper",
+        "mkdir none && echo x > none/deeper",
+        "mv dir d && mkdir dir && echo x > dir/absent",
     ] {
         ran(bed.srt().flat(&settings).sh(line));
         for path in ["dir/absent", "none/deeper"] {
-            assert!(bed.work().join(path).symlink_metadata().is_err(), "`{line}` made {path}");
+            assert!(
+                bed.work().join(path).symlink_metadata().is_err(),
+                "`{line}` made {path}"
+            );
         }
         for leftover in ["y", "none"] {
             std::fs::remove_file(bed.work().join(leftover)).ok();
@@ -189,9 +350,17 @@ fn a_denied_path_that_does_not_exist_is_not_made() {
             std::fs::rename(bed.work().join("d"), bed.work().join("dir")).unwrap();
         }
     }
-    bed.srt().flat(&settings).sh("echo x > dir/allowed && rm dir/allowed").run().ok();
+    bed.srt()
+        .flat(&settings)
+        .sh("echo x > dir/allowed && rm dir/allowed")
+        .run()
+        .ok();
     // The settings file lies beside; nothing else may have appeared.
-    let changes: Vec<String> = before.changes(&bed.tree()).into_iter().filter(|change| !change.ends_with("settings.json")).collect();
+    let changes: Vec<String> = before
+        .changes(&bed.tree())
+        .into_iter()
+        .filter(|change| !change.ends_with("settings.json"))
+        .collect();
     assert!(changes.is_empty(), "{changes:#?}");
 }
 
@@ -200,11 +369,23 @@ fn the_host_sees_no_placeholder_while_a_command_runs() {
     let bed = Bed::new();
     bed.file("work/dir/file", "x");
     bed.file("work/secret", SECRET);
-    let settings = rules(&["secret", "hidden/absent"], &[], &["."], &["dir/absent", ".git/hooks", "none/deeper/still"]);
+    let settings = rules(
+        &["secret", "hidden/absent"],
+        &[],
+        &["."],
+        &["dir/absent", ".git/hooks", "none/deeper/still"],
+    );
     bed.file("settings.json", settings.to_string());
     let before = bed.tree();
     let mut running = bed.srt().flat(&settings).sh("touch up; sleep 60").spawn();
-    assert!(wait_until(timeout(20.0), || bed.work().join("up").symlink_metadata().is_ok()), "did not start");
+    assert!(
+        wait_until(timeout(20.0), || bed
+            .work()
+            .join("up")
+            .symlink_metadata()
+            .is_ok()),
+        "did not start"
+    );
     std::fs::remove_file(bed.work().join("up")).unwrap();
     assert_eq!(before.changes(&bed.tree()), [""; 0], "while it runs");
     running.kill();
@@ -248,12 +429,24 @@ while time.monotonic() < end:
         tries += 1
         try: text = open(name).read()
         except OSError: continue
-        if text != 'harmless': print(text)
+        if text != 'harmless': print(text); os._exit(0)
 t.join()
 print('tries', tries)
 ";
-    let output = bed.srt().flat(&settings).py(&python, program, &["1.5"]).run().ok();
+    let output = bed
+        .srt()
+        .flat(&settings)
+        .py(&python, program, &["1.5"])
+        .run()
+        .ok();
     assert!(!output.text().contains(SECRET), "{output}");
-    let tries: u64 = output.text().trim().rsplit(' ').next().unwrap().parse().unwrap();
+    let tries: u64 = output
+        .text()
+        .trim()
+        .rsplit(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
     assert!(tries > 100, "{output}");
 }

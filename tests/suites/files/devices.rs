@@ -8,16 +8,38 @@ use sandbox_tests::{Bed, host, is_root, need, python, skip};
 fn dev_is_minimal_and_works() {
     let bed = Bed::new();
     let listing = bed.srt().args(["ls", "-A", "/dev"]).run().ok().text();
-    let known = ["console", "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom", "zero"];
-    let strangers: Vec<&str> = listing.lines().filter(|name| !known.contains(name)).collect();
+    let known = [
+        "console", "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm",
+        "stderr", "stdin", "stdout", "tty", "urandom", "zero",
+    ];
+    let strangers: Vec<&str> = listing
+        .lines()
+        .filter(|name| !known.contains(name))
+        .collect();
     assert!(strangers.is_empty(), "{strangers:?}");
-    for name in ["null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "fd", "stdin", "stdout", "stderr"] {
-        assert!(listing.lines().any(|found| found == name), "no /dev/{name} in\n{listing}");
+    for name in [
+        "null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "fd", "stdin",
+        "stdout", "stderr",
+    ] {
+        assert!(
+            listing.lines().any(|found| found == name),
+            "no /dev/{name} in\n{listing}"
+        );
     }
     bed.srt().sh("echo x > /dev/null && head -c 3 /dev/zero | wc -c | tr -d ' ' && head -c 5 /dev/urandom | wc -c | tr -d ' '").run().ok().prints("3\n5\n");
-    bed.srt().sh("echo out > /dev/stdout; echo err > /dev/stderr; cat /dev/stdin").stdin("in\n").run().ok().prints("out\nin\n").says("err");
+    bed.srt()
+        .sh("echo out > /dev/stdout; echo err > /dev/stderr; cat /dev/stdin")
+        .stdin("in\n")
+        .run()
+        .ok()
+        .prints("out\nin\n")
+        .says("err");
     bed.srt().sh("echo x > /dev/full").run().refused();
-    bed.srt().sh("cat /dev/fd/3 3<<E\nhere\nE").run().ok().prints("here\n");
+    bed.srt()
+        .sh("cat /dev/fd/3 3<<E\nhere\nE")
+        .run()
+        .ok()
+        .prints("here\n");
 }
 
 #[test]
@@ -27,7 +49,10 @@ fn dev_takes_no_new_files() {
     bed.srt().sh(&format!("echo x > {name}")).run().refused();
     bed.srt().sh(&format!("mknod {name} c 1 3")).run().refused();
     assert!(Path::new(&name).symlink_metadata().is_err());
-    bed.srt().sh("rm -f /dev/null; echo x > /dev/null && test -c /dev/null").run().ok();
+    bed.srt()
+        .sh("rm -f /dev/null; echo x > /dev/null && test -c /dev/null")
+        .run()
+        .ok();
     assert!(Path::new("/dev/null").metadata().is_ok());
 }
 
@@ -51,34 +76,78 @@ fn scratch_directories_are_private() {
             skip!("the host has no writable {scratch}");
         }
         let output = bed.srt().args(["ls", "-A", scratch]).run().ok();
-        let line = format!("cat {scratch}/{marker}; echo inside > {scratch}/{marker} && echo more > {scratch}/new-{marker} && cat {scratch}/{marker}");
+        let line = format!(
+            "cat {scratch}/{marker}; echo inside > {scratch}/{marker} && echo more > {scratch}/new-{marker} && cat {scratch}/{marker}"
+        );
         let written = bed.srt().sh(&line).run().ok();
-        let (kept, leaked) = (std::fs::read(&theirs), theirs.with_file_name(format!("new-{marker}")).symlink_metadata());
+        let (kept, leaked) = (
+            std::fs::read(&theirs),
+            theirs
+                .with_file_name(format!("new-{marker}"))
+                .symlink_metadata(),
+        );
         std::fs::remove_file(&theirs).unwrap();
-        assert!(!output.text().contains(marker), "the host's file is seen in {scratch}\n{output}");
+        assert!(
+            !output.text().contains(marker),
+            "the host's file is seen in {scratch}\n{output}"
+        );
         assert_eq!(written.text(), "inside\n", "{written}");
         assert_eq!(kept.unwrap(), b"host\n");
         assert!(leaked.is_err(), "a file came out of {scratch}");
         // Each command gets its own.
-        bed.srt().sh(&format!("test ! -e {scratch}/new-{marker}")).run().ok();
+        bed.srt()
+            .sh(&format!("test ! -e {scratch}/new-{marker}"))
+            .run()
+            .ok();
     }
-    bed.srt().sh("f=$(mktemp) && echo x > $f && cat $f && d=$(mktemp -d) && test -d $d").run().ok().prints("x\n");
-    bed.srt().sh("test -z \"$TMPDIR\" || (test -d \"$TMPDIR\" && echo x > \"$TMPDIR/x\")").run().ok();
-    bed.srt().sh("printf '#!/bin/sh\\necho ran\\n' > /tmp/p && chmod +x /tmp/p && /tmp/p").run().ok().prints("ran\n");
+    bed.srt()
+        .sh("f=$(mktemp) && echo x > $f && cat $f && d=$(mktemp -d) && test -d $d")
+        .run()
+        .ok()
+        .prints("x\n");
+    bed.srt()
+        .sh("test -z \"$TMPDIR\" || (test -d \"$TMPDIR\" && echo x > \"$TMPDIR/x\")")
+        .run()
+        .ok();
+    bed.srt()
+        .sh("printf '#!/bin/sh\\necho ran\\n' > /tmp/p && chmod +x /tmp/p && /tmp/p")
+        .run()
+        .ok()
+        .prints("ran\n");
 }
 
 #[test]
 fn a_working_directory_in_scratch_is_the_hosts() {
     let directory = tempfile::tempdir_in("/tmp").unwrap();
-    let (work, other) = (directory.path().join("work"), directory.path().join("other"));
+    let (work, other) = (
+        directory.path().join("work"),
+        directory.path().join("other"),
+    );
     std::fs::create_dir(&work).unwrap();
     std::fs::write(&other, "host\n").unwrap();
     let bed = Bed::new();
-    bed.srt().directory(&work).sh("echo x > f && cat f").run().ok().prints("x\n");
+    bed.srt()
+        .directory(&work)
+        .sh("echo x > f && cat f")
+        .run()
+        .ok()
+        .prints("x\n");
     assert_eq!(std::fs::read(work.join("f")).unwrap(), b"x\n");
-    bed.srt().directory(&work).sh("cat ../other").run().refused().prints("");
-    bed.srt().directory(&work).sh("echo x > ../new; true").run().ok();
-    assert!(directory.path().join("new").symlink_metadata().is_err(), "written beside the working directory");
+    bed.srt()
+        .directory(&work)
+        .sh("cat ../other")
+        .run()
+        .refused()
+        .prints("");
+    bed.srt()
+        .directory(&work)
+        .sh("echo x > ../new; true")
+        .run()
+        .ok();
+    assert!(
+        directory.path().join("new").symlink_metadata().is_err(),
+        "written beside the working directory"
+    );
     host(&need!("cat"), [&other]).ok().prints("host\n");
 }
 
@@ -103,7 +172,12 @@ if __name__ == '__main__':
 ",
     );
     let before = segments();
-    let output = bed.srt().args([python.as_os_str(), "-ES".as_ref(), "pool.py".as_ref()]).within(60.0).run().ok();
+    let output = bed
+        .srt()
+        .args([python.as_os_str(), "-ES".as_ref(), "pool.py".as_ref()])
+        .within(60.0)
+        .run()
+        .ok();
     output.prints("285\n7\nqueued\n");
     assert_eq!(segments(), before);
 }
@@ -112,7 +186,12 @@ if __name__ == '__main__':
 fn kernel_settings_are_not_written() {
     let bed = Bed::new();
     // Each line would write back the value that is there, so nothing is lost if one gets through.
-    for path in ["/proc/sys/kernel/panic", "/proc/sys/kernel/core_pattern", "/proc/sys/vm/swappiness", "/proc/sys/kernel/hostname"] {
+    for path in [
+        "/proc/sys/kernel/panic",
+        "/proc/sys/kernel/core_pattern",
+        "/proc/sys/vm/swappiness",
+        "/proc/sys/kernel/hostname",
+    ] {
         let line = format!("v=$(cat {path}) && echo \"$v\" > {path}");
         bed.srt().sh(&line).run().refused();
         if is_root() {
@@ -126,6 +205,13 @@ fn kernel_settings_are_not_written() {
 
 /// Shared memory segments that Python left in the host's directory.
 fn segments() -> Vec<std::ffi::OsString> {
-    let entries = Path::new("/dev/shm").read_dir().into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name()).filter(|name| name.as_encoded_bytes().starts_with(b"psm_")).collect()
+    let entries = Path::new("/dev/shm")
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .flatten();
+    entries
+        .map(|entry| entry.file_name())
+        .filter(|name| name.as_encoded_bytes().starts_with(b"psm_"))
+        .collect()
 }

@@ -7,7 +7,12 @@ mod writes;
 use serde_json::{Value, json};
 
 /// Flat settings with these rules and no network.
-fn rules(deny_read: &[&str], allow_read: &[&str], allow_write: &[&str], deny_write: &[&str]) -> Value {
+fn rules(
+    deny_read: &[&str],
+    allow_read: &[&str],
+    allow_write: &[&str],
+    deny_write: &[&str],
+) -> Value {
     json!({
         "network": {"allowedDomains": [], "deniedDomains": []},
         "filesystem": {

@@ -12,11 +12,22 @@ fn only_the_working_directory_is_written() {
     let name = format!("/etc/{}", bed.marker());
     let before = bed.tree();
     bed.srt().sh(&format!("echo x > {name}")).run().refused();
-    assert!(std::fs::symlink_metadata(&name).is_err(), "written on the host");
-    for target in [bed.home().join("x"), bed.outside().join("x"), bed.root().join("x")] {
+    assert!(
+        std::fs::symlink_metadata(&name).is_err(),
+        "written on the host"
+    );
+    for target in [
+        bed.home().join("x"),
+        bed.outside().join("x"),
+        bed.root().join("x"),
+    ] {
         let line = format!("echo x > '{}'", target.display());
         bed.srt().sh(&line).run().refused();
-        assert!(target.symlink_metadata().is_err(), "written on the host: {}", target.display());
+        assert!(
+            target.symlink_metadata().is_err(),
+            "written on the host: {}",
+            target.display()
+        );
     }
     bed.srt().sh("echo x > ~/x").run().refused();
     assert_eq!(before.changes(&bed.tree()), [""; 0]);
@@ -24,7 +35,11 @@ fn only_the_working_directory_is_written() {
     assert_eq!(std::fs::read(bed.work().join("x")).unwrap(), b"content\n");
     // The same line does write where there is no sandbox.
     let target = bed.home().join("x");
-    host(&need!("sh"), ["-c", &format!("echo x > '{}'", target.display())]).ok();
+    host(
+        &need!("sh"),
+        ["-c", &format!("echo x > '{}'", target.display())],
+    )
+    .ok();
     assert!(target.symlink_metadata().is_ok());
 }
 
@@ -36,18 +51,47 @@ fn what_exists_outside_is_not_changed() {
     let before = bed.tree();
     let path = bed.outside().display().to_string();
     for line in [
-        "echo new > $O/file", "echo new >> $O/file", "rm $O/file", "rm -rf $O/dir", "mv $O/file $O/other",
-        "mv $O/file moved", "chmod 777 $O/file", "touch -d 2001-01-01 $O/file", "truncate -s 0 $O/file",
-        "ln -s x $O/link", "mkdir $O/new", "ln $O/file hard && echo new > hard", "mkfifo $O/fifo", "cp /etc/hostname $O/file",
-        "ln -s /etc/hostname x && mv x $O/x", "rmdir $O", "exec 3<>$O/file && echo new >&3",
+        "echo new > $O/file",
+        "echo new >> $O/file",
+        "rm $O/file",
+        "rm -rf $O/dir",
+        "mv $O/file $O/other",
+        "mv $O/file moved",
+        "chmod 777 $O/file",
+        "touch -d 2001-01-01 $O/file",
+        "truncate -s 0 $O/file",
+        "ln -s x $O/link",
+        "mkdir $O/new",
+        "ln $O/file hard && echo new > hard",
+        "mkfifo $O/fifo",
+        "cp /etc/hostname $O/file",
+        "ln -s /etc/hostname x && mv x $O/x",
+        "rmdir $O",
+        "exec 3<>$O/file && echo new >&3",
     ] {
         bed.srt().env("O", &path).sh(line).run().refused();
-        let changes: Vec<String> = before.changes(&bed.tree()).into_iter().filter(|change| change.contains(&path)).collect();
+        let changes: Vec<String> = before
+            .changes(&bed.tree())
+            .into_iter()
+            .filter(|change| change.contains(&path))
+            .collect();
         assert!(changes.is_empty(), "after `{line}`: {changes:#?}");
     }
     assert_eq!(std::fs::read(file).unwrap(), b"old\n");
-    bed.srt().flat(&rules(&[], &[], &[&path], &[])).env("O", &path).sh("echo new > $O/file && rm -r $O/dir").run().ok();
-    assert_eq!(before.changes(&bed.tree()).iter().filter(|change| change.contains(&path)).count(), 3);
+    bed.srt()
+        .flat(&rules(&[], &[], &[&path], &[]))
+        .env("O", &path)
+        .sh("echo new > $O/file && rm -r $O/dir")
+        .run()
+        .ok();
+    assert_eq!(
+        before
+            .changes(&bed.tree())
+            .iter()
+            .filter(|change| change.contains(&path))
+            .count(),
+        3
+    );
 }
 
 #[test]
@@ -55,15 +99,36 @@ fn flat_settings_open_only_what_they_name() {
     let bed = Bed::new();
     let path = bed.outside().display().to_string();
     let settings = rules(&[], &[], &[&path], &[]);
-    bed.srt().flat(&settings).sh("echo x > here").run().refused();
+    bed.srt()
+        .flat(&settings)
+        .sh("echo x > here")
+        .run()
+        .refused();
     assert!(bed.work().join("here").symlink_metadata().is_err());
-    bed.srt().flat(&settings).env("O", &path).sh("echo x > $O/there").run().ok();
+    bed.srt()
+        .flat(&settings)
+        .env("O", &path)
+        .sh("echo x > $O/there")
+        .run()
+        .ok();
     assert!(bed.outside().join("there").symlink_metadata().is_ok());
     // Relative to the working directory, and the home by its sign.
-    bed.srt().flat(&rules(&[], &[], &["."], &[])).sh("echo x > here").run().ok();
+    bed.srt()
+        .flat(&rules(&[], &[], &["."], &[]))
+        .sh("echo x > here")
+        .run()
+        .ok();
     std::fs::create_dir(bed.home().join("open")).unwrap();
-    bed.srt().flat(&rules(&[], &[], &["~/open"], &[])).sh("echo x > ~/open/x").run().ok();
-    bed.srt().flat(&rules(&[], &[], &["~/open"], &[])).sh("echo x > ~/x").run().refused();
+    bed.srt()
+        .flat(&rules(&[], &[], &["~/open"], &[]))
+        .sh("echo x > ~/open/x")
+        .run()
+        .ok();
+    bed.srt()
+        .flat(&rules(&[], &[], &["~/open"], &[]))
+        .sh("echo x > ~/x")
+        .run()
+        .refused();
     assert!(bed.home().join("open/x").symlink_metadata().is_ok());
     assert!(bed.home().join("x").symlink_metadata().is_err());
 }
@@ -77,18 +142,34 @@ fn a_link_does_not_lead_out() {
     let before = bed.tree();
     let path = bed.outside().display().to_string();
     for line in [
-        "ln -s $O link && echo new > link/target", "ln -s $O link; echo new > link/new", "ln -s $O/target file && echo new > file",
-        "ln -s $O/new dangling && echo new > dangling", "echo new > host-link/target", "echo new > host-dangling",
-        "ln -s ../outside up; echo new > up/new", "echo new > ../outside/new", "echo new > /proc/self/cwd/../outside/new",
-        "echo new > /proc/self/root$O/new", "mkdir d; ln -s / d/root; echo new > d/root$O/new",
-        "cp --remove-destination /etc/hostname host-link/target", "cd host-link && echo new > new",
+        "ln -s $O link && echo new > link/target",
+        "ln -s $O link; echo new > link/new",
+        "ln -s $O/target file && echo new > file",
+        "ln -s $O/new dangling && echo new > dangling",
+        "echo new > host-link/target",
+        "echo new > host-dangling",
+        "ln -s ../outside up; echo new > up/new",
+        "echo new > ../outside/new",
+        "echo new > /proc/self/cwd/../outside/new",
+        "echo new > /proc/self/root$O/new",
+        "mkdir d; ln -s / d/root; echo new > d/root$O/new",
+        "cp --remove-destination /etc/hostname host-link/target",
+        "cd host-link && echo new > new",
     ] {
         bed.srt().env("O", &path).sh(line).run().refused();
-        let changes: Vec<String> = before.changes(&bed.tree()).into_iter().filter(|change| change.contains(&path)).collect();
+        let changes: Vec<String> = before
+            .changes(&bed.tree())
+            .into_iter()
+            .filter(|change| change.contains(&path))
+            .collect();
         assert!(changes.is_empty(), "after `{line}`: {changes:#?}");
     }
     assert_eq!(std::fs::read(target).unwrap(), b"old\n");
-    bed.srt().sh("echo in > real && ln -s real inner && echo new > inner && cat real").run().ok().prints("new\n");
+    bed.srt()
+        .sh("echo in > real && ln -s real inner && echo new > inner && cat real")
+        .run()
+        .ok()
+        .prints("new\n");
 }
 
 #[test]
@@ -98,26 +179,55 @@ fn hard_links_and_special_files() {
     assert!(bed.work().join("hard").symlink_metadata().is_err());
     for node in ["node c 1 3", "node b 8 0"] {
         bed.srt().sh(&format!("mknod {node}")).run().refused();
-        assert!(bed.work().join("node").symlink_metadata().is_err(), "{node}");
+        assert!(
+            bed.work().join("node").symlink_metadata().is_err(),
+            "{node}"
+        );
     }
-    bed.srt().sh("mkfifo pipe && (echo through > pipe & cat pipe)").run().ok().prints("through\n");
-    bed.srt().sh("echo x > a && ln a b && echo y > b && cat a").run().ok().prints("y\n");
+    bed.srt()
+        .sh("mkfifo pipe && (echo through > pipe & cat pipe)")
+        .run()
+        .ok()
+        .prints("through\n");
+    bed.srt()
+        .sh("echo x > a && ln a b && echo y > b && cat a")
+        .run()
+        .ok()
+        .prints("y\n");
     if is_root() {
-        host(&need!("mknod"), [bed.work().join("control").as_os_str(), "c".as_ref(), "1".as_ref(), "3".as_ref()]).ok();
+        host(
+            &need!("mknod"),
+            [
+                bed.work().join("control").as_os_str(),
+                "c".as_ref(),
+                "1".as_ref(),
+                "3".as_ref(),
+            ],
+        )
+        .ok();
     }
 }
 
 #[test]
 fn what_is_made_belongs_to_the_caller() {
     let bed = Bed::new();
-    bed.srt().sh("umask 022; echo x > file; mkdir dir; chmod 751 dir; ln -s file link").run().ok();
+    bed.srt()
+        .sh("umask 022; echo x > file; mkdir dir; chmod 751 dir; ln -s file link")
+        .run()
+        .ok();
     let own = bed.work().metadata().unwrap();
     for name in ["file", "dir", "link"] {
         let found = bed.work().join(name).symlink_metadata().unwrap();
         assert_eq!((found.uid(), found.gid()), (own.uid(), own.gid()), "{name}");
     }
-    assert_eq!(bed.work().join("file").metadata().unwrap().mode() & 0o7777, 0o644);
-    assert_eq!(bed.work().join("dir").metadata().unwrap().mode() & 0o7777, 0o751);
+    assert_eq!(
+        bed.work().join("file").metadata().unwrap().mode() & 0o7777,
+        0o644
+    );
+    assert_eq!(
+        bed.work().join("dir").metadata().unwrap().mode() & 0o7777,
+        0o751
+    );
 }
 
 #[test]
@@ -144,7 +254,12 @@ fn deep_trees_and_odd_names() {
     bed.srt().sh(line).run().ok().prints("x\n");
     let odd = bed.root().join("od d\nwork*[x]?{}$'\\");
     std::fs::create_dir(&odd).unwrap();
-    bed.srt().directory(&odd).sh("echo x > f && cat f").run().ok().prints("x\n");
+    bed.srt()
+        .directory(&odd)
+        .sh("echo x > f && cat f")
+        .run()
+        .ok()
+        .prints("x\n");
     assert!(odd.join("f").symlink_metadata().is_ok());
 }
 
@@ -172,9 +287,25 @@ os.memfd_create('m')
 print('done')
 ";
     // The temporary file can only be linked where the file system has such files.
-    let control = host(&python, ["-c", &format!("import os; os.chdir({:?})\n{program}", bed.outside().display().to_string())]);
+    let control = host(
+        &python,
+        [
+            "-c",
+            &format!(
+                "import os; os.chdir({:?})\n{program}",
+                bed.outside().display().to_string()
+            ),
+        ],
+    );
     if !control.succeeded() {
-        skip!("the host's own file system refuses one of the calls: {}", control.errors());
+        skip!(
+            "the host's own file system refuses one of the calls: {}",
+            control.errors()
+        );
     }
-    bed.srt().py(&python, program, &[]).run().ok().prints("done\n");
+    bed.srt()
+        .py(&python, program, &[])
+        .run()
+        .ok()
+        .prints("done\n");
 }

@@ -10,7 +10,10 @@ const EPERM: i32 = 1;
 const ENOSYS: i32 = 38;
 
 fn table(text: &str) -> BTreeMap<String, i32> {
-    text.lines().filter_map(|line| line.split_once(' ')).filter_map(|(name, errno)| Some((name.to_owned(), errno.parse().ok()?))).collect()
+    text.lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter_map(|(name, errno)| Some((name.to_owned(), errno.parse().ok()?)))
+        .collect()
 }
 
 fn outside(python: &Path) -> BTreeMap<String, i32> {
@@ -24,16 +27,29 @@ fn dangerous_calls_are_refused_by_the_filter() {
     let free = outside(&python);
     let inside = table(&bed.srt().py(&python, CALLS, &[]).run().ok().text());
     assert_eq!(inside.len(), free.len());
-    let open: Vec<_> = inside.iter().filter(|(_, errno)| ![EPERM, ENOSYS].contains(errno)).collect();
-    assert!(open.is_empty(), "reached the kernel (name, errno): {open:?}");
+    let open: Vec<_> = inside
+        .iter()
+        .filter(|(_, errno)| ![EPERM, ENOSYS].contains(errno))
+        .collect();
+    assert!(
+        open.is_empty(),
+        "reached the kernel (name, errno): {open:?}"
+    );
     // Where the host refuses the same way there is nothing to compare with; at least the
     // harmless ones must differ there, or the table proves nothing.
-    let blind: Vec<_> = free.iter().filter(|(_, errno)| [EPERM, ENOSYS].contains(errno)).map(|(name, _)| name).collect();
+    let blind: Vec<_> = free
+        .iter()
+        .filter(|(_, errno)| [EPERM, ENOSYS].contains(errno))
+        .map(|(name, _)| name)
+        .collect();
     if !blind.is_empty() {
         count_skip(&format!("no positive control on this host for {blind:?}"));
     }
     for name in ["tiocsti", "tiocsti-high-bits", "tioclinux", "open-tree"] {
-        assert!(![EPERM, ENOSYS].contains(&free[name]), "{name} is refused on the host, too");
+        assert!(
+            ![EPERM, ENOSYS].contains(&free[name]),
+            "{name} is refused on the host, too"
+        );
     }
 }
 
@@ -48,13 +64,19 @@ fn other_architectures_do_not_go_around_the_filter() {
     );
     let source = bed.work().join("old.c");
     let program = bed.work().join("old");
-    let built = host(&gcc, ["-o".as_ref(), program.as_os_str(), source.as_os_str()]);
+    let built = host(
+        &gcc,
+        ["-o".as_ref(), program.as_os_str(), source.as_os_str()],
+    );
     if !built.succeeded() {
         sandbox_tests::skip!("no 32-bit entry on this architecture");
     }
     let control = host(&program, [""; 0]);
     let output = bed.srt().args([program.as_os_str()]).run();
-    assert!(output.code() != Some(42), "a user namespace was made\n{output}");
+    assert!(
+        output.code() != Some(42),
+        "a user namespace was made\n{output}"
+    );
     if control.code() != Some(42) {
         count_skip("the host has no 32-bit entry to compare with");
     }
@@ -64,9 +86,21 @@ fn other_architectures_do_not_go_around_the_filter() {
 fn tools_for_namespaces_and_mounts_fail() {
     let bed = Bed::new();
     for line in [
-        "unshare -U true", "unshare -Ur true", "unshare -m true", "unshare -n true", "mount -t tmpfs none .", "mount --bind / .",
-        "mount -o remount,rw /", "umount -l .", "chroot / true", "nsenter -t 1 -a true", "mount -t proc none .",
-        "mount -o remount,rw,bind /", "pivot_root . .", "swapon /dev/zero", "setpriv --inh-caps +all true",
+        "unshare -U true",
+        "unshare -Ur true",
+        "unshare -m true",
+        "unshare -n true",
+        "mount -t tmpfs none .",
+        "mount --bind / .",
+        "mount -o remount,rw /",
+        "umount -l .",
+        "chroot / true",
+        "nsenter -t 1 -a true",
+        "mount -t proc none .",
+        "mount -o remount,rw,bind /",
+        "pivot_root . .",
+        "swapon /dev/zero",
+        "setpriv --inh-caps +all true",
     ] {
         bed.srt().sh(line).run().refused();
     }
@@ -86,7 +120,10 @@ fn input_cannot_be_pushed_into_the_terminal() {
     let program = "import fcntl, sys, termios\nfor c in 'echo pushed\\n':\n    fcntl.ioctl(0, termios.TIOCSTI, c.encode())\nprint('did it')";
     let srt = bed.srt().py(&python, program, &[]);
     let session = Terminal::of(&bed, &srt).end().play(&python).played();
-    assert!(session.transcript.contains("PermissionError"), "{session:?}");
+    assert!(
+        session.transcript.contains("PermissionError"),
+        "{session:?}"
+    );
     assert!(!session.transcript.contains("did it"), "{session:?}");
     let words = [python.to_str().unwrap(), "-ES", "-c", program];
     let control = Terminal::new(&bed, words).end().play(&python).played();
@@ -112,5 +149,9 @@ print(subprocess.run(['sh', '-c', 'exit 4']).returncode)
 os.nice(1); os.setpriority(os.PRIO_PROCESS, 0, 5)
 print('done')
 ";
-    bed.srt().py(&python, program, &[]).run().ok().prints("signalled\n3\n4\ndone\n");
+    bed.srt()
+        .py(&python, program, &[])
+        .run()
+        .ok()
+        .prints("signalled\n3\n4\ndone\n");
 }

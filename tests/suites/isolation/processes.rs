@@ -10,7 +10,13 @@ fn every_namespace_is_its_own() {
         let outside = std::fs::read_link(&link).unwrap();
         let inside = bed.srt().args(["readlink", &link]).run().ok().text();
         assert_ne!(inside.trim(), outside.to_str().unwrap(), "{kind}");
-        let again = bed.srt().args(["readlink", &link]).under(["sh", "-c", "sleep 0; exec \"$@\"", "sh"]).run().ok().text();
+        let again = bed
+            .srt()
+            .args(["readlink", &link])
+            .under(["sh", "-c", "sleep 0; exec \"$@\"", "sh"])
+            .run()
+            .ok()
+            .text();
         assert!(again.starts_with(kind), "{again}");
     }
 }
@@ -18,12 +24,23 @@ fn every_namespace_is_its_own() {
 #[test]
 fn proc_shows_only_our_own() {
     let bed = Bed::new();
-    let output = bed.srt().sh("for p in /proc/[0-9]*; do echo ${p#/proc/}; done").run().ok();
-    let pids: Vec<u32> = output.text().lines().map(|line| line.parse().unwrap()).collect();
+    let output = bed
+        .srt()
+        .sh("for p in /proc/[0-9]*; do echo ${p#/proc/}; done")
+        .run()
+        .ok();
+    let pids: Vec<u32> = output
+        .text()
+        .lines()
+        .map(|line| line.parse().unwrap())
+        .collect();
     assert!((1..=4).contains(&pids.len()), "{pids:?}");
     assert!(pids.iter().all(|pid| *pid < 20), "{pids:?}");
     let own = std::process::id();
-    bed.srt().args(["ls", &format!("/proc/{own}")]).run().refused();
+    bed.srt()
+        .args(["ls", &format!("/proc/{own}")])
+        .run()
+        .refused();
     bed.srt().sh("test -d /proc/self/task && test -r /proc/self/maps && test -r /proc/cpuinfo && test -r /proc/meminfo").run().ok();
 }
 
@@ -40,7 +57,10 @@ fn a_process_outside_cannot_be_signalled() {
 
 fn bed_victim(bed: &Bed) -> Running {
     // A process of the host: the launcher stands in front and never gets to the tool.
-    bed.srt().under(["sh", "-c", "exec sleep 60", "sh"]).args(["true"]).spawn()
+    bed.srt()
+        .under(["sh", "-c", "exec sleep 60", "sh"])
+        .args(["true"])
+        .spawn()
 }
 
 #[test]
@@ -50,12 +70,34 @@ fn secrets_of_the_caller_are_nowhere_in_proc() {
     let secret = format!("planted-{}", bed.marker());
     // A parent with the secret in its arguments and environment starts the tool without it.
     let parent = "import os, subprocess, sys; e = dict(os.environ); e.pop('PLANTED'); sys.exit(subprocess.run(sys.argv[2:], env=e).returncode)";
-    let launcher = [python.to_str().unwrap().to_owned(), "-ES".into(), "-c".into(), parent.into(), secret.clone()];
+    let launcher = [
+        python.to_str().unwrap().to_owned(),
+        "-ES".into(),
+        "-c".into(),
+        parent.into(),
+        secret.clone(),
+    ];
     let line = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline /proc/[0-9]*/task/*/environ 2>/dev/null | tr '\\0' '\\n'; echo end";
-    let output = bed.srt().sh(line).under(launcher).env("PLANTED", &secret).env("OPEN", "not-secret").run().ok();
+    let output = bed
+        .srt()
+        .sh(line)
+        .under(launcher)
+        .env("PLANTED", &secret)
+        .env("OPEN", "not-secret")
+        .run()
+        .ok();
     assert!(!output.text().contains(&secret), "{output}");
     assert!(output.text().contains("OPEN=not-secret"), "{output}");
-    let parts = host(&need!("sh"), ["-c", "PLANTED=$1 sh -c 'cat /proc/self/environ'", "sh", &secret]).ok();
+    let parts = host(
+        &need!("sh"),
+        [
+            "-c",
+            "PLANTED=$1 sh -c 'cat /proc/self/environ'",
+            "sh",
+            &secret,
+        ],
+    )
+    .ok();
     assert!(parts.text().contains(&secret), "the scan itself is blind");
 }
 
@@ -64,8 +106,13 @@ fn the_first_process_inside_holds_nothing_of_the_host() {
     let bed = Bed::new();
     // Its memory, descriptors and root are closed to the command.
     for line in [
-        "cat /proc/1/mem", "ls /proc/1/fd/", "cat /proc/1/environ", "ls /proc/1/root/", "cat /proc/1/maps | head -1 | grep .",
-        "ls /proc/1/cwd/", "cat /proc/1/task/1/environ",
+        "cat /proc/1/mem",
+        "ls /proc/1/fd/",
+        "cat /proc/1/environ",
+        "ls /proc/1/root/",
+        "cat /proc/1/maps | head -1 | grep .",
+        "ls /proc/1/cwd/",
+        "cat /proc/1/task/1/environ",
     ] {
         let output = bed.srt().args(["sh", "-c", line]).env("PLANTED", "x").run();
         // Where the program itself is process 1 these are its own.
@@ -93,24 +140,44 @@ os.execv(sys.argv[1], sys.argv[1:])
         secret = secret.display().to_string(),
         outside = bed.outside().display().to_string(),
     );
-    let launcher = vec![python.to_str().unwrap().to_owned(), "-ES".to_owned(), "-c".to_owned(), launcher];
+    let launcher = vec![
+        python.to_str().unwrap().to_owned(),
+        "-ES".to_owned(),
+        "-c".to_owned(),
+        launcher,
+    ];
     let listing = "ls /proc/$$/fd | sort -n | tr '\\n' ' '";
     let output = bed.srt().sh(listing).under(launcher.clone()).run().ok();
     assert_eq!(output.text().trim(), "0 1 2", "{output}");
     let shell = need!("sh");
     let mut control: Vec<String> = launcher.iter().skip(1).cloned().collect();
-    control.extend([shell.to_str().unwrap().to_owned(), "-c".into(), listing.into()]);
+    control.extend([
+        shell.to_str().unwrap().to_owned(),
+        "-c".into(),
+        listing.into(),
+    ]);
     let control = host(&python, &control).ok();
     assert_eq!(control.text().trim(), "0 1 2 3 9 15 200 251 700 1000");
-    for line in ["cat /proc/self/fd/9", "cat <&9", "cat /proc/self/fd/15/secret", "ls /proc/self/fd/3/"] {
-        bed.srt().sh(line).under(launcher.clone()).run().refused().prints("");
+    for line in [
+        "cat /proc/self/fd/9",
+        "cat <&9",
+        "cat /proc/self/fd/15/secret",
+        "ls /proc/self/fd/3/",
+    ] {
+        bed.srt()
+            .sh(line)
+            .under(launcher.clone())
+            .run()
+            .refused()
+            .prints("");
     }
 }
 
 #[test]
 fn every_process_inside_has_only_known_descriptors() {
     let bed = Bed::new();
-    let line = "for p in /proc/[0-9]*; do echo \"$p $(ls -l $p/fd 2>/dev/null | grep -c socket:)\"; done";
+    let line =
+        "for p in /proc/[0-9]*; do echo \"$p $(ls -l $p/fd 2>/dev/null | grep -c socket:)\"; done";
     let output = bed.srt().sh(line).run().ok();
     for found in output.text().lines() {
         assert!(found.ends_with(" 0"), "a socket is in reach: {found}");
@@ -122,10 +189,24 @@ fn set_uid_programs_gain_nothing() {
     let bed = Bed::new();
     let id = need!("id");
     std::fs::copy(&id, bed.work().join("id")).unwrap();
-    bed.srt().sh("chmod u+s ./id; ./id -u; ./id -ru").run().ok().prints(own_ids(&id));
+    bed.srt()
+        .sh("chmod u+s ./id; ./id -u; ./id -ru")
+        .run()
+        .ok()
+        .prints(own_ids(&id));
     if let Some(su) = sandbox_tests::tool("su") {
-        let output = bed.srt().args([su.as_os_str(), "-c".as_ref(), "grep CapEff /proc/self/status".as_ref()]).run();
-        assert!(!output.text().contains("CapEff") || output.text().contains("0000000000000000"), "{output}");
+        let output = bed
+            .srt()
+            .args([
+                su.as_os_str(),
+                "-c".as_ref(),
+                "grep CapEff /proc/self/status".as_ref(),
+            ])
+            .run();
+        assert!(
+            !output.text().contains("CapEff") || output.text().contains("0000000000000000"),
+            "{output}"
+        );
     }
 }
 
@@ -139,5 +220,8 @@ fn the_host_name_cannot_be_changed() {
     let bed = Bed::new();
     let before = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     bed.srt().args(["hostname", "changed"]).run().refused();
-    assert_eq!(std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap(), before);
+    assert_eq!(
+        std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap(),
+        before
+    );
 }

@@ -9,7 +9,10 @@ fn toggles() -> Vec<(&'static str, Value)> {
         ("network.allowAllUnixSockets", json!(true)),
         ("network.allowLocalBinding", json!(true)),
         ("network.allowUnixSockets", json!(["/run/none.sock"])),
-        ("network.allowedDomains", json!(["example.com", "*.example.org:443"])),
+        (
+            "network.allowedDomains",
+            json!(["example.com", "*.example.org:443"]),
+        ),
         ("filesystem.disabled", json!(true)),
         ("filesystem.allowGitConfig", json!(true)),
         ("filesystem.allowWrite", json!(["/"])),
@@ -35,7 +38,8 @@ fn settings(chosen: &[&(&str, Value)]) -> Value {
     settings
 }
 
-const STATUS: &str = "grep -E '^(NoNewPrivs|Cap(Inh|Prm|Eff|Bnd|Amb)|Seccomp):' /proc/self/status | tr -d '\t '";
+const STATUS: &str =
+    "grep -E '^(NoNewPrivs|Cap(Inh|Prm|Eff|Bnd|Amb)|Seccomp):' /proc/self/status | tr -d '\t '";
 
 #[track_caller]
 fn assert_confined(status: &str, mode: &str) {
@@ -58,8 +62,14 @@ fn without_settings() {
     let bed = Bed::new();
     assert_confined(&bed.srt().sh(STATUS).run().ok().text(), "no settings");
     assert_confined(&bed.srt().options(["-c", STATUS]).run().ok().text(), "-c");
-    bed.file("home/.claude/settings.json", json!({"sandbox": {"enabled": true}}).to_string());
-    assert_confined(&bed.srt().sh(STATUS).run().ok().text(), "Claude Code's settings");
+    bed.file(
+        "home/.claude/settings.json",
+        json!({"sandbox": {"enabled": true}}).to_string(),
+    );
+    assert_confined(
+        &bed.srt().sh(STATUS).run().ok().text(),
+        "Claude Code's settings",
+    );
 }
 
 #[test]
@@ -83,21 +93,42 @@ fn with_each_setting_the_other_layers_stand() {
     let bed = Bed::new();
     let secret = bed.file("outside/secret", "secret");
     let witness = sandbox_tests::Listener::start();
-    let connect = format!("(echo > /dev/tcp/127.0.0.1/{}) 2>/dev/null && echo connected", witness.port());
+    let connect = format!(
+        "(echo > /dev/tcp/127.0.0.1/{}) 2>/dev/null && echo connected",
+        witness.port()
+    );
     for toggle in &toggles() {
         let mut settings = settings(&[toggle]);
         if !toggle.0.starts_with("filesystem.") {
             let line = format!("echo x > '{}'", secret.display());
             bed.srt().flat(&settings).sh(&line).run().refused();
-            assert_eq!(std::fs::read(&secret).unwrap(), b"secret", "with {}", toggle.0);
+            assert_eq!(
+                std::fs::read(&secret).unwrap(),
+                b"secret",
+                "with {}",
+                toggle.0
+            );
         }
         if toggle.0 != "filesystem.disabled" {
             settings["filesystem"]["denyRead"] = json!([secret.to_str().unwrap()]);
-            let output = bed.srt().flat(&settings).args(["cat", secret.to_str().unwrap()]).run().refused();
+            let output = bed
+                .srt()
+                .flat(&settings)
+                .args(["cat", secret.to_str().unwrap()])
+                .run()
+                .refused();
             assert!(output.stdout.is_empty(), "with {}\n{output}", toggle.0);
         }
-        bed.srt().flat(&settings).args(["bash", "-c", &connect]).run().refused();
-        bed.srt().flat(&settings).args(["unshare", "-Ur", "true"]).run().refused();
+        bed.srt()
+            .flat(&settings)
+            .args(["bash", "-c", &connect])
+            .run()
+            .refused();
+        bed.srt()
+            .flat(&settings)
+            .args(["unshare", "-Ur", "true"])
+            .run()
+            .refused();
         let kill = format!("kill -0 {}", std::process::id());
         bed.srt().flat(&settings).sh(&kill).run().refused();
     }

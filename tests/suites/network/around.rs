@@ -1,6 +1,8 @@
 //! Ways around the proxies: direct connects, datagrams, sockets of the host.
 
-use sandbox_tests::{Bed, Datagrams, Listener, Origin, carriers, host, need, python, timeout, wait_until};
+use sandbox_tests::{
+    Bed, Datagrams, Listener, Origin, carriers, host, need, python, timeout, wait_until,
+};
 
 use crate::settings;
 
@@ -18,8 +20,14 @@ for host in sys.argv[2:]:
 
 /// Addresses of this machine besides loopback.
 fn own_addresses() -> Vec<String> {
-    let Some(ip) = sandbox_tests::tool("hostname") else { return Vec::new() };
-    host(&ip, ["-I"]).text().split_whitespace().map(str::to_owned).collect()
+    let Some(ip) = sandbox_tests::tool("hostname") else {
+        return Vec::new();
+    };
+    host(&ip, ["-I"])
+        .text()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -29,15 +37,50 @@ fn direct_connections_do_not_arrive() {
     let witness = Listener::on("0.0.0.0").unwrap();
     let port = witness.port().to_string();
     let own = own_addresses();
-    let mut addresses = vec!["127.0.0.1", "localhost", "127.0.0.2", "0.0.0.0", "10.0.2.2", "192.168.0.1", "172.17.0.1", "169.254.169.254"];
-    addresses.extend(own.iter().map(String::as_str).filter(|address| !address.contains(':')));
+    let mut addresses = vec![
+        "127.0.0.1",
+        "localhost",
+        "127.0.0.2",
+        "0.0.0.0",
+        "10.0.2.2",
+        "192.168.0.1",
+        "172.17.0.1",
+        "169.254.169.254",
+    ];
+    addresses.extend(
+        own.iter()
+            .map(String::as_str)
+            .filter(|address| !address.contains(':')),
+    );
     let mut words = vec![port.as_str()];
     words.extend(addresses.iter());
-    for settings in [settings(&[], &[]), settings(&["example.com"], &[]), settings(&["*.example.com"], &["*"])] {
-        let output = bed.srt().flat(&settings).py(&python, DIRECT, &words).within(120.0).run().ok();
+    for settings in [
+        settings(&[], &[]),
+        settings(&["example.com"], &[]),
+        settings(&["*.example.com"], &["*"]),
+    ] {
+        let output = bed
+            .srt()
+            .flat(&settings)
+            .py(&python, DIRECT, &words)
+            .within(120.0)
+            .run()
+            .ok();
         assert!(!output.text().contains("HOST"), "{output}");
-        let variables = ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "no_proxy", "NO_PROXY"];
-        let line = format!("unset {}; exec curl -sS -m 5 http://127.0.0.1:{port}/", variables.join(" "));
+        let variables = [
+            "http_proxy",
+            "https_proxy",
+            "all_proxy",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+            "no_proxy",
+            "NO_PROXY",
+        ];
+        let line = format!(
+            "unset {}; exec curl -sS -m 5 http://127.0.0.1:{port}/",
+            variables.join(" ")
+        );
         let output = bed.srt().flat(&settings).sh(&line).run().refused();
         assert!(!output.text().contains("HOST"), "{output}");
     }
@@ -50,10 +93,16 @@ fn direct_connections_do_not_arrive() {
 #[test]
 fn direct_connections_over_ipv6_do_not_arrive() {
     let python = python!("socket");
-    let Ok(witness) = Listener::on("::1") else { sandbox_tests::skip!("no IPv6 on this machine") };
+    let Ok(witness) = Listener::on("::1") else {
+        sandbox_tests::skip!("no IPv6 on this machine")
+    };
     let bed = Bed::new();
     let port = witness.port().to_string();
-    bed.srt().flat(&settings(&[], &[])).py(&python, DIRECT, &[&port, "::1", "::", "::ffff:127.0.0.1"]).run().ok();
+    bed.srt()
+        .flat(&settings(&[], &[]))
+        .py(&python, DIRECT, &[&port, "::1", "::", "::ffff:127.0.0.1"])
+        .run()
+        .ok();
     assert_eq!(witness.accepted(), 0);
     host(&python, ["-c", DIRECT, &port, "::1"]).ok();
     assert_eq!(witness.accepted(), 1);
@@ -73,7 +122,12 @@ for host in ('127.0.0.1', '127.0.0.2', '10.0.2.2', '8.8.8.8', '255.255.255.255')
 print('sent')
 ";
     let port = witness.port().to_string();
-    bed.srt().flat(&settings(&["example.com"], &[])).py(&python, program, &[&port]).run().ok().prints("sent\n");
+    bed.srt()
+        .flat(&settings(&["example.com"], &[]))
+        .py(&python, program, &[&port])
+        .run()
+        .ok()
+        .prints("sent\n");
     assert_eq!(witness.received(), 0);
     host(&python, ["-c", program, &port]).ok();
     assert!(witness.received() >= 1);
@@ -90,7 +144,12 @@ for family, kind, protocol in ((2, 2, 1), (10, 2, 58), (2, 3, 1), (2, 3, 255), (
     except OSError: pass
 socket.socket(2, 2, 0).close(); print('udp')
 ";
-    bed.srt().flat(&settings(&["example.com"], &[])).py(&python, program, &[]).run().ok().prints("udp\n");
+    bed.srt()
+        .flat(&settings(&["example.com"], &[]))
+        .py(&python, program, &[])
+        .run()
+        .ok()
+        .prints("udp\n");
 }
 
 #[test]
@@ -98,8 +157,17 @@ fn names_do_not_resolve_to_the_hosts_view_without_being_allowed() {
     let python = python!("socket");
     let bed = Bed::new();
     let program = "import socket\nfor n in ('unlisted.test', 'vm', 'example.com'):\n    try: print(n, socket.gethostbyname(n))\n    except OSError: print(n, 'none')\nprint(socket.gethostbyname('localhost'))";
-    let output = bed.srt().flat(&settings(&[], &[])).py(&python, program, &[]).within(60.0).run().ok();
-    assert!(output.text().starts_with("unlisted.test none\n"), "{output}");
+    let output = bed
+        .srt()
+        .flat(&settings(&[], &[]))
+        .py(&python, program, &[])
+        .within(60.0)
+        .run()
+        .ok();
+    assert!(
+        output.text().starts_with("unlisted.test none\n"),
+        "{output}"
+    );
     assert!(output.text().contains("example.com none\n"), "{output}");
     assert!(output.text().ends_with("127.0.0.1\n"), "{output}");
 }
@@ -108,14 +176,30 @@ fn names_do_not_resolve_to_the_hosts_view_without_being_allowed() {
 fn the_host_side_listens_on_no_port() {
     let bed = Bed::new();
     let up = bed.work().join("up");
-    let mut running = bed.srt().flat(&settings(&["example.com"], &[])).sh("touch up; sleep 60").spawn();
-    assert!(wait_until(timeout(20.0), || up.symlink_metadata().is_ok()), "did not start");
-    let listening: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp", "/proc/net/udp6", "/proc/net/unix"]
-        .iter()
-        .flat_map(|table| sockets_of(table))
-        .collect();
+    let mut running = bed
+        .srt()
+        .flat(&settings(&["example.com"], &[]))
+        .sh("touch up; sleep 60")
+        .spawn();
+    assert!(
+        wait_until(timeout(20.0), || up.symlink_metadata().is_ok()),
+        "did not start"
+    );
+    let listening: Vec<String> = [
+        "/proc/net/tcp",
+        "/proc/net/tcp6",
+        "/proc/net/udp",
+        "/proc/net/udp6",
+        "/proc/net/unix",
+    ]
+    .iter()
+    .flat_map(|table| sockets_of(table))
+    .collect();
     let owned = own_sockets(running.pid());
-    let mut mine: Vec<&String> = listening.iter().filter(|inode| owned.contains(inode)).collect();
+    let mut mine: Vec<&String> = listening
+        .iter()
+        .filter(|inode| owned.contains(inode))
+        .collect();
     mine.retain(|inode| !inode.is_empty());
     assert!(mine.is_empty(), "listens on the host: inodes {mine:?}");
     running.kill();
@@ -128,25 +212,49 @@ fn sockets_of(table: &str) -> Vec<String> {
     let text = std::fs::read_to_string(table).unwrap_or_else(|_| String::new());
     let listening = |fields: &Vec<&str>| match table {
         "/proc/net/unix" => fields.get(3).is_some_and(|flags| *flags == "00010000"),
-        _ => fields.get(3).is_some_and(|state| *state == "0A" || *state == "07"),
+        _ => fields
+            .get(3)
+            .is_some_and(|state| *state == "0A" || *state == "07"),
     };
     let column = if table == "/proc/net/unix" { 6 } else { 9 };
-    let rows = text.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
-    rows.filter(listening).filter_map(|fields| fields.get(column).map(|inode| (*inode).to_owned())).collect()
+    let rows = text
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    rows.filter(listening)
+        .filter_map(|fields| fields.get(column).map(|inode| (*inode).to_owned()))
+        .collect()
 }
 
 fn own_sockets(pid: u32) -> Vec<String> {
-    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let links = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
-    links.filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']').map(str::to_owned)).collect()
+    links
+        .filter_map(|link| {
+            link.to_str()?
+                .strip_prefix("socket:[")?
+                .strip_suffix(']')
+                .map(str::to_owned)
+        })
+        .collect()
 }
 
 #[test]
 fn no_secret_is_in_any_argument_vector() {
     let bed = Bed::new();
     let up = bed.work().join("up");
-    let mut running = bed.srt().flat(&settings(&["example.com"], &[])).sh("env > vars; touch up; sleep 60").spawn();
-    assert!(wait_until(timeout(20.0), || up.symlink_metadata().is_ok()), "did not start");
+    let mut running = bed
+        .srt()
+        .flat(&settings(&["example.com"], &[]))
+        .sh("env > vars; touch up; sleep 60")
+        .spawn();
+    assert!(
+        wait_until(timeout(20.0), || up.symlink_metadata().is_ok()),
+        "did not start"
+    );
     for process in carriers(bed.marker()) {
         for word in ["3128", "1080", "proxy", "token"] {
             assert!(!process.contains(word), "{process}");
@@ -166,11 +274,27 @@ fn two_sandboxes_do_not_share_their_lists() {
     let up = other.work().join("up");
     let open = settings(&[&format!("127.0.0.1:{}", origin.port())], &[]);
     let mut holder = other.srt().flat(&open).sh("touch up; sleep 60").spawn();
-    assert!(wait_until(timeout(20.0), || up.symlink_metadata().is_ok()), "did not start");
-    let words = [curl.to_str().unwrap(), "-sS", "--noproxy", "", "-x", "http://127.0.0.1:3128", &url];
+    assert!(
+        wait_until(timeout(20.0), || up.symlink_metadata().is_ok()),
+        "did not start"
+    );
+    let words = [
+        curl.to_str().unwrap(),
+        "-sS",
+        "--noproxy",
+        "",
+        "-x",
+        "http://127.0.0.1:3128",
+        &url,
+    ];
     let output = bed.srt().flat(&settings(&[], &[])).args(words).run();
     assert!(!output.text().contains("ORIGIN"), "{output}");
-    bed.srt().flat(&open).args(words).run().ok().prints("ORIGIN GET / 0\n");
+    bed.srt()
+        .flat(&open)
+        .args(words)
+        .run()
+        .ok()
+        .prints("ORIGIN GET / 0\n");
     assert_eq!(origin.accepted(), 1);
     holder.kill();
     holder.finish(timeout(10.0));

@@ -19,14 +19,33 @@ fn curl_reaches_an_allowed_name() {
         words
     };
     let settings = allowing(origin.port());
-    named(&bed, &settings).args(words(&[])).run().ok().prints("ORIGIN GET /path?q=1 0\n");
+    named(&bed, &settings)
+        .args(words(&[]))
+        .run()
+        .ok()
+        .prints("ORIGIN GET /path?q=1 0\n");
     // As a tunnel, with a body, and by SOCKS with the name resolved on the other side.
-    named(&bed, &settings).args(words(&["--proxytunnel"])).run().ok().prints("ORIGIN GET /path?q=1 0\n");
-    named(&bed, &settings).args(words(&["-d", "body"])).run().ok().prints("ORIGIN POST /path?q=1 4\n");
-    named(&bed, &settings).args(words(&["-x", "socks5h://127.0.0.1:1080"])).run().ok().prints("ORIGIN GET /path?q=1 0\n");
+    named(&bed, &settings)
+        .args(words(&["--proxytunnel"]))
+        .run()
+        .ok()
+        .prints("ORIGIN GET /path?q=1 0\n");
+    named(&bed, &settings)
+        .args(words(&["-d", "body"]))
+        .run()
+        .ok()
+        .prints("ORIGIN POST /path?q=1 4\n");
+    named(&bed, &settings)
+        .args(words(&["-x", "socks5h://127.0.0.1:1080"]))
+        .run()
+        .ok()
+        .prints("ORIGIN GET /path?q=1 0\n");
     assert_eq!(origin.requests().len(), 4);
     for request in origin.requests() {
-        assert_eq!(request.header("host"), Some(format!("{NAME}:{}", origin.port()).as_str()));
+        assert_eq!(
+            request.header("host"),
+            Some(format!("{NAME}:{}", origin.port()).as_str())
+        );
     }
 }
 
@@ -36,15 +55,27 @@ fn claude_settings_open_the_network_too() {
     let curl = need!("curl");
     let bed = Bed::new();
     let origin = Origin::start();
-    let allow = [format!("WebFetch(domain:{NAME})"), "WebFetch(domain:127.0.0.1)".to_owned()];
-    bed.file("home/.claude/settings.json", json!({"permissions": {"allow": allow}}).to_string());
+    let allow = [
+        format!("WebFetch(domain:{NAME})"),
+        "WebFetch(domain:127.0.0.1)".to_owned(),
+    ];
+    bed.file(
+        "home/.claude/settings.json",
+        json!({"permissions": {"allow": allow}}).to_string(),
+    );
     let url = format!("http://{NAME}:{}/", origin.port());
     let run = |url: &str| {
-        bed.srt().hosts(&[(NAME, "127.0.0.1"), ("sub.origin.test", "127.0.0.1")]).args([curl.to_str().unwrap(), "-sS", url]).run()
+        bed.srt()
+            .hosts(&[(NAME, "127.0.0.1"), ("sub.origin.test", "127.0.0.1")])
+            .args([curl.to_str().unwrap(), "-sS", url])
+            .run()
     };
     run(&url).ok().prints("ORIGIN GET / 0\n");
     let other = run(&format!("http://sub.{NAME}:{}/", origin.port()));
-    assert!(other.text().contains("blocked by network allowlist"), "{other}");
+    assert!(
+        other.text().contains("blocked by network allowlist"),
+        "{other}"
+    );
     assert_eq!(origin.accepted(), 1);
 }
 
@@ -56,9 +87,17 @@ fn python_and_wget_follow_the_variables() {
     let origin = Origin::start();
     let url = format!("http://{NAME}:{}/", origin.port());
     let program = "import sys, urllib.request\nprint(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode(), end='')";
-    named(&bed, &allowing(origin.port())).py(&python, program, &[&url]).run().ok().prints("ORIGIN GET / 0\n");
+    named(&bed, &allowing(origin.port()))
+        .py(&python, program, &[&url])
+        .run()
+        .ok()
+        .prints("ORIGIN GET / 0\n");
     let wget = need!("wget");
-    named(&bed, &allowing(origin.port())).args([wget.to_str().unwrap(), "-qO-", &url]).run().ok().prints("ORIGIN GET / 0\n");
+    named(&bed, &allowing(origin.port()))
+        .args([wget.to_str().unwrap(), "-qO-", &url])
+        .run()
+        .ok()
+        .prints("ORIGIN GET / 0\n");
 }
 
 #[test]
@@ -69,7 +108,12 @@ fn an_allowed_loopback_address_is_reached_by_its_number() {
     let url = format!("http://127.0.0.1:{}/", origin.port());
     let settings = settings(&[&format!("127.0.0.1:{}", origin.port())], &[]);
     // The variables must not tell programs to go around the proxy for what is allowed.
-    bed.srt().flat(&settings).args([curl.to_str().unwrap(), "-sS", &url]).run().ok().prints("ORIGIN GET / 0\n");
+    bed.srt()
+        .flat(&settings)
+        .args([curl.to_str().unwrap(), "-sS", &url])
+        .run()
+        .ok()
+        .prints("ORIGIN GET / 0\n");
 }
 
 #[test]
@@ -81,14 +125,30 @@ fn one_connection_carries_many_requests() {
     let target = format!("http://{NAME}:{}", origin.port());
     let request = |path: &str| format!("GET {target}{path} HTTP/1.1\r\nHost: {NAME}\r\n\r\n");
     let input = [request("/1"), request("/2"), request("/3")].join("<<wait>>");
-    let output = named(&bed, &allowing(origin.port())).py(&python, RAW, &["http", "1"]).stdin(input).run().ok();
+    let output = named(&bed, &allowing(origin.port()))
+        .py(&python, RAW, &["http", "1"])
+        .stdin(input)
+        .run()
+        .ok();
     for path in ["/1", "/2", "/3"] {
-        assert!(output.text().contains(&format!("ORIGIN GET {path} 0")), "{output}");
+        assert!(
+            output.text().contains(&format!("ORIGIN GET {path} 0")),
+            "{output}"
+        );
     }
     // Sent at once, they are answered in order.
     let input = [request("/4"), request("/5")].concat();
-    let text = named(&bed, &allowing(origin.port())).py(&python, RAW, &["http", "1"]).stdin(input).run().ok().text();
-    assert!(text.find("GET /4").is_some_and(|first| text.find("GET /5").is_some_and(|second| first < second)), "{text}");
+    let text = named(&bed, &allowing(origin.port()))
+        .py(&python, RAW, &["http", "1"])
+        .stdin(input)
+        .run()
+        .ok()
+        .text();
+    assert!(
+        text.find("GET /4")
+            .is_some_and(|first| text.find("GET /5").is_some_and(|second| first < second)),
+        "{text}"
+    );
 }
 
 #[test]
@@ -97,15 +157,33 @@ fn large_bodies_stream_both_ways() {
     let curl = need!("curl");
     let bed = Bed::new();
     let origin = Origin::serving(|request| Reply::ok(request.body.clone()));
-    let body: Vec<u8> = (0..3_000_000_u32).map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    let body: Vec<u8> = (0..3_000_000_u32)
+        .map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+        .collect();
     bed.file("work/body", &body);
     let url = format!("http://{NAME}:{}/", origin.port());
-    for extra in [vec![], vec!["-H", "Transfer-Encoding: chunked"], vec!["--proxytunnel"]] {
-        let mut words = vec![curl.to_str().unwrap(), "-sS", "--data-binary", "@body", "-H", "Expect:", "-o", "back"];
+    for extra in [
+        vec![],
+        vec!["-H", "Transfer-Encoding: chunked"],
+        vec!["--proxytunnel"],
+    ] {
+        let mut words = vec![
+            curl.to_str().unwrap(),
+            "-sS",
+            "--data-binary",
+            "@body",
+            "-H",
+            "Expect:",
+            "-o",
+            "back",
+        ];
         words.extend(extra.iter());
         words.push(&url);
         named(&bed, &allowing(origin.port())).args(words).run().ok();
-        assert!(std::fs::read(bed.work().join("back")).unwrap() == body, "with {extra:?}");
+        assert!(
+            std::fs::read(bed.work().join("back")).unwrap() == body,
+            "with {extra:?}"
+        );
     }
 }
 
@@ -119,9 +197,16 @@ fn an_upgraded_connection_is_passed_through() {
     let input = format!(
         "GET {target} HTTP/1.1\r\nHost: {NAME}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n<<wait>>echo \u{1}this<<wait>>and that"
     );
-    let output = named(&bed, &allowing(origin.port())).py(&python, RAW, &["http", "1"]).stdin(input).run().ok();
+    let output = named(&bed, &allowing(origin.port()))
+        .py(&python, RAW, &["http", "1"])
+        .stdin(input)
+        .run()
+        .ok();
     assert!(output.text().starts_with("HTTP/1.1 101"), "{output}");
-    assert!(output.text().ends_with("echo \u{1}thisand that"), "{output}");
+    assert!(
+        output.text().ends_with("echo \u{1}thisand that"),
+        "{output}"
+    );
 }
 
 #[test]
@@ -131,21 +216,42 @@ fn fields_of_one_hop_stay_on_it() {
     let bed = Bed::new();
     let origin = Origin::serving(|_| Reply {
         status: 200,
-        headers: vec![("Connection".into(), "X-Private".into()), ("X-Private".into(), "1".into()), ("X-Kept".into(), "2".into())],
+        headers: vec![
+            ("Connection".into(), "X-Private".into()),
+            ("X-Private".into(), "1".into()),
+            ("X-Kept".into(), "2".into()),
+        ],
         body: b"ok".to_vec(),
     });
     let target = format!("http://{NAME}:{}/", origin.port());
     let input = format!(
         "GET {target} HTTP/1.1\r\nHost: {NAME}\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: Basic c2VjcmV0\r\nTE: trailers\r\nKeep-Alive: timeout=9\r\nX-End: kept\r\n\r\n"
     );
-    let output = named(&bed, &allowing(origin.port())).py(&python, RAW, &["http", "1"]).stdin(input).run().ok();
+    let output = named(&bed, &allowing(origin.port()))
+        .py(&python, RAW, &["http", "1"])
+        .stdin(input)
+        .run()
+        .ok();
     let request = origin.requests().pop().unwrap();
-    for name in ["x-hop", "proxy-connection", "proxy-authorization", "te", "keep-alive"] {
-        assert_eq!(request.header(name), None, "{name} reached the origin: {request:?}");
+    for name in [
+        "x-hop",
+        "proxy-connection",
+        "proxy-authorization",
+        "te",
+        "keep-alive",
+    ] {
+        assert_eq!(
+            request.header(name),
+            None,
+            "{name} reached the origin: {request:?}"
+        );
     }
     assert_eq!(request.header("x-end"), Some("kept"));
     let head = output.text().to_ascii_lowercase();
-    assert!(head.contains("x-kept: 2") && !head.contains("x-private"), "{output}");
+    assert!(
+        head.contains("x-kept: 2") && !head.contains("x-private"),
+        "{output}"
+    );
 }
 
 #[test]
@@ -156,9 +262,18 @@ fn the_host_field_does_not_decide_where_a_request_goes() {
     let origin = Origin::start();
     let target = format!("http://{NAME}:{}/", origin.port());
     let input = format!("GET {target} HTTP/1.1\r\nHost: evil.test\r\n\r\n");
-    let output = named(&bed, &allowing(origin.port())).py(&python, RAW, &["http", "1"]).stdin(input).run().ok();
+    let output = named(&bed, &allowing(origin.port()))
+        .py(&python, RAW, &["http", "1"])
+        .stdin(input)
+        .run()
+        .ok();
     for request in origin.requests() {
-        assert!(request.header("host").is_some_and(|host| host.starts_with(NAME)), "{request:?}\n{output}");
+        assert!(
+            request
+                .header("host")
+                .is_some_and(|host| host.starts_with(NAME)),
+            "{request:?}\n{output}"
+        );
     }
 }
 
@@ -178,7 +293,11 @@ threads = [threading.Thread(target=get, args=(n,)) for n in range(30)]
 print(len(set(answers)))
 ";
     let url = format!("http://{NAME}:{}/", origin.port());
-    named(&bed, &allowing(origin.port())).py(&python, program, &[&url]).run().ok().prints("30\n");
+    named(&bed, &allowing(origin.port()))
+        .py(&python, program, &[&url])
+        .run()
+        .ok()
+        .prints("30\n");
 }
 
 #[test]
@@ -190,7 +309,11 @@ fn the_first_byte_works_at_every_start() {
     let url = format!("http://{NAME}:{}/", origin.port());
     let rounds = if time_scale() > 4.0 { 10 } else { 50 };
     for _ in 0..rounds {
-        named(&bed, &allowing(origin.port())).args([curl.to_str().unwrap(), "-sS", &url]).run().ok().prints("ORIGIN GET / 0\n");
+        named(&bed, &allowing(origin.port()))
+            .args([curl.to_str().unwrap(), "-sS", &url])
+            .run()
+            .ok()
+            .prints("ORIGIN GET / 0\n");
     }
 }
 
@@ -209,7 +332,16 @@ threading.Thread(target=server.serve_forever, daemon=True).start()
 for host in ('127.0.0.1', 'localhost'):
     print(urllib.request.urlopen('http://%s:%d/' % (host, server.server_port), timeout=10).read().decode())
 ";
-    bed.srt().py(&python, program, &[]).run().ok().prints("inner\ninner\n");
+    bed.srt()
+        .py(&python, program, &[])
+        .run()
+        .ok()
+        .prints("inner\ninner\n");
     let settings = settings(&["example.com"], &[]);
-    bed.srt().flat(&settings).py(&python, program, &[]).run().ok().prints("inner\ninner\n");
+    bed.srt()
+        .flat(&settings)
+        .py(&python, program, &[])
+        .run()
+        .ok()
+        .prints("inner\ninner\n");
 }

@@ -30,10 +30,16 @@ fn settings(allowed: &[&str], denied: &[&str]) -> Value {
 
 /// Settings that allow the name and, because it resolves to loopback, that address.
 fn allowing(port: u16) -> Value {
-    settings(&[&format!("{NAME}:{port}"), &format!("127.0.0.1:{port}")], &[])
+    settings(
+        &[&format!("{NAME}:{port}"), &format!("127.0.0.1:{port}")],
+        &[],
+    )
 }
 
 /// A run in which both names stand for 127.0.0.1.
 fn named<'b>(bed: &'b Bed, settings: &Value) -> Srt<'b> {
-    bed.srt().flat(settings).hosts(&[(NAME, "127.0.0.1"), (OTHER, "127.0.0.1")]).within(60.0)
+    bed.srt()
+        .flat(settings)
+        .hosts(&[(NAME, "127.0.0.1"), (OTHER, "127.0.0.1")])
+        .within(60.0)
 }

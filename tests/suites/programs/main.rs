@@ -1,1 +1,6 @@
-//! Suite.
+//! Real programs: git, compilers, Python, Node, an MCP server.
+
+mod builds;
+mod git;
+mod mcp;
+mod scripts;

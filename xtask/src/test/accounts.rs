@@ -1,8 +1,12 @@
 //! Who runs the black-box suites: root and an ordinary user when we are root, otherwise ourselves alone.
 
-use std::{ffi::OsStr, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::shell::{CommandExt as _, command};
 
@@ -16,46 +20,34 @@ pub(super) enum Account {
 }
 
 impl Account {
-    /// A word for the summary.
-    pub(super) fn label(self, is_root: bool) -> &'static str {
-        match (self, is_root) {
-            (Self::Tester, _) => TESTER,
-            (Self::Ourselves, true) => "root",
-            (Self::Ourselves, false) => "ourselves",
-        }
-    }
-
-    /// A command that runs `program` as this user.
-    pub(super) fn command(
-        self,
-        program: impl AsRef<OsStr>,
-        variables: &[(&str, &OsStr)],
-    ) -> Command {
+    /// A shell line run by this user; arguments that are added become `$0`, `$1` and so on. The ordinary user gets a
+    /// clean environment as after a login, with what is set on the command added.
+    pub(super) fn shell(self, line: &str, dir: &Path) -> Command {
         match self {
             Self::Ourselves => {
-                let mut direct = command(program);
-                direct.envs(variables.iter().copied());
+                let mut direct = command("sh");
+                direct.args(["-c", line]);
                 direct
             }
             Self::Tester => {
+                let home = PathBuf::from("/home").join(TESTER);
+                let mut path = std::ffi::OsString::from("/usr/local/bin:/usr/bin:/bin:");
+                path.push(toolchain(dir).join("bin"));
                 let mut setpriv = command("setpriv");
-                setpriv.args([
-                    "--reuid",
-                    TESTER,
-                    "--regid",
-                    TESTER,
-                    "--init-groups",
-                    "--reset-env",
-                    "env",
-                    "-C",
+                setpriv
+                    .args(["--reuid", TESTER, "--regid", TESTER, "--init-groups"])
+                    .args(["sh", "-c", line]);
+                setpriv
+                    .env_clear()
+                    .current_dir(&home)
+                    .env("HOME", &home)
+                    .env("PATH", path);
+                setpriv.envs([
+                    ("USER", TESTER),
+                    ("LOGNAME", TESTER),
+                    ("SHELL", "/bin/sh"),
+                    ("LANG", "C.UTF-8"),
                 ]);
-                setpriv.arg(format!("/home/{TESTER}"));
-                for (name, value) in variables {
-                    let mut assignment = std::ffi::OsString::from(format!("{name}="));
-                    assignment.push(value);
-                    setpriv.arg(assignment);
-                }
-                setpriv.arg(program);
                 setpriv
             }
         }
@@ -81,6 +73,35 @@ pub(super) fn ensure_tester() -> Result<()> {
             TESTER,
         ])
         .run_quietly()
+}
+
+/// Puts our compiler where the ordinary user can run it: ours may lie in a home directory that is closed to others.
+pub(super) fn share_toolchain(dir: &Path) -> Result<()> {
+    let sysroot = PathBuf::from(
+        command("rustc")
+            .args(["--print", "sysroot"])
+            .stdout_text()?
+            .trim(),
+    );
+    let to = toolchain(dir);
+    let copy = |mode: &str| {
+        fs::create_dir(&to)?;
+        command("cp")
+            .arg(mode)
+            .args([sysroot.join("bin"), sysroot.join("lib")])
+            .arg(&to)
+            .run_quietly()
+    };
+    // Hard links cost nothing, but they do not cross file systems.
+    if copy("-al").is_ok() {
+        return Ok(());
+    }
+    fs::remove_dir_all(&to)?;
+    copy("-a").context("cannot copy the toolchain")
+}
+
+fn toolchain(dir: &Path) -> PathBuf {
+    dir.join("toolchain")
 }
 
 const TESTER: &str = "srt-tester";

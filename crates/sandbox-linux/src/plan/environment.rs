@@ -6,7 +6,9 @@ use std::{
     os::unix::ffi::OsStrExt,
 };
 
-use sandbox_policy::{AbsolutePath, EnvironmentPolicy, FilesystemPolicy, Host, HostPattern, NetworkPolicy, Policy};
+use sandbox_policy::{
+    AbsolutePath, EnvironmentPolicy, FilesystemPolicy, Host, HostPattern, NetworkPolicy, Policy,
+};
 
 use crate::facts::Endpoints;
 
@@ -73,12 +75,19 @@ pub fn environment(
 /// The sandbox's own loopback needs no proxy, unless the policy lists the host's loopback: then a
 /// program that asks for it means the host's.
 fn no_proxy(policy: &NetworkPolicy) -> &'static str {
-    let lists_loopback = policy.allowed().iter().any(|rule| match &rule.pattern.host {
-        HostPattern::Exact(Host::Ip(address)) => address.is_loopback(),
-        HostPattern::Exact(Host::Name(name)) => name.as_str() == "localhost",
-        HostPattern::Subdomains(_) | HostPattern::Any => false,
-    });
-    if lists_loopback { "" } else { "localhost,127.0.0.1,::1" }
+    let lists_loopback = policy
+        .allowed()
+        .iter()
+        .any(|rule| match &rule.pattern.host {
+            HostPattern::Exact(Host::Ip(address)) => address.is_loopback(),
+            HostPattern::Exact(Host::Name(name)) => name.as_str() == "localhost",
+            HostPattern::Subdomains(_) | HostPattern::Any => false,
+        });
+    if lists_loopback {
+        ""
+    } else {
+        "localhost,127.0.0.1,::1"
+    }
 }
 
 /// `/tmp` where the inherited `TMPDIR` would name a directory that does not exist inside.
@@ -90,7 +99,11 @@ fn temporary_directory(
     if inherited.as_bytes() == b"/tmp" {
         return None;
     }
-    let writable = AbsolutePath::new(inherited)
-        .is_ok_and(|path| policy.allow_write.iter().any(|root| root.rule.pattern.opens(&path).is_some()));
+    let writable = AbsolutePath::new(inherited).is_ok_and(|path| {
+        policy
+            .allow_write
+            .iter()
+            .any(|root| root.rule.pattern.opens(&path).is_some())
+    });
     (!writable).then(|| "/tmp".into())
 }

@@ -38,20 +38,27 @@ pub(super) fn lower(abi: u32, mounts: &MountPlan) -> Option<RulesetSpec> {
     if abi == 0 {
         return None;
     }
-    let rules = mounts.operations().iter().enumerate().filter_map(|(index, operation)| {
-        let (anchor, access) = match &operation.kind {
-            MountKind::RootReadOnly => (RuleAnchor::Root, BindAccess::ReadOnly),
-            MountKind::Proc { .. } | MountKind::Devices | MountKind::Scratch => {
-                (RuleAnchor::Operation(index), BindAccess::Writable)
-            }
-            MountKind::Bind { access, .. } => (RuleAnchor::Operation(index), *access),
-            MountKind::RootEmpty
-            | MountKind::Symlink { .. }
-            | MountKind::MaskDirectory { .. }
-            | MountKind::MaskFile
-            | MountKind::Seal => return None,
-        };
-        Some(LandlockRule { anchor, access })
-    });
-    Some(RulesetSpec { abi, rules: rules.collect() })
+    let rules = mounts
+        .operations()
+        .iter()
+        .enumerate()
+        .filter_map(|(index, operation)| {
+            let (anchor, access) = match &operation.kind {
+                MountKind::RootReadOnly => (RuleAnchor::Root, BindAccess::ReadOnly),
+                MountKind::Proc { .. } | MountKind::Devices | MountKind::Scratch => {
+                    (RuleAnchor::Operation(index), BindAccess::Writable)
+                }
+                MountKind::Bind { access, .. } => (RuleAnchor::Operation(index), *access),
+                MountKind::RootEmpty
+                | MountKind::Symlink { .. }
+                | MountKind::MaskDirectory { .. }
+                | MountKind::MaskFile
+                | MountKind::Seal => return None,
+            };
+            Some(LandlockRule { anchor, access })
+        });
+    Some(RulesetSpec {
+        abi,
+        rules: rules.collect(),
+    })
 }

@@ -7,7 +7,9 @@ mod mounts;
 mod resolve;
 mod seccomp;
 
-use sandbox_policy::{AbsolutePath, FilesystemPolicy, Policy, ProcMount, UserNamespaces};
+use sandbox_policy::{
+    AbsolutePath, FilesystemPolicy, PathError, Policy, ProcMount, UserNamespaces,
+};
 
 pub use environment::environment;
 pub use landlock::{LandlockRule, RuleAnchor, RulesetSpec};
@@ -81,7 +83,9 @@ pub enum PlanNotice {
         origin: String,
     },
     /// A glob that covers only what exists.
-    #[error("`{pattern}` covers the files that exist now, not those that appear later (from {origin})")]
+    #[error(
+        "`{pattern}` covers the files that exist now, not those that appear later (from {origin})"
+    )]
     GlobSnapshot {
         /// The pattern.
         pattern: String,
@@ -89,7 +93,9 @@ pub enum PlanNotice {
         origin: String,
     },
     /// Landlock is missing.
-    #[error("the kernel has no Landlock: mounts and the system call filter enforce the policy alone")]
+    #[error(
+        "the kernel has no Landlock: mounts and the system call filter enforce the policy alone"
+    )]
     NoLandlock,
 }
 
@@ -98,7 +104,9 @@ pub enum PlanNotice {
 #[non_exhaustive]
 pub enum PlanError {
     /// An allow rule with a glob, which mounts can't express.
-    #[error("`{pattern}` can't be enforced: on Linux an allow rule names a path, not a pattern (from {origin})")]
+    #[error(
+        "`{pattern}` can't be enforced: on Linux an allow rule names a path, not a pattern (from {origin})"
+    )]
     AllowGlob {
         /// The pattern.
         pattern: String,
@@ -123,6 +131,9 @@ pub enum PlanError {
         /// The denial's text.
         denial: String,
     },
+    /// A name that is none.
+    #[error("internal error: unusable name")]
+    Name(#[source] PathError),
     /// An operation of the plan would hide an earlier one's result.
     #[error("internal error: mounting `{}` would hide `{}`", hides.as_path().display(), hidden.as_path().display())]
     HiddenMount {
@@ -152,7 +163,10 @@ pub fn lower(
     let ids = if facts.maps_all_ids {
         IdMap::Identity
     } else {
-        IdMap::Own { uid: facts.uid, gid: facts.gid }
+        IdMap::Own {
+            uid: facts.uid,
+            gid: facts.gid,
+        }
     };
     let fresh_proc = match policy.process.proc_mount {
         ProcMount::Fresh => true,
@@ -168,7 +182,16 @@ pub fn lower(
         UserNamespaces::Allowed(_) => NestedNamespaces::Allowed,
     };
     let filter = FilterSpec::new(&policy.unix_sockets, user_namespaces);
-    Ok(LinuxPlan { ids, mounts, landlock, filter, endpoints, user_namespaces, filesystem, notices })
+    Ok(LinuxPlan {
+        ids,
+        mounts,
+        landlock,
+        filter,
+        endpoints,
+        user_namespaces,
+        filesystem,
+        notices,
+    })
 }
 
 /// Whether the path is a directory as far as the facts tell.

@@ -143,11 +143,19 @@ pub(super) fn lower(
         };
         if let Some(kind) = transition(around, own, path, facts, &points, policy) {
             let creates_target = matches!(around, Region::Hidden | Region::Scratch);
-            operations.push(MountOp { target: path.clone(), kind, creates_target });
+            operations.push(MountOp {
+                target: path.clone(),
+                kind,
+                creates_target,
+            });
             regions.insert(path, own);
         }
     }
-    let seals: Vec<_> = operations.iter().filter(|op| needs_seal(&op.kind)).cloned().collect();
+    let seals: Vec<_> = operations
+        .iter()
+        .filter(|op| needs_seal(&op.kind))
+        .cloned()
+        .collect();
     operations.extend(seals.into_iter().map(|op| MountOp {
         target: op.target,
         kind: MountKind::Seal,
@@ -157,7 +165,13 @@ pub(super) fn lower(
 }
 
 fn needs_seal(kind: &MountKind) -> bool {
-    matches!(kind, MountKind::RootEmpty | MountKind::MaskDirectory { holds_mount_points: true })
+    matches!(
+        kind,
+        MountKind::RootEmpty
+            | MountKind::MaskDirectory {
+                holds_mount_points: true
+            }
+    )
 }
 
 fn base_operations(
@@ -167,11 +181,17 @@ fn base_operations(
 ) -> Result<Vec<MountOp>, PlanError> {
     let root = AbsolutePath::root();
     let hidden = base == Region::Hidden;
-    let in_root = |name: &str| {
-        root.join(name).map_err(|_| PlanError::HiddenMount { hides: root.clone(), hidden: root.clone() })
+    let in_root = |name: &str| root.join(name).map_err(PlanError::Name);
+    let kind = if hidden {
+        MountKind::RootEmpty
+    } else {
+        MountKind::RootReadOnly
     };
-    let kind = if hidden { MountKind::RootEmpty } else { MountKind::RootReadOnly };
-    let mut operations = vec![MountOp { target: root.clone(), kind, creates_target: false }];
+    let mut operations = vec![MountOp {
+        target: root.clone(),
+        kind,
+        creates_target: false,
+    }];
     operations.push(MountOp {
         target: in_root("dev")?,
         kind: MountKind::Devices,
@@ -181,28 +201,51 @@ fn base_operations(
     if fresh_proc {
         let guards_sysctls = facts.uid == 0;
         let kind = MountKind::Proc { guards_sysctls };
-        operations.push(MountOp { target: proc, kind, creates_target: hidden });
+        operations.push(MountOp {
+            target: proc,
+            kind,
+            creates_target: hidden,
+        });
     } else if let (true, Some(found)) = (hidden, facts.paths.get(&proc)) {
         let kind = bind(BindAccess::ReadOnly, found.kind, found.identity);
-        operations.push(MountOp { target: proc, kind, creates_target: true });
+        operations.push(MountOp {
+            target: proc,
+            kind,
+            creates_target: true,
+        });
     }
     Ok(operations)
 }
 
 fn bind(access: BindAccess, kind: PathKind, identity: FileIdentity) -> MountKind {
-    MountKind::Bind { access, kind, identity }
+    MountKind::Bind {
+        access,
+        kind,
+        identity,
+    }
 }
 
 /// Every existing path at which the verdict can change.
 fn named_paths(policy: &FilesystemPolicy, facts: &HostFacts) -> Vec<AbsolutePath> {
-    let FilesystemPolicy { deny_read, allow_read, allow_write, deny_write, scratch } = policy;
+    let FilesystemPolicy {
+        deny_read,
+        allow_read,
+        allow_write,
+        deny_write,
+        scratch,
+    } = policy;
     let rules = (deny_read.iter().map(|deny| &deny.rule))
         .chain(allow_read.iter().map(|allow| &allow.rule))
         .chain(allow_write.iter().map(|allow| &allow.rule))
         .chain(deny_write)
         .chain(scratch);
     let mut paths: Vec<_> = rules.filter_map(literal).cloned().collect();
-    paths.extend(facts.glob_matches.iter().flat_map(|found| found.paths.iter().cloned()));
+    paths.extend(
+        facts
+            .glob_matches
+            .iter()
+            .flat_map(|found| found.paths.iter().cloned()),
+    );
     paths.push(facts.working_directory.clone());
     paths.extend(facts.home.clone());
     paths.retain(|path| facts.paths.contains_key(path) && !is_ours(path));
@@ -222,7 +265,9 @@ fn literal(rule: &PathRule) -> Option<&AbsolutePath> {
 fn is_ours(path: &AbsolutePath) -> bool {
     let bytes = path.as_bytes();
     let below = |directory: &[u8]| {
-        bytes.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        bytes
+            .strip_prefix(directory)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
     };
     below(b"/dev") || below(b"/proc")
 }
@@ -231,7 +276,11 @@ fn region(policy: &FilesystemPolicy, path: &AbsolutePath) -> Region {
     if let FileVerdict::Deny(_) = policy.judge_read(path) {
         return Region::Hidden;
     }
-    let scratch = policy.scratch.iter().filter_map(|rule| rule.pattern.region(path)).max();
+    let scratch = policy
+        .scratch
+        .iter()
+        .filter_map(|rule| rule.pattern.region(path))
+        .max();
     let opened = (policy.allow_read.iter())
         .chain(&policy.allow_write)
         .filter_map(|allow| allow.rule.pattern.opens(path))
@@ -271,7 +320,9 @@ fn transition(
         // A symlink: the place that it leads to has a step of its own. In a private directory the
         // link itself is missing and is made again.
         let missing = matches!(around, Region::Hidden | Region::Scratch) && own != Region::Hidden;
-        return missing.then(|| MountKind::Symlink { to: found.canonical.clone() });
+        return missing.then(|| MountKind::Symlink {
+            to: found.canonical.clone(),
+        });
     }
     match (around, own) {
         (Region::ReadOnly, Region::ReadOnly)
@@ -287,7 +338,9 @@ fn transition(
             PathKind::File => MountKind::MaskFile,
             PathKind::Directory => MountKind::MaskDirectory {
                 holds_mount_points: points.iter().any(|point| {
-                    point != path && point.is_within(path) && region(policy, point) != Region::Hidden
+                    point != path
+                        && point.is_within(path)
+                        && region(policy, point) != Region::Hidden
                 }),
             },
         }),

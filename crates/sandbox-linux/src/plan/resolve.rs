@@ -30,7 +30,10 @@ pub(super) fn resolve(
     for deny in &written.deny_read {
         let ReadDeny { rule, firmness } = deny;
         let rules = denied(rule, facts, notices);
-        resolved.deny_read.extend(rules.map(|rule| ReadDeny { rule, firmness: *firmness }));
+        resolved.deny_read.extend(rules.map(|rule| ReadDeny {
+            rule,
+            firmness: *firmness,
+        }));
     }
     for rule in &written.deny_write {
         resolved.deny_write.extend(denied(rule, facts, notices));
@@ -38,24 +41,35 @@ pub(super) fn resolve(
     for allow in &written.allow_write {
         let ReadAllow { rule, layer } = allow;
         let rule = write_root(rule, written, facts, notices)?;
-        resolved.allow_write.push(ReadAllow { rule, layer: *layer });
+        resolved.allow_write.push(ReadAllow {
+            rule,
+            layer: *layer,
+        });
     }
     note_missing_denies(&resolved, facts, notices);
     for allow in &written.allow_read {
         let ReadAllow { rule, layer } = allow;
         let path = literal(rule)?;
         resolved.allow_read.push(allow.clone());
-        let Some(landing) = landing(path, facts) else { continue };
+        let Some(landing) = landing(path, facts) else {
+            continue;
+        };
         if let FileVerdict::Allow(_) = resolved.judge_read(&landing) {
             let rule = at(rule, landing);
-            resolved.allow_read.push(ReadAllow { rule, layer: *layer });
+            resolved.allow_read.push(ReadAllow {
+                rule,
+                layer: *layer,
+            });
         }
     }
     Ok(resolved)
 }
 
 fn at(rule: &PathRule, path: AbsolutePath) -> PathRule {
-    PathRule { pattern: PathPattern::Subtree(path), origin: rule.origin.clone() }
+    PathRule {
+        pattern: PathPattern::Subtree(path),
+        origin: rule.origin.clone(),
+    }
 }
 
 /// Where a path leads, if that is somewhere else.
@@ -84,9 +98,16 @@ fn denied(
             pattern: glob.to_string(),
             origin: rule.origin.to_string(),
         });
-        let matches = facts.glob_matches.iter().filter(|found| found.pattern == rule.pattern);
+        let matches = facts
+            .glob_matches
+            .iter()
+            .filter(|found| found.pattern == rule.pattern);
         let paths = matches.flat_map(|found| &found.paths);
-        rules.extend(paths.filter_map(|path| landing(path, facts)).map(|path| at(rule, path)));
+        rules.extend(
+            paths
+                .filter_map(|path| landing(path, facts))
+                .map(|path| at(rule, path)),
+        );
     }
     rules.into_iter()
 }
@@ -119,8 +140,14 @@ fn write_root(
     if target == path {
         return Ok(rule.clone());
     }
-    let roots = || written.allow_write.iter().filter(|other| other.rule != *rule);
-    let covers = |place: &AbsolutePath| roots().any(|other| other.rule.pattern.opens(place).is_some());
+    let roots = || {
+        written
+            .allow_write
+            .iter()
+            .filter(|other| other.rule != *rule)
+    };
+    let covers =
+        |place: &AbsolutePath| roots().any(|other| other.rule.pattern.opens(place).is_some());
     if covers(path) && !covers(target) {
         return Err(PlanError::PlantedLink {
             path: path.clone(),
@@ -139,8 +166,13 @@ fn note_missing_denies(
 ) {
     let reads = resolved.deny_read.iter().map(|deny| &deny.rule);
     for rule in reads.chain(&resolved.deny_write) {
-        let PathPattern::Subtree(path) = &rule.pattern else { continue };
-        let creatable = resolved.allow_write.iter().any(|root| root.rule.pattern.opens(path).is_some());
+        let PathPattern::Subtree(path) = &rule.pattern else {
+            continue;
+        };
+        let creatable = resolved
+            .allow_write
+            .iter()
+            .any(|root| root.rule.pattern.opens(path).is_some());
         if creatable && !facts.paths.contains_key(path) {
             notices.push(PlanNotice::MissingDeny {
                 path: path.clone(),

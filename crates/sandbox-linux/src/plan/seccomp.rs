@@ -52,7 +52,10 @@ pub enum ArgumentTest {
 
 // clone(2): flags that make namespaces. Each is tested alone, since any of them is enough.
 const NAMESPACE_FLAGS: [(u32, &str); 8] = [
-    (0x1000_0000, "a user namespace gives capabilities over new namespaces"),
+    (
+        0x1000_0000,
+        "a user namespace gives capabilities over new namespaces",
+    ),
     (0x0002_0000, "a mount namespace"),
     (0x2000_0000, "a pid namespace"),
     (0x4000_0000, "a network namespace"),
@@ -80,8 +83,14 @@ const MOUNT_CALLS: [&str; 13] = [
 
 const KERNEL_CALLS: [(&str, &str); 27] = [
     ("bpf", "programs in the kernel"),
-    ("perf_event_open", "a large kernel surface, and it sees other processes"),
-    ("userfaultfd", "stalls kernel copies, which exploits rely on"),
+    (
+        "perf_event_open",
+        "a large kernel surface, and it sees other processes",
+    ),
+    (
+        "userfaultfd",
+        "stalls kernel copies, which exploits rely on",
+    ),
     ("kexec_load", "replaces the kernel"),
     ("kexec_file_load", "replaces the kernel"),
     ("init_module", "kernel code"),
@@ -94,7 +103,10 @@ const KERNEL_CALLS: [(&str, &str); 27] = [
     ("quotactl", "the host's quotas"),
     ("quotactl_fd", "the host's quotas"),
     ("syslog", "the kernel's log"),
-    ("open_by_handle_at", "opens files without a path, so past every mount"),
+    (
+        "open_by_handle_at",
+        "opens files without a path, so past every mount",
+    ),
     ("fanotify_init", "sees events of whole filesystems"),
     ("lookup_dcookie", "reads paths of other processes"),
     ("settimeofday", "the host's clock"),
@@ -110,7 +122,12 @@ const KERNEL_CALLS: [(&str, &str); 27] = [
 
 const KEYRING_CALLS: [&str; 3] = ["keyctl", "add_key", "request_key"];
 
-const TRACING_CALLS: [&str; 4] = ["ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd"];
+const TRACING_CALLS: [&str; 4] = [
+    "ptrace",
+    "process_vm_readv",
+    "process_vm_writev",
+    "pidfd_getfd",
+];
 
 const IO_URING_CALLS: [&str; 3] = ["io_uring_setup", "io_uring_enter", "io_uring_register"];
 
@@ -143,7 +160,10 @@ impl FilterSpec {
             rules.extend(plain(&MOUNT_CALLS, "changes what paths mean"));
         }
         rules.extend(KERNEL_CALLS.map(|(name, reason)| refuse(name, Vec::new(), reason)));
-        rules.extend(plain(&KEYRING_CALLS, "keyrings are shared with the session outside"));
+        rules.extend(plain(
+            &KEYRING_CALLS,
+            "keyrings are shared with the session outside",
+        ));
         rules.extend(plain(&TRACING_CALLS, "reaches into other processes"));
         rules.extend(IO_URING_CALLS.map(|name| SyscallRule {
             name,
@@ -169,16 +189,29 @@ impl FilterSpec {
 }
 
 fn refuse(name: &'static str, tests: Vec<ArgumentTest>, reason: &'static str) -> SyscallRule {
-    SyscallRule { name, tests, refusal: Refusal::NotPermitted, reason }
+    SyscallRule {
+        name,
+        tests,
+        refusal: Refusal::NotPermitted,
+        reason,
+    }
 }
 
 fn namespace_rules() -> Vec<SyscallRule> {
     let mut rules = Vec::new();
     for (flag, reason) in NAMESPACE_FLAGS {
-        rules.push(refuse("unshare", vec![ArgumentTest::Masked(0, flag, flag)], reason));
+        rules.push(refuse(
+            "unshare",
+            vec![ArgumentTest::Masked(0, flag, flag)],
+            reason,
+        ));
         // For clone(2) the low byte is the exit signal, so the time namespace can't be asked for.
         if flag != 0x80 {
-            rules.push(refuse("clone", vec![ArgumentTest::Masked(0, flag, flag)], reason));
+            rules.push(refuse(
+                "clone",
+                vec![ArgumentTest::Masked(0, flag, flag)],
+                reason,
+            ));
         }
     }
     rules.push(SyscallRule {
@@ -195,7 +228,9 @@ fn socket_rules(unix_sockets: &UnixSocketPolicy) -> Vec<SyscallRule> {
     let mut rules = vec![
         SyscallRule {
             name: "socket",
-            tests: [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK].map(|family| IsNot(0, family)).into(),
+            tests: [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK]
+                .map(|family| IsNot(0, family))
+                .into(),
             refusal: Refusal::NoAddressFamily,
             reason: "an address family that the network namespace does not confine",
         },
@@ -210,7 +245,11 @@ fn socket_rules(unix_sockets: &UnixSocketPolicy) -> Vec<SyscallRule> {
         let raw = vec![Is(0, family), Masked(1, SOCK_TYPE_MASK, SOCK_RAW)];
         rules.push(refuse("socket", raw, "packets of any protocol"));
         let multipath = vec![Is(0, family), Is(2, IPPROTO_MPTCP)];
-        rules.push(refuse("socket", multipath, "Landlock's rules for TCP do not see it"));
+        rules.push(refuse(
+            "socket",
+            multipath,
+            "Landlock's rules for TCP do not see it",
+        ));
     }
     let datagrams = vec![Is(0, AF_UNIX), Masked(1, SOCK_TYPE_MASK, SOCK_DGRAM)];
     match unix_sockets {

@@ -54,7 +54,12 @@ pub(super) fn populate(directory: BorrowedFd<'_>, sources: DeviceSources) -> Res
     for (source, (name, _)) in sources.0.into_iter().zip(SHARED) {
         let Some(source) = source else { continue };
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        drop(rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?);
+        drop(rustix::fs::openat(
+            directory,
+            name,
+            flags,
+            Mode::RUSR | Mode::WUSR,
+        )?);
         let target_flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
         rustix::mount::move_mount(&source, c"", directory, name, target_flags)?;
     }

@@ -58,7 +58,9 @@ fn place_streams(streams: [libc::c_int; 3]) -> Result<(), Errno> {
 fn execute(context: &Context<'_>) -> StageFailure {
     // The mask is inherited by the command, so it is opened last: the host's handlers must not run
     // in this process.
-    sys::signal::set_mask(&SignalSet::empty()).map(drop).unwrap_or(());
+    sys::signal::set_mask(&SignalSet::empty())
+        .map(drop)
+        .unwrap_or(());
     let mut decisive = Errno::NOENT;
     for candidate in &context.command.candidates {
         let errno = sys::exec::execve(candidate, &context.command.argv, &context.command.envp);
@@ -72,5 +74,9 @@ fn execute(context: &Context<'_>) -> StageFailure {
             }
         }
     }
-    StageFailure { step: Step::Execute, errno: decisive, operation: None }
+    StageFailure {
+        step: Step::Execute,
+        errno: decisive,
+        operation: None,
+    }
 }

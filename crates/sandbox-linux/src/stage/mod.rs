@@ -70,18 +70,22 @@ pub enum Step {
 
 /// A failed step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StageFailure {
+pub(crate) struct StageFailure {
     /// Which step.
-    pub step: Step,
+    pub(crate) step: Step,
     /// The kernel's reason.
-    pub errno: Errno,
+    pub(crate) errno: Errno,
     /// The mount operation that it belongs to, as an index into the plan's.
-    pub operation: Option<usize>,
+    pub(crate) operation: Option<usize>,
 }
 
 impl StageFailure {
     pub(crate) fn at(step: Step) -> impl FnOnce(Errno) -> Self {
-        move |errno| Self { step, errno, operation: None }
+        move |errno| Self {
+            step,
+            errno,
+            operation: None,
+        }
     }
 }
 
@@ -111,7 +115,10 @@ pub(crate) enum IdMaps<'launch> {
     Own { uid_map: CString, gid_map: CString },
     /// By a thread of the host program, which waits for the child's pid on one pipe and answers on
     /// the other.
-    ByHost { ready: Option<&'launch OwnedFd>, done: &'launch OwnedFd },
+    ByHost {
+        ready: Option<&'launch OwnedFd>,
+        done: &'launch OwnedFd,
+    },
 }
 
 /// The command as `execve` takes it.

@@ -47,17 +47,22 @@ struct Masks {
 pub(super) fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
     let prepared = context.prepared;
     for (index, (mount, slot)) in prepared.mounts.iter().zip(&mut context.sources).enumerate() {
-        *slot = clone_source(mount)
-            .map_err(|(step, errno)| StageFailure { step, errno, operation: Some(index) })?;
+        *slot = clone_source(mount).map_err(|(step, errno)| StageFailure {
+            step,
+            errno,
+            operation: Some(index),
+        })?;
     }
-    let mut devices =
-        Some(devices::clone_sources().map_err(StageFailure::at(Step::MountSource))?);
+    let mut devices = Some(devices::clone_sources().map_err(StageFailure::at(Step::MountSource))?);
     let mut masks = None;
     for (index, mount) in prepared.mounts.iter().enumerate() {
         let source = context.sources.get_mut(index).and_then(Option::take);
-        let attached = perform(mount, source, &mut devices, &mut masks).map_err(|errno| {
-            StageFailure { step: Step::Mount, errno, operation: Some(index) }
-        })?;
+        let attached =
+            perform(mount, source, &mut devices, &mut masks).map_err(|errno| StageFailure {
+                step: Step::Mount,
+                errno,
+                operation: Some(index),
+            })?;
         grant(context, mount, attached.as_ref()).map_err(|errno| StageFailure {
             step: Step::Grant,
             errno,
@@ -69,18 +74,27 @@ pub(super) fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
 
 /// Clones the host tree of a bind, whose object must be the one that was judged.
 fn clone_source(mount: &PreparedMount) -> Result<Option<OwnedFd>, (Step, Errno)> {
-    let MountAction::Bind { access, identity, .. } = &mount.action else { return Ok(None) };
+    let MountAction::Bind {
+        access, identity, ..
+    } = &mount.action
+    else {
+        return Ok(None);
+    };
     let found = resolve(&mount.target).map_err(|errno| (Step::MountSource, errno))?;
     let status = rustix::fs::fstat(&found).map_err(|errno| (Step::MountSource, errno))?;
-    if (FileIdentity { device: status.st_dev, inode: status.st_ino }) != *identity {
+    if (FileIdentity {
+        device: status.st_dev,
+        inode: status.st_ino,
+    }) != *identity
+    {
         return Err((Step::MountIdentity, Errno::STALE));
     }
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH
         | OpenTreeFlags::AT_RECURSIVE;
-    let tree = rustix::mount::open_tree(&found, c"", flags)
-        .map_err(|errno| (Step::MountSource, errno))?;
+    let tree =
+        rustix::mount::open_tree(&found, c"", flags).map_err(|errno| (Step::MountSource, errno))?;
     let read_only = match access {
         BindAccess::ReadOnly => READ_ONLY,
         BindAccess::Writable => 0,
@@ -138,22 +152,26 @@ fn perform(
             let flags = nosuid_nodev | MountAttrFlags::MOUNT_ATTR_NOEXEC;
             new_filesystem(c"proc", &[], flags)?
         }
-        MountAction::MaskDirectory { holds_mount_points: true } => {
+        MountAction::MaskDirectory {
+            holds_mount_points: true,
+        } => {
             let flags = nosuid_nodev | MountAttrFlags::MOUNT_ATTR_NOEXEC;
             new_filesystem(c"tmpfs", &[(c"mode", c"111")], flags)?
         }
-        MountAction::MaskDirectory { holds_mount_points: false } => {
-            clone_of(&Masks::get(masks)?.directory)?
-        }
+        MountAction::MaskDirectory {
+            holds_mount_points: false,
+        } => clone_of(&Masks::get(masks)?.directory)?,
         MountAction::MaskFile => clone_of(&Masks::get(masks)?.file)?,
     };
     attach(&mount.target, &attached)?;
-    match &mount.action {
-        MountAction::Devices => {
-            devices::populate(attached.as_fd(), devices.take().ok_or(Errno::BADF)?)?;
-        }
-        MountAction::Proc { guards_sysctls: true } => guard(attached.as_fd())?,
-        _ => {}
+    if let MountAction::Devices = &mount.action {
+        devices::populate(attached.as_fd(), devices.take().ok_or(Errno::BADF)?)?;
+    }
+    if let MountAction::Proc {
+        guards_sysctls: true,
+    } = &mount.action
+    {
+        guard(attached.as_fd())?;
     }
     Ok(Some(attached))
 }
@@ -234,12 +252,19 @@ fn create_target(mount: &PreparedMount) -> Result<(), Errno> {
         MountAction::Symlink { to } => {
             rustix::fs::symlinkat(to.as_c_str(), CWD, mount.target.as_c_str())
         }
-        MountAction::Bind { kind: PathKind::File, .. } | MountAction::MaskFile => {
+        MountAction::Bind {
+            kind: PathKind::File,
+            ..
+        }
+        | MountAction::MaskFile => {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
             rustix::fs::openat(CWD, mount.target.as_c_str(), flags, Mode::empty()).map(drop)
         }
         MountAction::MaskDirectory { .. }
-        | MountAction::Bind { kind: PathKind::Directory, .. }
+        | MountAction::Bind {
+            kind: PathKind::Directory,
+            ..
+        }
         | MountAction::Scratch
         | MountAction::Devices
         | MountAction::Proc { .. }
@@ -253,10 +278,12 @@ fn make_directory(path: &CStr) -> Result<(), Errno> {
     match rustix::fs::mkdirat(CWD, path, ON_THE_WAY) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         // An ancestor above the private directory: it exists, and its tree is read-only.
-        Err(errno) => match rustix::fs::accessat(CWD, path, rustix::fs::Access::EXISTS, AtFlags::empty()) {
-            Ok(()) => Ok(()),
-            Err(_missing) => Err(errno),
-        },
+        Err(errno) => {
+            match rustix::fs::accessat(CWD, path, rustix::fs::Access::EXISTS, AtFlags::empty()) {
+                Ok(()) => Ok(()),
+                Err(_missing) => Err(errno),
+            }
+        }
     }
 }
 
@@ -300,9 +327,21 @@ fn grant(
     else {
         return Ok(());
     };
-    let kind = match &mount.action {
-        MountAction::Bind { kind, .. } => *kind,
-        _ => PathKind::Directory,
+    let kind = match mount.action {
+        MountAction::Bind {
+            kind: PathKind::File,
+            ..
+        } => PathKind::File,
+        MountAction::Bind { .. }
+        | MountAction::RootReadOnly
+        | MountAction::RootEmpty
+        | MountAction::Proc { .. }
+        | MountAction::Devices
+        | MountAction::Scratch
+        | MountAction::Symlink { .. }
+        | MountAction::MaskDirectory { .. }
+        | MountAction::MaskFile
+        | MountAction::Seal => PathKind::Directory,
     };
     let mask = context.rights.mask(access, kind);
     sys::landlock::add_path_beneath(ruleset.as_fd(), attached.as_fd(), mask)

@@ -9,7 +9,10 @@ use std::{
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::LISTENERS;
-use crate::{facts::Endpoints, sys::{self, Errno}};
+use crate::{
+    facts::Endpoints,
+    sys::{self, Errno},
+};
 
 /// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;

@@ -55,8 +55,8 @@ fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
         write_file(c"/proc/sys/user/max_user_namespaces", b"0")
             .map_err(StageFailure::at(Step::NamespaceLimit))?;
     }
-    context.listeners =
-        network::set_up(context.prepared.plan.endpoints).map_err(StageFailure::at(Step::Network))?;
+    context.listeners = network::set_up(context.prepared.plan.endpoints)
+        .map_err(StageFailure::at(Step::Network))?;
     mounts::set_up(context)?;
     empty_bounding_set().map_err(StageFailure::at(Step::Privileges))?;
     let command = start_inner(context)?;
@@ -98,7 +98,8 @@ fn start_inner(context: &mut Context<'_>) -> Result<libc::pid_t, StageFailure> {
         return Err(failed(Errno::NOMEM));
     };
     // A descriptor table of its own (no CLONE_FILES): what it closes stays open here.
-    let pid = sys::clone::clone_into(&stack, libc::SIGCHLD, inner::inner, context).map_err(failed)?;
+    let pid =
+        sys::clone::clone_into(&stack, libc::SIGCHLD, inner::inner, context).map_err(failed)?;
     match context.failure {
         Some(failure) => Err(failure),
         None => Ok(pid),
@@ -111,7 +112,11 @@ fn become_init(context: &mut Context<'_>, command: libc::pid_t) -> StageFailure 
         Ok(image) => sys::exec::execve_fd(image, &context.init.argv, &context.init.envp),
         Err(errno) => errno,
     };
-    StageFailure { step: Step::InitImage, errno, operation: None }
+    StageFailure {
+        step: Step::InitImage,
+        errno,
+        operation: None,
+    }
 }
 
 /// Places the init image's descriptors and drops every capability; returns the image's number.
@@ -126,7 +131,11 @@ fn prepare_init(context: &mut Context<'_>, command: libc::pid_t) -> Result<libc:
     sys::fd::place(status, INIT_STATUS)?;
     sys::fd::place(lifeline, INIT_LIFELINE)?;
     sys::fd::close_range_from(INIT_FIRST_UNUSED, RangeAction::CloseOnExec)?;
-    for stream in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
+    for stream in [
+        rustix::stdio::stdin(),
+        rustix::stdio::stdout(),
+        rustix::stdio::stderr(),
+    ] {
         close_on_exec(stream);
     }
     rustix::thread::set_no_new_privs(true)?;
@@ -159,6 +168,10 @@ fn capability(number: u32) -> CapabilitySet {
 /// No capability in any set.
 pub(super) fn drop_capabilities() -> Result<(), Errno> {
     let none = CapabilitySet::empty();
-    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    let sets = CapabilitySets {
+        effective: none,
+        permitted: none,
+        inheritable: none,
+    };
     rustix::thread::set_capabilities(None, sets)
 }

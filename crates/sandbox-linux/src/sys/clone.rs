@@ -42,7 +42,11 @@ fn map(length: usize) -> Result<*mut c_void, Errno> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
     // SAFETY: an anonymous mapping at an address of the kernel's choice replaces nothing.
     let base = unsafe { libc::mmap(ptr::null_mut(), length, protection, flags, -1, 0) };
-    if base == libc::MAP_FAILED { Err(super::last_errno()) } else { Ok(base) }
+    if base == libc::MAP_FAILED {
+        Err(super::last_errno())
+    } else {
+        Ok(base)
+    }
 }
 
 fn protect(base: *mut c_void, length: usize) -> Result<(), Errno> {
@@ -79,13 +83,20 @@ pub(crate) fn clone_into<T>(
     state: &mut T,
 ) -> Result<libc::pid_t, Errno> {
     let flags = flags | libc::CLONE_VM | libc::CLONE_VFORK;
-    let mut call = Call { entry, state: ptr::from_mut(state) };
+    let mut call = Call {
+        entry,
+        state: ptr::from_mut(state),
+    };
     let argument = (&raw mut call).cast::<c_void>();
     // SAFETY: the stack is mapped, grows down from its top and is lent to no other child, since the
     // calling thread is suspended until this one has left it; `argument` points to a `Call<T>` that
     // lives until then.
     let pid = unsafe { libc::clone(trampoline::<T>, stack.top(), flags, argument) };
-    if pid == -1 { Err(super::last_errno()) } else { Ok(pid) }
+    if pid == -1 {
+        Err(super::last_errno())
+    } else {
+        Ok(pid)
+    }
 }
 
 extern "C" fn trampoline<T>(argument: *mut c_void) -> libc::c_int {

@@ -1,4 +1,4 @@
-//! `execve(2)`, `execveat(2)` and the exit that runs no handlers.
+//! `execve(2)` and `execveat(2)`.
 #![expect(unsafe_code, reason = "system call wrappers")]
 
 use std::{
@@ -19,8 +19,14 @@ pub(crate) struct StringArray {
 impl StringArray {
     /// Builds the array; the strings' buffers stay where they are while it lives.
     pub(crate) fn new(strings: Vec<CString>) -> Self {
-        let strings: Vec<_> = strings.into_iter().map(CString::into_bytes_with_nul).collect();
-        let mut pointers: Vec<_> = strings.iter().map(|string| string.as_ptr().cast()).collect();
+        let strings: Vec<_> = strings
+            .into_iter()
+            .map(CString::into_bytes_with_nul)
+            .collect();
+        let mut pointers: Vec<_> = strings
+            .iter()
+            .map(|string| string.as_ptr().cast())
+            .collect();
         pointers.push(ptr::null());
         Self { strings, pointers }
     }
@@ -29,7 +35,12 @@ impl StringArray {
     /// moves.
     pub(crate) fn write_decimal(&mut self, index: usize, mut number: u32) {
         let string = self.strings.get_mut(index);
-        for digit in string.into_iter().flatten().rev().filter(|byte| byte.is_ascii_digit()) {
+        for digit in string
+            .into_iter()
+            .flatten()
+            .rev()
+            .filter(|byte| byte.is_ascii_digit())
+        {
             *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
             number /= 10;
         }
@@ -60,10 +71,4 @@ pub(crate) fn execve_fd(program: RawFd, argv: &StringArray, envp: &StringArray) 
         );
     }
     super::last_errno()
-}
-
-/// Ends the process at once: no atexit handlers, no flushing of buffers that the host program owns.
-pub(crate) fn exit_now(code: libc::c_int) -> ! {
-    // SAFETY: `_exit` takes any value and returns to nobody.
-    unsafe { libc::_exit(code) }
 }

@@ -23,7 +23,10 @@ pub(crate) fn abi() -> u32 {
     let nothing: *const libc::c_void = std::ptr::null();
     // SAFETY: with the VERSION flag the call takes a null pointer and length 0.
     let result = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, nothing, 0, VERSION) };
-    check(result).ok().and_then(|abi| u32::try_from(abi).ok()).unwrap_or(0)
+    check(result)
+        .ok()
+        .and_then(|abi| u32::try_from(abi).ok())
+        .unwrap_or(0)
 }
 
 /// Adds "everything beneath `parent` may be accessed so".
@@ -32,7 +35,10 @@ pub(crate) fn add_path_beneath(
     parent: BorrowedFd<'_>,
     allowed_access: u64,
 ) -> Result<(), Errno> {
-    let rule = PathBeneath { allowed_access, parent_fd: parent.as_raw_fd() };
+    let rule = PathBeneath {
+        allowed_access,
+        parent_fd: parent.as_raw_fd(),
+    };
     // SAFETY: the structure has the kernel's layout (asserted above) and outlives the call.
     let result = unsafe {
         libc::syscall(
@@ -49,7 +55,6 @@ pub(crate) fn add_path_beneath(
 /// Restricts the calling thread for good. `no_new_privs` must be set.
 pub(crate) fn restrict_self(ruleset: BorrowedFd<'_>) -> Result<(), Errno> {
     // SAFETY: the call takes a descriptor and flags and touches no memory of ours.
-    let result =
-        unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) };
+    let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) };
     check(result).map(drop)
 }

@@ -20,7 +20,11 @@ pub(crate) use rustix::io::Errno;
 
 /// Turns the result of `libc::syscall` into a value: -1 means that `errno` holds the reason.
 fn check(result: libc::c_long) -> Result<libc::c_long, Errno> {
-    if result == -1 { Err(last_errno()) } else { Ok(result) }
+    if result == -1 {
+        Err(last_errno())
+    } else {
+        Ok(result)
+    }
 }
 
 /// The calling thread's `errno`. A clone that shares memory shares it with the thread that is

@@ -38,8 +38,6 @@ pub(crate) enum Reach {
     One,
     /// It and all below it, cut off from the propagation of mount events.
     TreeMadePrivate,
-    /// It and all below it.
-    Tree,
 }
 
 /// Sets attributes on the mount at `path` below `directory` (or on `directory` itself where the
@@ -52,10 +50,14 @@ pub(crate) fn set_attributes(
 ) -> Result<(), Errno> {
     let (recursive, propagation) = match reach {
         Reach::One => (0, 0),
-        Reach::Tree => (AT_RECURSIVE, 0),
         Reach::TreeMadePrivate => (AT_RECURSIVE, libc::MS_PRIVATE),
     };
-    let attributes = MountAttributes { set, clear: 0, propagation, userns_fd: 0 };
+    let attributes = MountAttributes {
+        set,
+        clear: 0,
+        propagation,
+        userns_fd: 0,
+    };
     let flags = libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW | recursive;
     // SAFETY: the path is NUL-terminated, the structure has the kernel's layout and its size is
     // passed along.

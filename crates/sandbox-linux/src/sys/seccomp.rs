@@ -11,7 +11,10 @@ pub(crate) fn install(program: &[Instruction]) -> Result<(), Errno> {
     let Ok(len) = libc::c_ushort::try_from(program.len()) else {
         return Err(Errno::INVAL);
     };
-    let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
+    let program = libc::sock_fprog {
+        len,
+        filter: program.as_ptr().cast_mut(),
+    };
     // SAFETY: the kernel reads `len` instructions from the slice, which outlives the call.
     let result = unsafe {
         libc::syscall(

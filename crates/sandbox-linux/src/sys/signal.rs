@@ -1,7 +1,11 @@
 //! Signal masks and dispositions around the launch.
 #![expect(unsafe_code, reason = "system call wrappers")]
 
-use std::{mem, ptr};
+use std::{
+    mem,
+    os::fd::{FromRawFd, OwnedFd, RawFd},
+    ptr,
+};
 
 use super::{Errno, check};
 
@@ -14,6 +18,13 @@ impl SignalSet {
     pub(crate) fn empty() -> Self {
         // SAFETY: `sigset_t` is plain data, and all bytes zero is the empty set on Linux.
         Self(unsafe { mem::zeroed() })
+    }
+
+    /// The set with one more signal.
+    pub(crate) fn with(mut self, signal: libc::c_int) -> Self {
+        // SAFETY: the pointer is to a set that lives for the call; an unknown number changes nothing.
+        unsafe { libc::sigaddset(&raw mut self.0, signal) };
+        self
     }
 
     /// Every signal.
@@ -29,8 +40,13 @@ impl SignalSet {
 pub(crate) fn set_mask(mask: &SignalSet) -> Result<SignalSet, Errno> {
     let mut old = SignalSet::empty();
     // SAFETY: both pointers are to sets that live for the call.
-    let error = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask.0, &raw mut old.0) };
-    if error == 0 { Ok(old) } else { Err(Errno::from_raw_os_error(error)) }
+    let error =
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask.0, &raw mut old.0) };
+    if error == 0 {
+        Ok(old)
+    } else {
+        Err(Errno::from_raw_os_error(error))
+    }
 }
 
 /// Gives SIGPIPE its default action back: Rust programs ignore it, and an ignored signal stays so
@@ -45,4 +61,18 @@ fn set_action(signal: libc::c_int, action: &libc::sigaction) -> Result<(), Errno
     // SAFETY: the action is a default one, so no handler can be called with a wrong signature.
     let result = unsafe { libc::sigaction(signal, ptr::from_ref(action), ptr::null_mut()) };
     check(result.into()).map(drop)
+}
+
+/// Opens a signalfd(2) for a set of signals.
+pub(crate) fn signal_descriptor(signals: &SignalSet) -> Result<RawFd, Errno> {
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: the pointer is to a set that lives for the call; -1 asks for a new descriptor.
+    let descriptor = unsafe { libc::signalfd(-1, &raw const signals.0, flags) };
+    check(descriptor.into()).map(|_| descriptor)
+}
+
+/// Takes the ownership of a descriptor that was just opened.
+pub(crate) fn own(descriptor: RawFd) -> OwnedFd {
+    // SAFETY: the only caller passes the number that `signal_descriptor` returned to it.
+    unsafe { OwnedFd::from_raw_fd(descriptor) }
 }

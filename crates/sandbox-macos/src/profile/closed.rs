@@ -14,6 +14,7 @@ use sandbox_policy::{AbsolutePath, Glob, GlobToken, PathPattern};
 
 use super::{
     ProfileError,
+    fold::{self, Case},
     glob::{self, Coverage},
     parameters::Parameters,
     sbpl::{Filter, PathTerm, VnodeType},
@@ -48,7 +49,7 @@ impl Closed {
     ) -> Result<Self, ProfileError> {
         match pattern {
             PathPattern::Subtree(root) => Ok(Self {
-                filters: vec![parameters.subpath(root)],
+                filters: subtree(root, parameters),
                 pins: writable.pinned_ancestors(root.parent(), parameters),
                 loose_pins: Vec::new(),
             }),
@@ -70,7 +71,9 @@ impl Closed {
         };
         closed.add(pattern.tokens(), pattern)?;
         if !glob::matches_own_text(pattern) {
-            closed.filters.push(parameters.subpath(pattern.literal()));
+            closed
+                .filters
+                .extend(subtree(pattern.literal(), parameters));
             let ancestors = writable.pinned_ancestors(pattern.literal().parent(), parameters);
             closed.pins.extend(ancestors);
         }
@@ -88,7 +91,12 @@ impl Closed {
             pattern,
         )?));
         for passage in passages(tokens) {
-            let regex = Filter::Regex(glob::regex(&passage.tokens, Coverage::Matches, pattern)?);
+            let regex = Filter::Regex(glob::regex(
+                &passage.tokens,
+                Coverage::Matches,
+                Case::Folded,
+                pattern,
+            )?);
             match passage.name {
                 Name::Fixed => self.pins.push(regex),
                 Name::Wild => self.loose_pins.push(regex.of_type(VnodeType::Directory)),
@@ -120,7 +128,14 @@ impl Writable<'_> {
         let ancestors = lowest
             .ancestors()
             .filter(|path| path.depth() > 0 && (self.may_change)(path));
-        ancestors.map(|path| parameters.literal(&path)).collect()
+        ancestors
+            .flat_map(|path| {
+                [
+                    parameters.literal(&path),
+                    fold::filter(&path, Coverage::Matches),
+                ]
+            })
+            .collect()
     }
 }
 
@@ -129,8 +144,18 @@ pub(crate) fn matches(pattern: &Glob) -> Result<Filter, ProfileError> {
     Ok(Filter::Regex(glob::regex(
         pattern.tokens(),
         Coverage::Matches,
+        Case::Exact,
         pattern,
     )?))
+}
+
+/// Filters for a closed path and everything below it. `/` has no other spelling.
+fn subtree(root: &AbsolutePath, parameters: &mut Parameters) -> Vec<Filter> {
+    let mut filters = vec![parameters.subpath(root)];
+    if root.depth() > 0 {
+        filters.push(fold::filter(root, Coverage::Regions));
+    }
+    filters
 }
 
 /// The root directory alone: with its name closed, the dynamic linker aborts before `main`.

@@ -37,14 +37,14 @@ pub fn effective(policy: &Policy, facts: &HostFacts) -> Result<Policy, ProfileEr
         scratch: Vec::new(),
     };
     for deny in deny_read {
-        let rules = real_rules(&deny.rule, facts)?.into_iter();
+        let rules = real_denies(&deny.rule, facts)?.into_iter();
         filesystem.deny_read.extend(rules.map(|rule| ReadDeny {
             rule,
             firmness: deny.firmness,
         }));
     }
     for rule in deny_write {
-        filesystem.deny_write.extend(real_rules(rule, facts)?);
+        filesystem.deny_write.extend(real_denies(rule, facts)?);
     }
     let temp_dir = facts.temp_dir.iter().map(|path| PathRule {
         pattern: PathPattern::Subtree(path.clone()),
@@ -52,21 +52,18 @@ pub fn effective(policy: &Policy, facts: &HostFacts) -> Result<Policy, ProfileEr
     });
     // Without scratch the policy's author wants nothing but the listed roots to be writable.
     let temp_dir = temp_dir.filter(|_| !scratch.is_empty());
-    for rule in scratch.iter().cloned().chain(temp_dir) {
-        let rules = real_rules(&rule, facts)?.into_iter();
-        let roots = rules.map(|rule| ReadAllow {
+    let scratch = scratch.iter().filter(|rule| !is_device(rule));
+    for rule in scratch.cloned().chain(temp_dir) {
+        let rule = real_rule(&rule, facts)?;
+        filesystem.allow_write.push(ReadAllow {
             rule,
             layer: LayerId::PRESET,
         });
-        filesystem.allow_write.extend(roots);
     }
     let unix_sockets = match &policy.unix_sockets {
         UnixSocketPolicy::Listed(listed) => {
-            let mut rules = Vec::new();
-            for rule in listed {
-                rules.extend(real_rules(rule, facts)?);
-            }
-            UnixSocketPolicy::Listed(rules)
+            let rules = listed.iter().map(|rule| real_rule(rule, facts));
+            UnixSocketPolicy::Listed(rules.collect::<Result<_, _>>()?)
         }
         other @ (UnixSocketPolicy::Blocked | UnixSocketPolicy::Unrestricted(_)) => other.clone(),
     };
@@ -77,37 +74,55 @@ pub fn effective(policy: &Policy, facts: &HostFacts) -> Result<Policy, ProfileEr
     })
 }
 
-fn allows(allows: &[ReadAllow], facts: &HostFacts) -> Result<Vec<ReadAllow>, ProfileError> {
-    let mut real = Vec::new();
-    for allow in allows {
-        let rules = real_rules(&allow.rule, facts)?.into_iter();
-        real.extend(rules.map(|rule| ReadAllow {
-            rule,
-            layer: allow.layer,
-        }));
+/// `/dev/shm` and its like: there is no such directory, and none can be made.
+fn is_device(rule: &PathRule) -> bool {
+    match &rule.pattern {
+        PathPattern::Subtree(path) => path.as_path().starts_with("/dev"),
+        PathPattern::Glob(_) => false,
     }
-    Ok(real)
 }
 
-/// The rule on real paths. A pattern that matches one of the links becomes two rules.
-fn real_rules(rule: &PathRule, facts: &HostFacts) -> Result<Vec<PathRule>, ProfileError> {
-    let with = |pattern| PathRule {
-        pattern,
-        origin: rule.origin.clone(),
+fn allows(allows: &[ReadAllow], facts: &HostFacts) -> Result<Vec<ReadAllow>, ProfileError> {
+    let real = |allow: &ReadAllow| {
+        Ok(ReadAllow {
+            rule: real_rule(&allow.rule, facts)?,
+            layer: allow.layer,
+        })
     };
-    Ok(match &rule.pattern {
-        PathPattern::Subtree(path) => vec![with(PathPattern::Subtree(facts.real_path(path)))],
+    allows.iter().map(real).collect()
+}
+
+/// The rule on real paths.
+fn real_rule(rule: &PathRule, facts: &HostFacts) -> Result<PathRule, ProfileError> {
+    let pattern = match &rule.pattern {
+        PathPattern::Subtree(path) => PathPattern::Subtree(facts.real_path(path)),
         PathPattern::Glob(glob) => {
             let prefix = glob.static_prefix();
-            if facts.real_path(prefix) != *prefix {
-                vec![with(moved_glob(glob, facts)?)]
+            if facts.real_path(prefix) == *prefix {
+                rule.pattern.clone()
             } else {
-                let mut rules = vec![rule.clone()];
-                rules.extend(through_links(glob, facts)?.into_iter().map(with));
-                rules
+                moved_glob(glob, facts)?
             }
         }
+    };
+    Ok(PathRule {
+        pattern,
+        origin: rule.origin.clone(),
     })
+}
+
+/// A denying rule on real paths. Where its pattern matches one of the links, what the link leads to
+/// is closed by a rule of its own; an allowing pattern opens the link itself and no more.
+fn real_denies(rule: &PathRule, facts: &HostFacts) -> Result<Vec<PathRule>, ProfileError> {
+    let mut rules = vec![real_rule(rule, facts)?];
+    if let PathPattern::Glob(glob) = &rule.pattern {
+        let patterns = through_links(glob, facts)?.into_iter();
+        rules.extend(patterns.map(|pattern| PathRule {
+            pattern,
+            origin: rule.origin.clone(),
+        }));
+    }
+    Ok(rules)
 }
 
 /// A pattern below one of the links, on the real path.

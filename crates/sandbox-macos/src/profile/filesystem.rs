@@ -32,17 +32,21 @@ pub(crate) fn rules(
         may_change: &may_change,
     };
     let mut unreadable = Vec::new();
+    let mut unwritable = Vec::new();
     for deny in &policy.deny_read {
         let exceptions = exceptions(deny, policy, facts, parameters)?;
-        let closed = Closed::new(&deny.rule.pattern, &writable, parameters)?;
-        unreadable.push(closed.except(&exceptions));
+        let closed = Closed::new(&deny.rule.pattern, &writable, parameters)?.except(&exceptions);
+        if may_be_written(deny, policy) {
+            // What can't be read can't be written.
+            unwritable.push(closed.clone());
+        }
+        unreadable.push(closed);
     }
-    let mut unwritable = Vec::new();
     for rule in &policy.deny_write {
         unwritable.push(Closed::new(&rule.pattern, &writable, parameters)?);
     }
     let mut forms = reading(&unreadable);
-    forms.extend(writing(policy, &unreadable, &unwritable, parameters)?);
+    forms.extend(writing(policy, &unwritable, parameters)?);
     forms.extend(pins(unreadable.into_iter().chain(unwritable)));
     Ok(forms)
 }
@@ -80,7 +84,6 @@ fn reading(unreadable: &[Closed]) -> Vec<Form> {
 
 fn writing(
     policy: &FilesystemPolicy,
-    unreadable: &[Closed],
     unwritable: &[Closed],
     parameters: &mut Parameters,
 ) -> Result<Vec<Form>, ProfileError> {
@@ -91,10 +94,7 @@ fn writing(
         }
         roots.push(parameters.subpath(root(&allow.rule.pattern)));
     }
-    let closed = unwritable
-        .iter()
-        .chain(unreadable)
-        .flat_map(|closed| closed.filters.clone());
+    let closed = unwritable.iter().flat_map(|closed| closed.filters.clone());
     let closed: Vec<Filter> = closed.collect();
     let mut forms = Vec::new();
     if !roots.is_empty() {
@@ -173,6 +173,19 @@ fn exceptions(
         }
     }
     Ok(without_repetitions(filters))
+}
+
+/// Whether a write rule opens anything of a region that is closed for reading. A preset that closes
+/// the whole disk has hundreds of exceptions; saying them twice for nothing makes a slow profile.
+fn may_be_written(deny: &ReadDeny, policy: &FilesystemPolicy) -> bool {
+    let PathPattern::Subtree(closed) = &deny.rule.pattern else {
+        return true;
+    };
+    policy.allow_write.iter().any(|allow| {
+        let is_reopened =
+            may_reopen(deny.firmness, allow) && root(&allow.rule.pattern).is_within(closed);
+        !is_reopened && may_meet(closed, beginning(&allow.rule.pattern))
+    })
 }
 
 fn may_reopen(firmness: Firmness, allow: &ReadAllow) -> bool {

@@ -1,12 +1,16 @@
 //! Glob → anchored Seatbelt regular expression: the only place that escapes one.
 //!
 //! Seatbelt's dialect is documented nowhere. What is written here keeps to what its users share:
-//! anchors, `.*`, groups with `?` and `|`, classes of ASCII letters and digits. A special
-//! character is never put into a class, where dialects differ, but escaped beside it.
+//! anchors, `.*`, groups with `?` and `|`, classes of letters. A special character is never put into
+//! a class, where dialects differ, but escaped beside it.
 
 use sandbox_policy::{Glob, GlobSet, GlobToken};
 
-use super::{ProfileError, sbpl::Regex};
+use super::{
+    ProfileError,
+    fold::{self, Case},
+    sbpl::Regex,
+};
 
 /// Which paths an expression stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +21,21 @@ pub(crate) enum Coverage {
     Regions,
 }
 
+impl Coverage {
+    /// The end of an expression.
+    pub(crate) fn ending(self) -> &'static str {
+        match self {
+            Self::Matches => "$",
+            Self::Regions => "(/.*)?$",
+        }
+    }
+}
+
 /// An expression for `tokens`, which were derived from `glob`.
 pub(crate) fn regex(
     tokens: &[GlobToken],
     coverage: Coverage,
+    case: Case,
     glob: &Glob,
 ) -> Result<Regex, ProfileError> {
     let unsupported = |reason| ProfileError::UnsupportedGlob {
@@ -36,22 +51,20 @@ pub(crate) fn regex(
                 if literal.chars().any(char::is_control) {
                     return Err(unsupported("it contains a control character"));
                 }
-                literal
-                    .chars()
-                    .for_each(|character| push_escaped(&mut text, character));
+                literal.chars().for_each(|character| match case {
+                    Case::Exact => push_escaped(&mut text, character),
+                    Case::Folded => fold::push(&mut text, character),
+                });
             }
             GlobToken::AnyCharacter => text.push_str("[^/]"),
             GlobToken::Run => text.push_str("[^/]*"),
             GlobToken::Anything => text.push_str(".*"),
             GlobToken::Directories => text.push_str("(.*/)?"),
-            GlobToken::Set(set) => push_set(&mut text, set)
+            GlobToken::Set(set) => push_set(&mut text, set, case)
                 .ok_or_else(|| unsupported("a set contains a character outside printable ASCII"))?,
         }
     }
-    if coverage == Coverage::Regions {
-        text.push_str("(/.*)?");
-    }
-    text.push('$');
+    text.push_str(coverage.ending());
     if text.len() > REGEX_LIMIT {
         return Err(ProfileError::GlobTooLong {
             glob: glob.to_string(),
@@ -70,37 +83,30 @@ pub(crate) fn matches_own_text(glob: &Glob) -> bool {
         .any(|token| matches!(token, GlobToken::Set(_)))
 }
 
-fn push_escaped(text: &mut String, character: char) {
+pub(crate) fn push_escaped(text: &mut String, character: char) {
     if r"\.+*?()[]{}^$|".contains(character) {
         text.push('\\');
     }
     text.push(character);
 }
 
-/// `[ab^]` → `([ab]|\^)`; `None` for what is not printable ASCII.
-fn push_set(text: &mut String, set: &GlobSet) -> Option<()> {
-    let mut plain = String::new();
+/// `[ab^]` → `(a|b|\^)`; `None` for what is not printable ASCII.
+fn push_set(text: &mut String, set: &GlobSet, case: Case) -> Option<()> {
     let mut alternatives = Vec::new();
     for &(low, high) in set.ranges() {
         if !(' '..='~').contains(&low) || !(' '..='~').contains(&high) {
             return None;
         }
         for character in low..=high {
-            if character.is_ascii_alphanumeric() {
-                if !plain.contains(character) {
-                    plain.push(character);
-                }
-            } else {
-                let mut escaped = String::new();
-                push_escaped(&mut escaped, character);
-                if !alternatives.contains(&escaped) {
-                    alternatives.push(escaped);
-                }
+            let mut alternative = String::new();
+            match case {
+                Case::Exact => push_escaped(&mut alternative, character),
+                Case::Folded => fold::push(&mut alternative, character),
+            }
+            if !alternatives.contains(&alternative) {
+                alternatives.push(alternative);
             }
         }
-    }
-    if !plain.is_empty() {
-        alternatives.insert(0, format!("[{plain}]"));
     }
     text.push('(');
     text.push_str(&alternatives.join("|"));

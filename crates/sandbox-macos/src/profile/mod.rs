@@ -8,6 +8,7 @@ mod base;
 mod closed;
 mod effective;
 mod filesystem;
+mod fold;
 mod glob;
 mod network;
 mod parameters;

@@ -10,6 +10,7 @@ use sandbox_policy::{PathPattern, UnixSocketPolicy};
 
 use super::{
     ProfileError,
+    fold::Case,
     glob::{self, Coverage},
     parameters::Parameters,
     sbpl::{Filter, Form, IpTerm, Operation, Regex, Rule, SocketPath},
@@ -90,7 +91,8 @@ fn unix_sockets(
                         paths.push(SocketPath::Subpath(parameters.term(path)));
                     }
                     PathPattern::Glob(pattern) => {
-                        let regex = glob::regex(pattern.tokens(), Coverage::Matches, pattern)?;
+                        let regex =
+                            glob::regex(pattern.tokens(), Coverage::Matches, Case::Exact, pattern)?;
                         paths.push(SocketPath::Regex(regex));
                         paths.push(SocketPath::Subpath(parameters.term(pattern.literal())));
                     }

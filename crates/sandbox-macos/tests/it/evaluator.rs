@@ -86,7 +86,12 @@ impl Evaluator {
     pub(crate) fn new(profile: &SeatbeltProfile) -> Self {
         let named = profile.parameters().iter();
         let parameters = named
-            .map(|parameter| (parameter.name(), parameter.value().to_str().unwrap().to_owned()))
+            .map(|parameter| {
+                (
+                    parameter.name(),
+                    parameter.value().to_str().unwrap().to_owned(),
+                )
+            })
             .collect();
         Self::read(profile.text(), &parameters)
     }
@@ -95,7 +100,10 @@ impl Evaluator {
         let forms = parse(text);
         let version = Form::List(vec![Form::Word("version".into()), Form::Word("1".into())]);
         assert_eq!(forms[0], version, "the version comes first");
-        let rules: Vec<Rule> = forms[1..].iter().map(|form| rule(form, parameters)).collect();
+        let rules: Vec<Rule> = forms[1..]
+            .iter()
+            .map(|form| rule(form, parameters))
+            .collect();
         assert_eq!(rules[0].decision, Decision::Deny);
         assert_eq!(rules[0].operations, ["default"]);
         Self { rules }
@@ -104,7 +112,10 @@ impl Evaluator {
     /// The answer, which must not depend on the reading.
     pub(crate) fn decide(&self, operation: &str, object: &Object) -> Decision {
         let [nearest, last] = READINGS.map(|reading| self.decide_as(reading, operation, object));
-        assert_eq!(nearest, last, "the readings differ on {operation} of {object:?}");
+        assert_eq!(
+            nearest, last,
+            "the readings differ on {operation} of {object:?}"
+        );
         nearest
     }
 
@@ -123,8 +134,11 @@ impl Evaluator {
     }
 
     fn among(&self, levels: &[&str], object: &Object) -> Option<Decision> {
-        let is_meant =
-            |rule: &&Rule| rule.operations.iter().any(|name| levels.contains(&name.as_str()));
+        let is_meant = |rule: &&Rule| {
+            rule.operations
+                .iter()
+                .any(|name| levels.contains(&name.as_str()))
+        };
         let last = |with_filters: bool| {
             let mut rules = self.rules.iter().rev().filter(is_meant);
             rules.find(|rule| match rule.filters.as_slice() {
@@ -147,19 +161,29 @@ impl Filter {
             Self::Not(filter) => !filter.matches(object),
             Self::Vnode(wanted) => object.vnode == Some(wanted),
             Self::Name(wanted) => object.name.as_deref() == Some(wanted),
-            Self::NamePrefix(wanted) => {
-                object.name.as_deref().is_some_and(|name| name.starts_with(wanted))
-            }
+            Self::NamePrefix(wanted) => object
+                .name
+                .as_deref()
+                .is_some_and(|name| name.starts_with(wanted)),
             Self::SameSandbox => object.same_sandbox,
             Self::Ioctl(wanted) => object.ioctl == Some(wanted),
             Self::SocketDomain(wanted) => object.socket_domain == Some(wanted),
             Self::SocketProtocol => object.name.as_deref() == Some("2"),
             Self::Ip { remote, address } => {
-                let actual = if *remote { &object.remote } else { &object.local };
-                actual.as_deref().is_some_and(|actual| is_address(actual, address))
+                let actual = if *remote {
+                    &object.remote
+                } else {
+                    &object.local
+                };
+                actual
+                    .as_deref()
+                    .is_some_and(|actual| is_address(actual, address))
             }
             Self::UnixSocket { path } => {
-                let socket = Object { path: object.socket_path.clone(), ..Object::default() };
+                let socket = Object {
+                    path: object.socket_path.clone(),
+                    ..Object::default()
+                };
                 path.matches(&socket)
             }
         }
@@ -167,7 +191,10 @@ impl Filter {
 }
 
 fn is_within(path: &str, root: &str) -> bool {
-    root == "/" || path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    root == "/"
+        || path
+            .strip_prefix(root)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// `localhost:80` against `localhost:*`, `*:*`, …
@@ -188,15 +215,27 @@ fn parent(operation: &str) -> Option<&'static str> {
         "sysctl-read" | "sysctl-write" => "sysctl*",
         "mach-lookup" | "mach-priv-task-port" => "mach*",
         "process-exec" | "process-fork" | "process-info*" => "process*",
-        "file*" | "network*" | "sysctl*" | "mach*" | "process*" | "signal" | "system-socket"
-        | "ipc-posix-shm" | "ipc-posix-sem" | "iokit-open" | "iokit-get-properties"
-        | "user-preference-read" | "distributed-notification-post" => "default",
+        "file*"
+        | "network*"
+        | "sysctl*"
+        | "mach*"
+        | "process*"
+        | "signal"
+        | "system-socket"
+        | "ipc-posix-shm"
+        | "ipc-posix-sem"
+        | "iokit-open"
+        | "iokit-get-properties"
+        | "user-preference-read"
+        | "distributed-notification-post" => "default",
         unknown => panic!("unknown operation `{unknown}`"),
     })
 }
 
 fn rule(form: &Form, parameters: &BTreeMap<String, String>) -> Rule {
-    let Form::List(items) = form else { panic!("not a rule: {form:?}") };
+    let Form::List(items) = form else {
+        panic!("not a rule: {form:?}")
+    };
     let decision = match word(&items[0]) {
         "allow" => Decision::Allow,
         "deny" => Decision::Deny,
@@ -215,20 +254,29 @@ fn rule(form: &Form, parameters: &BTreeMap<String, String>) -> Rule {
             Form::Text(text) => panic!("a text {text:?} is no filter"),
         }
     }
-    assert!(!operations.is_empty(), "a rule without an operation: {form:?}");
-    Rule { decision, operations, filters }
+    assert!(
+        !operations.is_empty(),
+        "a rule without an operation: {form:?}"
+    );
+    Rule {
+        decision,
+        operations,
+        filters,
+    }
 }
 
 fn filter(list: &[Form], parameters: &BTreeMap<String, String>) -> Filter {
-    let nested = |form: &Form| match form {
-        Form::List(list) => filter(list, parameters),
-        other => panic!("not a filter: {other:?}"),
+    let nested = |form: &Form| {
+        let Form::List(list) = form else {
+            panic!("not a filter: {form:?}")
+        };
+        filter(list, parameters)
     };
     let path = |form: &Form| {
         let path = match form {
             Form::Text(path) => path.clone(),
             Form::List(list) if word(&list[0]) == "param" => parameters[text(&list[1])].clone(),
-            other => panic!("not a path: {other:?}"),
+            Form::List(_) | Form::Word(_) => panic!("not a path: {form:?}"),
         };
         check_path(&path);
         path
@@ -243,7 +291,9 @@ fn filter(list: &[Form], parameters: &BTreeMap<String, String>) -> Filter {
             // `s`: Seatbelt's dot has no exception.
             Filter::Regex(regex::Regex::new(&format!("(?s){expression}")).unwrap())
         }
-        ("require-all", filters) if !filters.is_empty() => Filter::All(filters.iter().map(nested).collect()),
+        ("require-all", filters) if !filters.is_empty() => {
+            Filter::All(filters.iter().map(nested).collect())
+        }
         ("require-not", [filter]) => Filter::Not(Box::new(nested(filter))),
         ("vnode-type", [kind]) => {
             assert!(["DIRECTORY", "CHARACTER-DEVICE"].contains(&word(kind)));
@@ -260,12 +310,18 @@ fn filter(list: &[Form], parameters: &BTreeMap<String, String>) -> Filter {
         ("local" | "remote", [kind, address]) if word(kind) == "ip" => {
             let address = text(address).to_owned();
             let host = address.rsplit_once(':').unwrap().0;
-            assert!(["*", "localhost"].contains(&host), "Seatbelt takes no other host than {host}");
-            Filter::Ip { remote: name == "remote", address }
+            assert!(
+                ["*", "localhost"].contains(&host),
+                "Seatbelt takes no other host than {host}"
+            );
+            Filter::Ip {
+                remote: name == "remote",
+                address,
+            }
         }
-        ("local" | "remote", [kind, path]) if word(kind) == "unix-socket" => {
-            Filter::UnixSocket { path: Box::new(nested(path)) }
-        }
+        ("local" | "remote", [kind, path]) if word(kind) == "unix-socket" => Filter::UnixSocket {
+            path: Box::new(nested(path)),
+        },
         unknown => panic!("unknown filter {unknown:?}"),
     }
 }
@@ -273,24 +329,30 @@ fn filter(list: &[Form], parameters: &BTreeMap<String, String>) -> Filter {
 /// What Seatbelt would accept and never match.
 fn check_path(path: &str) {
     assert!(path.starts_with('/'), "relative path {path:?}");
-    assert!(path == "/" || !path.ends_with('/'), "trailing slash in {path:?}");
+    assert!(
+        path == "/" || !path.ends_with('/'),
+        "trailing slash in {path:?}"
+    );
     for link in ["/tmp/", "/var/", "/etc/"] {
-        assert!(!path.starts_with(link), "{path:?} goes through a symbolic link");
+        assert!(
+            !path.starts_with(link),
+            "{path:?} goes through a symbolic link"
+        );
     }
 }
 
 fn word(form: &Form) -> &str {
-    match form {
-        Form::Word(word) => word,
-        other => panic!("not a word: {other:?}"),
-    }
+    let Form::Word(word) = form else {
+        panic!("not a word: {form:?}")
+    };
+    word
 }
 
 fn text(form: &Form) -> &str {
-    match form {
-        Form::Text(text) => text,
-        other => panic!("not a text: {other:?}"),
-    }
+    let Form::Text(text) = form else {
+        panic!("not a text: {form:?}")
+    };
+    text
 }
 
 fn parse(source: &str) -> Vec<Form> {
@@ -302,7 +364,9 @@ fn parse(source: &str) -> Vec<Form> {
             '(' => open.push(Vec::new()),
             ')' => {
                 let list = open.pop().unwrap();
-                open.last_mut().expect("a closing parenthesis too many").push(Form::List(list));
+                open.last_mut()
+                    .expect("a closing parenthesis too many")
+                    .push(Form::List(list));
             }
             '"' => {
                 let mut text = String::new();
@@ -338,7 +402,10 @@ fn parse(source: &str) -> Vec<Form> {
 fn published_measurements_hold() {
     let decide = |rules: &str, path: &str| {
         let source = format!("(version 1)\n(deny default)\n{rules}");
-        let object = Object { path: Some(path.to_owned()), ..Object::default() };
+        let object = Object {
+            path: Some(path.to_owned()),
+            ..Object::default()
+        };
         Evaluator::read(&source, &BTreeMap::new()).decide("file-read-data", &object)
     };
     let shallow = "(allow file-read*)(deny file-read* (subpath \"/a\"))";
@@ -346,16 +413,28 @@ fn published_measurements_hold() {
     assert_eq!(decide(shallow, "/a/b"), Decision::Deny);
     assert_eq!(decide(shallow, "/ab"), Decision::Allow);
     let reversed = "(deny file-read* (subpath \"/a\"))(allow file-read*)";
-    assert_eq!(decide(reversed, "/a/b"), Decision::Deny, "an allow without a filter is weaker");
-    let reopened = "(allow file-read*)(deny file-read* (subpath \"/a\"))(allow file-read* (subpath \"/a/b\"))";
-    assert_eq!(decide(reopened, "/a/b"), Decision::Allow, "of filtered rules the last one wins");
+    assert_eq!(
+        decide(reversed, "/a/b"),
+        Decision::Deny,
+        "an allow without a filter is weaker"
+    );
+    let reopened =
+        "(allow file-read*)(deny file-read* (subpath \"/a\"))(allow file-read* (subpath \"/a/b\"))";
+    assert_eq!(
+        decide(reopened, "/a/b"),
+        Decision::Allow,
+        "of filtered rules the last one wins"
+    );
     assert_eq!(decide("", "/a"), Decision::Deny);
 }
 
 #[test]
 #[should_panic(expected = "unknown operation `file-raed*`")]
 fn misspelt_operations_are_noticed() {
-    Evaluator::read("(version 1)(deny default)(allow file-raed*)", &BTreeMap::new());
+    Evaluator::read(
+        "(version 1)(deny default)(allow file-raed*)",
+        &BTreeMap::new(),
+    );
 }
 
 #[test]
@@ -369,6 +448,9 @@ fn unbalanced_parentheses_are_noticed() {
 fn rules_that_rely_on_the_order_of_levels_are_noticed() {
     let source = "(version 1)(deny default)\
                   (deny file-write-unlink (literal \"/a\"))(allow file-write* (subpath \"/a\"))";
-    let object = Object { path: Some("/a".to_owned()), ..Object::default() };
+    let object = Object {
+        path: Some("/a".to_owned()),
+        ..Object::default()
+    };
     Evaluator::read(source, &BTreeMap::new()).decide("file-write-unlink", &object);
 }

@@ -1,7 +1,7 @@
 //! Rule lists with an index: the first rule of a list that names a target, at a cost that depends
 //! on the target's labels and not on the length of the list.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
@@ -93,7 +93,7 @@ impl HostIndex {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct FirstByPort {
     every_port: Option<usize>,
-    by_port: HashMap<Port, usize>,
+    by_port: BTreeMap<Port, usize>,
 }
 
 impl FirstByPort {

@@ -266,9 +266,5 @@ fn static_prefix(tokens: &[GlobToken], literal: &AbsolutePath) -> AbsolutePath {
         .count()
         .saturating_sub(1);
     // The literal begins with the same text, so its ancestor of that depth is the directory.
-    let steps = literal.depth().saturating_sub(directory_depth);
-    literal
-        .ancestors()
-        .nth(steps)
-        .unwrap_or_else(AbsolutePath::root)
+    literal.ancestor(literal.depth().saturating_sub(directory_depth))
 }

@@ -85,10 +85,7 @@ impl<'t> Entry<'t> {
             if component != b".." {
                 kept.push(component);
             } else if let Some(last) = kept.pop() {
-                if tokens_of(last)
-                    .iter()
-                    .any(|token| !matches!(token, GlobToken::Literal(_)))
-                {
+                if !is_literal(&[last]) {
                     return Err(PatternError::ParentOfWildcard);
                 }
             } else {
@@ -96,55 +93,49 @@ impl<'t> Entry<'t> {
             }
         }
         // `dir/**` is the directory with everything below it.
-        while kept
-            .last()
-            .is_some_and(|last| last.len() >= 2 && last.iter().all(|byte| *byte == b'*'))
-        {
-            if kept.len() == 1 || is_literal(kept.get(..kept.len() - 1).unwrap_or_default()) {
-                kept.pop();
-            } else {
-                break;
-            }
+        let is_anything =
+            |component: &&&[u8]| component.len() >= 2 && component.iter().all(|byte| *byte == b'*');
+        let before = kept.len() - kept.iter().rev().take_while(is_anything).count();
+        if kept.get(..before).is_some_and(is_literal) {
+            kept.truncate(before);
         }
-        let mut literal = root.clone();
-        for component in &kept {
-            literal = literal.join(OsStr::from_bytes(component))?;
-        }
-        if is_literal(&kept) {
-            return Ok(PathPattern::Subtree(literal));
-        }
-        let mut text = Vec::new();
+        let base_length = if root.depth() == 0 {
+            0
+        } else {
+            root.as_bytes().len()
+        };
+        let mut text = root.into_bytes();
+        text.truncate(base_length);
         for component in &kept {
             text.push(b'/');
             text.extend_from_slice(component);
         }
-        let base_text = if root.depth() == 0 {
-            &[]
-        } else {
-            root.as_bytes()
-        };
-        let tokens = merge(std::iter::once(literal_token(base_text)).chain(tokens_of(&text)));
+        if is_literal(&kept) {
+            return Ok(PathPattern::Subtree(AbsolutePath::from_clean_bytes(text)));
+        }
+        let (base_text, entry_text) = text.split_at(base_length);
+        let tokens = merge(std::iter::once(literal_token(base_text)).chain(raw_tokens(entry_text)));
+        let literal = AbsolutePath::from_clean_bytes(text);
         Ok(PathPattern::Glob(Glob::new(tokens, literal)))
     }
 }
 
 fn is_literal(components: &[&[u8]]) -> bool {
     components.iter().all(|component| {
-        tokens_of(component)
-            .iter()
-            .all(|token| matches!(token, GlobToken::Literal(_)))
+        // The second question is for brackets that turn out to be plain text.
+        let plain = !component.iter().any(|byte| SPECIAL.contains(byte));
+        plain || raw_tokens(component).all(|token| matches!(token, GlobToken::Literal(_)))
     })
 }
 
-/// Reads glob text.
-fn tokens_of(text: &[u8]) -> Vec<GlobToken> {
-    let mut tokens = Vec::new();
+/// Reads glob text; neighbouring literals are not joined yet.
+fn raw_tokens(text: &[u8]) -> impl Iterator<Item = GlobToken> {
     let mut rest = text;
-    while let Some((token, after)) = next_token(rest) {
-        tokens.push(token);
+    std::iter::from_fn(move || {
+        let (token, after) = next_token(rest)?;
         rest = after;
-    }
-    merge(tokens)
+        Some(token)
+    })
 }
 
 fn next_token(text: &[u8]) -> Option<(GlobToken, &[u8])> {
@@ -159,7 +150,7 @@ fn next_token(text: &[u8]) -> Option<(GlobToken, &[u8])> {
         _ => {
             let end = text
                 .iter()
-                .position(|byte| b"*?[".contains(byte))
+                .position(|byte| SPECIAL.contains(byte))
                 .unwrap_or(text.len());
             let (plain, after) = text.split_at(end);
             (literal_token(plain), after)
@@ -222,3 +213,6 @@ fn merge(tokens: impl IntoIterator<Item = GlobToken>) -> Vec<GlobToken> {
     }
     merged
 }
+
+/// What begins something other than plain text.
+const SPECIAL: &[u8] = b"*?[";

@@ -1,1 +1,75 @@
 //! Laws and tables of the policy.
+
+mod addresses;
+mod domains;
+mod filesystem;
+mod hosts;
+mod laws;
+mod network;
+mod paths;
+mod patterns;
+mod policy;
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::{
+    AbsolutePath, DomainPattern, DomainRule, Host, Origin, PathBase, PathPattern, PathRule,
+    PatternSyntax, Port, Target,
+};
+
+/// An origin that tells rules apart by their line.
+fn origin(line: u32) -> Origin {
+    Origin::File {
+        path: Arc::from(Path::new("/settings.json")),
+        line,
+        column: 1,
+    }
+}
+
+fn path(text: &str) -> AbsolutePath {
+    AbsolutePath::new(text).unwrap()
+}
+
+fn base() -> PathBase {
+    PathBase {
+        working_directory: path("/w"),
+        home: Some(path("/home/u")),
+    }
+}
+
+fn pattern(text: &str) -> PathPattern {
+    PathPattern::parse(text.as_ref(), PatternSyntax::Glob, &base()).unwrap()
+}
+
+fn path_rule(text: &str, line: u32) -> PathRule {
+    PathRule {
+        pattern: pattern(text),
+        origin: origin(line),
+    }
+}
+
+fn host(text: &str) -> Host {
+    Host::parse(text.as_bytes()).unwrap()
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn target(text: &str, port: u16) -> Target {
+    Target::new(host(text), Port::new(port).unwrap())
+}
+
+/// Rules of a list, with their place in it as line.
+fn domain_rules(texts: &[&str]) -> Vec<DomainRule> {
+    (1..)
+        .zip(texts)
+        .map(|(line, text)| DomainRule {
+            pattern: DomainPattern::parse_deny(text).unwrap(),
+            origin: origin(line),
+            note: None,
+        })
+        .collect()
+}

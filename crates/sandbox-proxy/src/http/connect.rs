@@ -28,7 +28,12 @@ pub(crate) async fn connect(
     let shared = &session.shared;
     let upstream = shared
         .gate
-        .open(session.client, FrontEnd::HttpConnect, target, &shared.config)
+        .open(
+            session.client,
+            FrontEnd::HttpConnect,
+            target,
+            &shared.config,
+        )
         .await?;
     let client = hyper::upgrade::on(&mut request);
     let upstream = Leg::new(upstream, bytes::Bytes::new());
@@ -46,7 +51,9 @@ pub(crate) fn spawn_tunnel(
     let slot = session.slot.clone();
     tokio::spawn(async move {
         let relay = async {
-            let (Some(client), Some(upstream)) = (client.await.ok().and_then(client_leg), upstream.await) else {
+            let (Some(client), Some(upstream)) =
+                (client.await.ok().and_then(client_leg), upstream.await)
+            else {
                 return;
             };
             let idle = shared.config.tunnel_idle_timeout;

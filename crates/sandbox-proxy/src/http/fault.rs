@@ -34,7 +34,9 @@ impl WireFault {
     /// an answer for. A client that sends it itself gets the same refusal.
     pub(crate) fn stand_in(self) -> String {
         let code = self as u8;
-        format!("{STAND_IN_METHOD} /{code} HTTP/1.1\r\nHost: refused.invalid\r\nConnection: close\r\n\r\n")
+        format!(
+            "{STAND_IN_METHOD} /{code} HTTP/1.1\r\nHost: refused.invalid\r\nConnection: close\r\n\r\n"
+        )
     }
 
     /// The fault that a stand-in request tells of.

@@ -17,6 +17,7 @@ use sandbox_policy::{NetworkPolicy, Target};
 use tokio::{net::TcpStream, sync::Mutex};
 
 use super::{
+    MAX_FIELDS,
     connect::{spawn_tunnel, upstream_leg},
     headers,
     respond::{Content, RequestError},
@@ -83,11 +84,19 @@ async fn exchange(
 ) -> Result<(Response<Incoming>, Upstream), RequestError> {
     let shared = &session.shared;
     let gate = &shared.gate;
-    let authorized = gate.authorize(target.clone(), &shared.config).await.map_err(|denial| {
-        let outcome = Outcome::Denied(denial.clone());
-        gate.report(session.client, FrontEnd::HttpForward, Some(target.clone()), outcome);
-        OpenError::Denied(denial)
-    })?;
+    let authorized = gate
+        .authorize(target.clone(), &shared.config)
+        .await
+        .map_err(|denial| {
+            let outcome = Outcome::Denied(denial.clone());
+            gate.report(
+                session.client,
+                FrontEnd::HttpForward,
+                Some(target.clone()),
+                outcome,
+            );
+            OpenError::Denied(denial)
+        })?;
     let previous = kept.0.lock().await.take();
     let mut request = request;
     if let Some(mut upstream) = previous.filter(|upstream| upstream.serves(&authorized))
@@ -108,17 +117,30 @@ async fn exchange(
     }
     let policy = Arc::clone(authorized.policy());
     let stream = gate
-        .connect(session.client, FrontEnd::HttpForward, authorized, &shared.config)
+        .connect(
+            session.client,
+            FrontEnd::HttpForward,
+            authorized,
+            &shared.config,
+        )
         .await?;
     let mut sender = handshake(stream).await.map_err(exchange_error)?;
     let response = sender.send_request(request).await.map_err(exchange_error)?;
-    Ok((response, Upstream { target, policy, sender }))
+    Ok((
+        response,
+        Upstream {
+            target,
+            policy,
+            sender,
+        },
+    ))
 }
 
 async fn handshake(stream: TcpStream) -> Result<SendRequest<Incoming>, hyper::Error> {
     let (sender, connection) = http1::Builder::new()
         .preserve_header_case(true)
         .title_case_headers(true)
+        .max_headers(MAX_FIELDS)
         .handshake(TokioIo::new(stream))
         .await?;
     tokio::spawn(async move {

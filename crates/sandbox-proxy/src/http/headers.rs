@@ -17,15 +17,18 @@ pub(crate) fn wanted_upgrade(version: Version, headers: &HeaderMap) -> Option<He
     };
     let text = value.to_str().ok()?;
     // A tunnel of HTTP/2 would carry further requests, for any authority, that nobody judges.
-    let is_http = text
-        .split(',')
-        .map(str::trim)
-        .any(|protocol| protocol.eq_ignore_ascii_case("h2c") || protocol.to_ascii_lowercase().starts_with("http"));
+    let is_http = text.split(',').map(str::trim).any(|protocol| {
+        protocol.eq_ignore_ascii_case("h2c") || protocol.to_ascii_lowercase().starts_with("http")
+    });
     (!is_http).then(|| value.clone())
 }
 
 /// Turns a client's fields into those of the request to the server.
-pub(crate) fn prepare_request(headers: &mut HeaderMap, target: &Target, upgrade: Option<HeaderValue>) {
+pub(crate) fn prepare_request(
+    headers: &mut HeaderMap,
+    target: &Target,
+    upgrade: Option<HeaderValue>,
+) {
     let wants_trailers = headers
         .get_all(header::TE)
         .iter()
@@ -101,9 +104,8 @@ fn host_field(target: &Target) -> String {
     if target.port.get() == HTTP_PORT {
         match &target.host {
             sandbox_policy::Host::Ip(std::net::IpAddr::V6(address)) => format!("[{address}]"),
-            host @ (sandbox_policy::Host::Ip(std::net::IpAddr::V4(_)) | sandbox_policy::Host::Name(_)) => {
-                host.to_string()
-            }
+            host @ (sandbox_policy::Host::Ip(std::net::IpAddr::V4(_))
+            | sandbox_policy::Host::Name(_)) => host.to_string(),
         }
     } else {
         target.to_string()

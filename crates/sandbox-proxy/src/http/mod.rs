@@ -12,11 +12,7 @@ mod wire;
 use std::{convert::Infallible, pin::pin};
 
 use http::{Method, Request, Response};
-use hyper::{
-    body::Incoming,
-    server::conn::http1,
-    service::service_fn,
-};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
@@ -77,7 +73,11 @@ async fn answer(
     switched: &Upgraded,
     request: Request<Incoming>,
 ) -> Response<Content> {
-    let kind = if request.method() == Method::CONNECT { Kind::Connect } else { Kind::Forward };
+    let kind = if request.method() == Method::CONNECT {
+        Kind::Connect
+    } else {
+        Kind::Forward
+    };
     match carry_out(session, kept, switched, request).await {
         Ok(response) => response,
         Err(error) => {
@@ -104,7 +104,10 @@ async fn carry_out(
             if let TargetError::MalformedHost(denial) = &error {
                 let front_end = front_end_of(&parts.method);
                 let outcome = Outcome::Denied(denial.clone());
-                session.shared.gate.report(session.client, front_end, None, outcome);
+                session
+                    .shared
+                    .gate
+                    .report(session.client, front_end, None, outcome);
             }
             return Err(error.into());
         }
@@ -112,7 +115,9 @@ async fn carry_out(
     let request = Request::from_parts(parts, body);
     match wanted {
         Wanted::Tunnel(target) => connect::connect(session, request, target).await,
-        Wanted::Forward(target, path) => forward::forward(session, kept, switched, request, (target, path)).await,
+        Wanted::Forward(target, path) => {
+            forward::forward(session, kept, switched, request, (target, path)).await
+        }
     }
 }
 
@@ -124,6 +129,7 @@ fn front_end_of(method: &Method) -> FrontEnd {
     }
 }
 
+/// Fields of a request or an answer.
 const MAX_FIELDS: usize = 200;
 /// The HTTP library insists on this much.
 const SMALLEST_BUFFER: usize = 8 * 1024;

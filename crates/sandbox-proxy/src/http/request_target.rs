@@ -19,7 +19,9 @@ pub(crate) enum Wanted {
 pub(crate) enum TargetError {
     #[error("CONNECT wants `host:port`")]
     Authority,
-    #[error("this is a proxy: send absolute-form requests (`GET http://host/ HTTP/1.1`) or CONNECT")]
+    #[error(
+        "this is a proxy: send absolute-form requests (`GET http://host/ HTTP/1.1`) or CONNECT"
+    )]
     OriginForm,
     #[error("only `http://` can be forwarded: use CONNECT for anything else")]
     Scheme,
@@ -59,7 +61,10 @@ fn authority_form(uri: &Uri) -> Result<Target, TargetError> {
     };
     let (host, port) = split_authority(authority)?;
     let port = port.ok_or(TargetError::Authority)?;
-    Ok(Target { host: parse_host(host)?, port })
+    Ok(Target {
+        host: parse_host(host)?,
+        port,
+    })
 }
 
 /// `http://host[:port]/path` (RFC 9112 §3.2.2).
@@ -79,7 +84,13 @@ fn absolute_form(uri: &Uri) -> Result<(Target, PathAndQuery), TargetError> {
         .path_and_query()
         .cloned()
         .unwrap_or_else(|| PathAndQuery::from_static("/"));
-    Ok((Target { host: parse_host(host)?, port }, path))
+    Ok((
+        Target {
+            host: parse_host(host)?,
+            port,
+        },
+        path,
+    ))
 }
 
 /// RFC 9112 §3.2.2 has a proxy ignore the Host field of an absolute-form request. A field that names
@@ -88,7 +99,9 @@ fn check_host_field(headers: &HeaderMap, target: &Target) -> Result<(), TargetEr
     let Some(field) = headers.get(header::HOST) else {
         return Ok(());
     };
-    let text = field.to_str().map_err(|_not_ascii| TargetError::HostField)?;
+    let text = field
+        .to_str()
+        .map_err(|_not_ascii| TargetError::HostField)?;
     let (host, _port) = split_authority(text).map_err(|_malformed| TargetError::HostField)?;
     let host = Host::parse(host.as_bytes()).map_err(|_malformed| TargetError::HostField)?;
     if host != target.host {
@@ -106,7 +119,9 @@ fn split_authority(authority: &str) -> Result<(&str, Option<Port>), TargetError>
         Some(bracket) if authority.starts_with('[') => bracket + 1,
         _ => authority.find(':').unwrap_or(authority.len()),
     };
-    let (host, rest) = authority.split_at_checked(host_length).ok_or(TargetError::Authority)?;
+    let (host, rest) = authority
+        .split_at_checked(host_length)
+        .ok_or(TargetError::Authority)?;
     let port = match rest.strip_prefix(':') {
         None if rest.is_empty() => None,
         None => return Err(TargetError::Authority),
@@ -122,7 +137,8 @@ fn split_authority(authority: &str) -> Result<(&str, Option<Port>), TargetError>
 }
 
 fn parse_host(text: &str) -> Result<Host, TargetError> {
-    Host::parse(text.as_bytes()).map_err(|_not_a_host| TargetError::MalformedHost(malformed_host(text.as_bytes())))
+    Host::parse(text.as_bytes())
+        .map_err(|_not_a_host| TargetError::MalformedHost(malformed_host(text.as_bytes())))
 }
 
 /// The default port of `http` (RFC 9110 §4.2.1).

@@ -46,12 +46,17 @@ pub(crate) enum Kind {
 /// The answer to a request that fails.
 pub(crate) fn refuse(kind: Kind, error: &RequestError) -> Response<Content> {
     match error {
-        RequestError::Wire(WireFault::HeadTooLarge) => text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, error),
-        RequestError::Wire(WireFault::Version) => text(StatusCode::HTTP_VERSION_NOT_SUPPORTED, error),
-        RequestError::Target(TargetError::HostMismatch) => text(StatusCode::MISDIRECTED_REQUEST, error),
-        RequestError::Target(TargetError::MalformedHost(denial)) | RequestError::Open(OpenError::Denied(denial)) => {
-            denied(kind, denial)
+        RequestError::Wire(WireFault::HeadTooLarge) => {
+            text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, error)
         }
+        RequestError::Wire(WireFault::Version) => {
+            text(StatusCode::HTTP_VERSION_NOT_SUPPORTED, error)
+        }
+        RequestError::Target(TargetError::HostMismatch) => {
+            text(StatusCode::MISDIRECTED_REQUEST, error)
+        }
+        RequestError::Target(TargetError::MalformedHost(denial))
+        | RequestError::Open(OpenError::Denied(denial)) => denied(kind, denial),
         RequestError::Open(OpenError::AddressDenied(denial)) => address_denied(denial),
         RequestError::Wire(_) | RequestError::Target(_) | RequestError::Content(_) => {
             text(StatusCode::BAD_REQUEST, error)

@@ -70,7 +70,12 @@ impl Wire {
     }
 
     /// Reads up to `limit` bytes of content straight into the reader's buffer.
-    fn poll_content(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>, limit: u64) -> Poll<io::Result<()>> {
+    fn poll_content(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+        limit: u64,
+    ) -> Poll<io::Result<()>> {
         let room = buffer.remaining();
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         if limit >= room {
@@ -99,6 +104,10 @@ impl Wire {
         Poll::Ready(Ok(length > 0))
     }
 
+    fn is_between_requests(&self) -> bool {
+        self.framer.expects_head() && self.pending.is_empty() && !self.refused
+    }
+
     /// Takes note of a refused request. A refused head is replaced by one that will be answered
     /// with the reason; inside of a body there is only the error.
     fn refuse(&mut self, fault: WireFault, in_head: bool) -> io::Result<()> {
@@ -115,7 +124,11 @@ impl Wire {
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
         loop {
             if wire.released > 0 {
@@ -133,7 +146,11 @@ impl AsyncRead for Wire {
             }
             let raw = wire.framer.is_raw() || wire.upgraded.get();
             if wire.pending.is_empty() {
-                let limit = if raw { u64::MAX } else { wire.framer.content_left() };
+                let limit = if raw {
+                    u64::MAX
+                } else {
+                    wire.framer.content_left()
+                };
                 if limit > 0 {
                     return wire.poll_content(cx, buffer, limit);
                 }
@@ -157,7 +174,11 @@ impl AsyncRead for Wire {
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -177,13 +198,16 @@ impl AsyncWrite for Wire {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    /// Ends the writing half, and then waits a moment for the client to end its own: a socket that
-    /// is closed with unread bytes resets the connection, and the client may lose the answer that
-    /// tells it why (RFC 9112 §9.6).
+    /// Ends the writing half. If the client may still be sending, then waits a moment for it to end
+    /// its own: a socket that is closed with unread bytes resets the connection, and the client may
+    /// lose the answer that tells it why (RFC 9112 §9.6).
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
         if wire.linger.is_none() {
             ready!(Pin::new(&mut wire.stream).poll_shutdown(cx))?;
+            if wire.is_between_requests() {
+                return Poll::Ready(Ok(()));
+            }
         }
         let linger = wire.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
         if linger.as_mut().poll(cx).is_ready() {

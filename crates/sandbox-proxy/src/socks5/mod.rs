@@ -5,11 +5,12 @@
 //! without an answer: they could not understand one.
 
 mod message;
+mod ssh;
 
 use std::{io, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use sandbox_policy::{Host, Port, Target};
+use sandbox_policy::{Denial, Host, Port, Target};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -67,13 +68,14 @@ async fn converse(session: Session, stream: TcpStream) -> Result<(), HandshakeEr
     let request = match request {
         Ok(request) => request,
         Err(HandshakeError::Decode(DecodeError::AddressType)) => {
-            return exchange.refuse(Reply::AddressTypeNotSupported).await;
+            let reply = Reply::AddressTypeNotSupported.bytes();
+            return exchange.refuse(&reply).await;
         }
         Err(error) => return Err(error),
     };
     let upstream = match connect(&session, &request).await {
         Ok(upstream) => upstream,
-        Err(reply) => return exchange.refuse(reply).await,
+        Err(refusal) => return exchange.refuse(&refusal.bytes()).await,
     };
     exchange.send(&Reply::Succeeded.bytes()).await?;
     let client = Leg::new(exchange.stream, exchange.received.freeze());
@@ -83,38 +85,70 @@ async fn converse(session: Session, stream: TcpStream) -> Result<(), HandshakeEr
     Ok(())
 }
 
+/// How a request is refused.
+enum Refusal {
+    Reply(Reply),
+    /// As a server that says why: see [`ssh`].
+    Ssh(Box<Denial>),
+}
+
+impl Refusal {
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Reply(reply) => reply.bytes().to_vec(),
+            Self::Ssh(denial) => [&Reply::Succeeded.bytes()[..], &ssh::farewell(denial)].concat(),
+        }
+    }
+}
+
 /// Has the request judged and carried out.
-async fn connect(session: &Session, request: &Request) -> Result<TcpStream, Reply> {
+async fn connect(session: &Session, request: &Request) -> Result<TcpStream, Refusal> {
     let gate = &session.shared.gate;
     if request.command == Command::Other {
-        return Err(Reply::CommandNotSupported);
+        return Err(Refusal::Reply(Reply::CommandNotSupported));
     }
     let host = match &request.address {
         Address::Ip(address) => Host::from_ip(*address),
         Address::Name(name) => Host::parse(name).map_err(|_not_a_host| {
             let denial = malformed_host(name);
-            gate.report(session.client, FrontEnd::Socks5, None, Outcome::Denied(denial));
-            Reply::NotAllowed
+            gate.report(
+                session.client,
+                FrontEnd::Socks5,
+                None,
+                Outcome::Denied(denial),
+            );
+            Refusal::Reply(Reply::NotAllowed)
         })?,
     };
-    let port = Port::new(request.port).ok_or(Reply::GeneralFailure)?;
+    let port = Port::new(request.port).ok_or(Refusal::Reply(Reply::GeneralFailure))?;
     let target = Target { host, port };
-    gate.open(session.client, FrontEnd::Socks5, target, &session.shared.config)
-        .await
-        .map_err(|error| reply_of(&error))
+    gate.open(
+        session.client,
+        FrontEnd::Socks5,
+        target,
+        &session.shared.config,
+    )
+    .await
+    .map_err(|error| refusal_of(error, port))
 }
 
-/// The reply for each way to fail.
-fn reply_of(error: &OpenError) -> Reply {
-    match error {
+/// The answer for each way to fail.
+fn refusal_of(error: OpenError, port: Port) -> Refusal {
+    let reply = match error {
+        OpenError::Denied(denial) | OpenError::AddressDenied(denial) if ssh::speaks_ssh(port) => {
+            return Refusal::Ssh(Box::new(denial));
+        }
         OpenError::Denied(_) | OpenError::AddressDenied(_) => Reply::NotAllowed,
         OpenError::Resolve { .. } => Reply::HostUnreachable,
-        OpenError::Connect(error) => match error.source.kind() {
-            io::ErrorKind::ConnectionRefused => Reply::ConnectionRefused,
-            io::ErrorKind::NetworkUnreachable => Reply::NetworkUnreachable,
-            _ => Reply::HostUnreachable,
-        },
-    }
+        OpenError::Connect(error) if error.source.kind() == io::ErrorKind::ConnectionRefused => {
+            Reply::ConnectionRefused
+        }
+        OpenError::Connect(error) if error.source.kind() == io::ErrorKind::NetworkUnreachable => {
+            Reply::NetworkUnreachable
+        }
+        OpenError::Connect(_) => Reply::HostUnreachable,
+    };
+    Refusal::Reply(reply)
 }
 
 /// The socket with what was read from it and not yet understood.
@@ -167,8 +201,8 @@ impl Exchange {
 
     /// Sends a refusal so that it arrives: closing at once, with bytes unread, would make the kernel
     /// reset the connection and the client lose the reply.
-    async fn refuse(mut self, reply: Reply) -> Result<(), HandshakeError> {
-        self.send(&reply.bytes()).await?;
+    async fn refuse(mut self, answer: &[u8]) -> Result<(), HandshakeError> {
+        self.send(answer).await?;
         self.stream.shutdown().await?;
         let mut scrap = [0; 512];
         let drain = async { while matches!(self.stream.read(&mut scrap).await, Ok(1..)) {} };

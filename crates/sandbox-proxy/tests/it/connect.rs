@@ -9,13 +9,21 @@ async fn a_permitted_host_is_reached_and_others_are_not() {
     let origin = Origin::echo().await;
     let proxy = Setup::allowing(&["ok.test"]).start().await;
 
-    let (head, mut stream) = proxy.connect(&format!("denied.test:{}", origin.port())).await;
-    assert!(head.starts_with("HTTP/1.1 403 host is not on the allow list\r\n"), "{head}");
+    let (head, mut stream) = proxy
+        .connect(&format!("denied.test:{}", origin.port()))
+        .await;
+    assert!(
+        head.starts_with("HTTP/1.1 403 host is not on the allow list\r\n"),
+        "{head}"
+    );
     assert_eq!(field(&head, "content-type"), Some("text/plain"));
     assert_eq!(field(&head, "x-proxy-error"), Some("blocked-by-allowlist"));
     let reason = field(&head, "x-sandbox-reason").unwrap();
     assert!(reason.starts_with("host_not_allowed: "), "{reason}");
-    assert_eq!(read_all(&mut stream).await, b"Connection blocked by network allowlist");
+    assert_eq!(
+        read_all(&mut stream).await,
+        b"Connection blocked by network allowlist"
+    );
     assert_eq!(origin.accepted().await, 0);
     assert_eq!(proxy.resolver.count(), 0, "a refused name is not looked up");
 
@@ -31,11 +39,19 @@ async fn a_permitted_host_is_reached_and_others_are_not() {
 async fn a_deny_rule_wins_and_speaks_in_its_own_words() {
     let origin = Origin::echo().await;
     let mut setup = Setup::allowing(&["*.ok.test", "ok.test"]);
-    setup.deny.push(("sub.ok.test".to_owned(), Some("ask\r\nX-Evil: 1 <b>Zoë</b>".to_owned())));
+    setup.deny.push((
+        "sub.ok.test".to_owned(),
+        Some("ask\r\nX-Evil: 1 <b>Zoë</b>".to_owned()),
+    ));
     let proxy = setup.start().await;
 
-    let (head, _stream) = proxy.connect(&format!("sub.ok.test:{}", origin.port())).await;
-    assert!(head.starts_with("HTTP/1.1 403 ask X-Evil: 1 bZo?/b\r\n"), "{head}");
+    let (head, _stream) = proxy
+        .connect(&format!("sub.ok.test:{}", origin.port()))
+        .await;
+    assert!(
+        head.starts_with("HTTP/1.1 403 ask X-Evil: 1 bZo?/b\r\n"),
+        "{head}"
+    );
     assert_eq!(field(&head, "x-evil"), None);
     assert_eq!(origin.accepted().await, 0);
 
@@ -67,7 +83,9 @@ async fn bytes_sent_with_the_request_reach_the_server() {
     for version in ["1.1", "1.0"] {
         let mut stream = dial(proxy.http).await;
         // What follows looks malformed, but is none of HTTP's business.
-        let request = format!("CONNECT {authority} HTTP/{version}\r\nHost: {authority}\r\n\r\n\x16\x03\n\0early");
+        let request = format!(
+            "CONNECT {authority} HTTP/{version}\r\nHost: {authority}\r\n\r\n\x16\x03\n\0early"
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
         assert_eq!(status(&read_head(&mut stream).await), 200);
         assert_eq!(read_exactly(&mut stream, 9).await, b"\x16\x03\n\0early");
@@ -79,7 +97,10 @@ async fn half_closed_directions_stay_apart() {
     // Answers only after the client has ended.
     let origin = Origin::start(|mut stream| async move {
         let received = read_all(&mut stream).await;
-        stream.write_all(format!("got {}", received.len()).as_bytes()).await.unwrap();
+        stream
+            .write_all(format!("got {}", received.len()).as_bytes())
+            .await
+            .unwrap();
     })
     .await;
     let proxy = Setup::allowing(&["ok.test"]).start().await;
@@ -138,11 +159,19 @@ async fn a_host_field_that_names_another_host_is_refused() {
         ("Host: ok.test\u{e9}\r\n", 400),
         ("Host: \r\n", 400),
     ] {
-        assert_eq!(status(&proxy.http_exchange(request(host).as_bytes()).await), expected, "{host}");
+        assert_eq!(
+            status(&proxy.http_exchange(request(host).as_bytes()).await),
+            expected,
+            "{host}"
+        );
     }
     assert_eq!(origin.accepted().await, 0);
     for host in ["Host: ok.test\r\n", "Host: OK.TEST.:1\r\n", ""] {
-        assert_eq!(status(&proxy.http_exchange(request(host).as_bytes()).await), 200, "{host}");
+        assert_eq!(
+            status(&proxy.http_exchange(request(host).as_bytes()).await),
+            200,
+            "{host}"
+        );
     }
     assert_eq!(origin.accepted().await, 3);
 }
@@ -154,7 +183,10 @@ async fn an_unreachable_server_is_a_bare_502() {
     for authority in ["ok.test:1", "nowhere.test:443"] {
         let request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
         let answer = proxy.http_exchange(request.as_bytes()).await;
-        assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"),
+            "{answer}"
+        );
         assert!(answer.ends_with("\r\n\r\n"), "{answer}");
     }
 }
@@ -165,7 +197,8 @@ async fn what_follows_a_refused_connect_is_not_a_request() {
     let proxy = Setup::allowing(&["ok.test"]).start().await;
     let port = origin.port();
     let second = format!("GET http://ok.test:{port}/ HTTP/1.1\r\nHost: ok.test\r\n\r\n");
-    let request = format!("CONNECT denied.test:{port} HTTP/1.1\r\nHost: denied.test\r\n\r\n{second}");
+    let request =
+        format!("CONNECT denied.test:{port} HTTP/1.1\r\nHost: denied.test\r\n\r\n{second}");
     let answer = proxy.http_exchange(request.as_bytes()).await;
     assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
     assert_eq!(origin.accepted().await, 0);

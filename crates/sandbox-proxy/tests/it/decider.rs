@@ -37,7 +37,9 @@ impl Decide for ByName {
 #[tokio::test]
 async fn only_an_approval_in_time_permits() {
     let origin = Origin::echo().await;
-    let decider = Arc::new(ByName { asked: AtomicUsize::new(0) });
+    let decider = Arc::new(ByName {
+        asked: AtomicUsize::new(0),
+    });
     let mut setup = Setup::allowing(&[]);
     setup.decider = Some(decider.clone());
     setup.config.decision_timeout = Duration::from_millis(100);
@@ -50,10 +52,15 @@ async fn only_an_approval_in_time_permits() {
         ("silent.test", "nobody answered the permission prompt"),
     ] {
         let (head, _stream) = proxy.connect(&format!("{host}:{port}")).await;
-        assert!(head.starts_with(&format!("HTTP/1.1 403 {phrase}\r\n")), "{head}");
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 403 {phrase}\r\n")),
+            "{head}"
+        );
         let request = format!("GET http://{host}:{port}/ HTTP/1.1\r\nHost: {host}\r\n\r\n");
         assert_eq!(status(&proxy.http_exchange(request.as_bytes()).await), 403);
-        let (reply, _stream) = proxy.socks_connect(&SocksHost::Name(host.as_bytes()), port).await;
+        let (reply, _stream) = proxy
+            .socks_connect(&SocksHost::Name(host.as_bytes()), port)
+            .await;
         assert_eq!(reply, 2);
     }
     assert_eq!(decider.asked.load(Ordering::SeqCst), 12);
@@ -67,7 +74,9 @@ async fn only_an_approval_in_time_permits() {
 #[tokio::test]
 async fn a_strict_list_and_a_rule_are_not_asked_about() {
     let origin = Origin::echo().await;
-    let decider = Arc::new(ByName { asked: AtomicUsize::new(0) });
+    let decider = Arc::new(ByName {
+        asked: AtomicUsize::new(0),
+    });
     let mut setup = Setup::allowing(&["other.test"]);
     setup.strict = true;
     setup.decider = Some(decider.clone());
@@ -75,7 +84,9 @@ async fn a_strict_list_and_a_rule_are_not_asked_about() {
     let (head, _stream) = proxy.connect(&format!("ok.test:{}", origin.port())).await;
     assert_eq!(status(&head), 403);
     assert_eq!(origin.accepted().await, 0);
-    let (head, _stream) = proxy.connect(&format!("other.test:{}", origin.port())).await;
+    let (head, _stream) = proxy
+        .connect(&format!("other.test:{}", origin.port()))
+        .await;
     assert_eq!(status(&head), 200);
     assert_eq!(origin.accepted().await, 1);
     assert_eq!(decider.asked.load(Ordering::SeqCst), 0);

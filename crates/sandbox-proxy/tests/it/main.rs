@@ -1,9 +1,12 @@
 //! The proxy against loopback origins: every refusal is judged at the origin, which must not have
 //! been reached, and next to it stands the same request in a form that does reach it.
 #![expect(
+    clippy::unwrap_used,
     clippy::expect_used,
-    clippy::string_slice,
-    reason = "a test stops where its setting is broken"
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test stops where its setting is broken, and prints what it measured"
 )]
 
 mod connect;

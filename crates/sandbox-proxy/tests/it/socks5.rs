@@ -15,11 +15,15 @@ async fn a_permitted_host_is_reached_and_others_are_not() {
     let proxy = Setup::allowing(&["ok.test"]).start().await;
     let port = origin.port();
 
-    let (reply, mut stream) = proxy.socks_connect(&SocksHost::Name(b"denied.test"), port).await;
+    let (reply, mut stream) = proxy
+        .socks_connect(&SocksHost::Name(b"denied.test"), port)
+        .await;
     assert_eq!(reply, 2);
     assert_eq!(read_all(&mut stream).await, b"");
     assert_eq!(proxy.resolver.count(), 0, "a refused name is not looked up");
-    let (reply, _stream) = proxy.socks_connect(&SocksHost::Ip("127.0.0.2".parse().unwrap()), port).await;
+    let (reply, _stream) = proxy
+        .socks_connect(&SocksHost::Ip("127.0.0.2".parse().unwrap()), port)
+        .await;
     assert_eq!(reply, 2);
     assert_eq!(origin.accepted().await, 0);
 
@@ -59,15 +63,21 @@ async fn names_with_odd_bytes_are_refused() {
         b".",
         b"..ok.test",
     ] {
-        let (reply, _stream) = proxy.socks_connect(&SocksHost::Name(name), origin.port()).await;
+        let (reply, _stream) = proxy
+            .socks_connect(&SocksHost::Name(name), origin.port())
+            .await;
         assert_eq!(reply, 2, "{}", name.escape_ascii());
         let event = proxy.events.recv().await.unwrap();
         assert!(event.target.is_none());
-        assert!(matches!(event.outcome, Outcome::Denied(denial) if denial.reason.code() == "malformed_host"));
+        assert!(
+            matches!(event.outcome, Outcome::Denied(denial) if denial.reason.code() == "malformed_host")
+        );
     }
     assert_eq!(origin.accepted().await, 0);
     assert_eq!(proxy.resolver.count(), 0);
-    let (reply, _stream) = proxy.socks_connect(&SocksHost::Name(b"ok.test"), origin.port()).await;
+    let (reply, _stream) = proxy
+        .socks_connect(&SocksHost::Name(b"ok.test"), origin.port())
+        .await;
     assert_eq!(reply, 0);
     assert_eq!(origin.accepted().await, 1);
 }
@@ -150,7 +160,30 @@ async fn what_is_not_served_is_refused_by_its_code() {
         assert!(received.is_empty());
     }
     assert_eq!(origin.accepted().await, 0);
-    let (reply, _stream) = proxy.socks_connect(&SocksHost::Name(b"ok.test"), origin.port()).await;
+    let (reply, _stream) = proxy
+        .socks_connect(&SocksHost::Name(b"ok.test"), origin.port())
+        .await;
     assert_eq!(reply, 0);
     assert_eq!(origin.accepted().await, 1);
+}
+
+#[tokio::test]
+async fn ssh_is_told_why_it_is_refused() {
+    let proxy = Setup::allowing(&["ok.test"]).start().await;
+    for host in [
+        SocksHost::Name(b"denied.test"),
+        SocksHost::Ip("127.0.0.2".parse().unwrap()),
+    ] {
+        let (reply, mut stream) = proxy.socks_connect(&host, 22).await;
+        assert_eq!(reply, 0);
+        let farewell = read_all(&mut stream).await;
+        assert!(farewell.starts_with(b"SSH-2.0-policy_refusal\r\n"));
+        let reason = b"host is not on the allow list";
+        assert!(
+            farewell
+                .windows(reason.len())
+                .any(|window| window == reason)
+        );
+    }
+    assert_eq!(proxy.resolver.count(), 0);
 }

@@ -11,7 +11,9 @@ use std::{
     time::Duration,
 };
 
-use sandbox_policy::{DomainPattern, DomainRule, HostName, NetworkPolicy, Origin as RuleOrigin, OwnAddresses};
+use sandbox_policy::{
+    DomainPattern, DomainRule, HostName, NetworkPolicy, Origin as RuleOrigin, OwnAddresses,
+};
 use sandbox_proxy::{BoxFuture, Decide, EventReceiver, EventSink, Proxy, ProxyConfig, Resolve};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -33,7 +35,12 @@ impl TableResolver {
     pub(crate) fn set(&self, name: &str, answers: &[&[&str]]) {
         let parsed = answers
             .iter()
-            .map(|answer| answer.iter().map(|address| address.parse().unwrap()).collect())
+            .map(|answer| {
+                answer
+                    .iter()
+                    .map(|address| address.parse().unwrap())
+                    .collect()
+            })
             .collect();
         self.answers.lock().unwrap().insert(name.to_owned(), parsed);
     }
@@ -236,7 +243,10 @@ impl Origin {
     pub(crate) async fn mirror() -> Self {
         Self::start(|mut stream| async move {
             while let Some(head) = try_read_head(&mut stream).await {
-                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{head}", head.len());
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{head}",
+                    head.len()
+                );
                 if stream.write_all(answer.as_bytes()).await.is_err() {
                     return;
                 }
@@ -329,5 +339,5 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn status(answer: &str) -> u16 {
-    answer[9..12].parse().unwrap()
+    answer.get(9..12).unwrap().parse().unwrap()
 }

@@ -43,8 +43,16 @@ pub(crate) fn parse(text: &str) -> Result<Node, Vec<Finding>> {
     if text.trim().is_empty() {
         return Err(vec![
             Finding::new(0..text.len(), SettingsErrorKind::Empty)
-                .help("remove the file, or write settings into it: `{}` is the least"),
+                .help("write settings into it, or remove it"),
         ]);
+    }
+    if text.starts_with('\u{feff}') {
+        return Err(vec![syntax(
+            text,
+            0,
+            0,
+            "it starts with a byte order mark".to_owned(),
+        )]);
     }
     let options = ParseOptions {
         allow_comments: false,
@@ -75,7 +83,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, Vec<Finding>> {
             text,
             offset,
             offset,
-            lower_first(&error.to_string()),
+            lower_first(without_position(&error.to_string())),
         )]
     })?;
     let Some(root) = parsed.value else {
@@ -183,6 +191,13 @@ fn offset_of(text: &str, line: usize, column: usize) -> usize {
         .map(str::len)
         .sum();
     before.saturating_add(column.saturating_sub(1))
+}
+
+/// serde_json ends its messages with the position, which is said elsewhere.
+fn without_position(message: &str) -> &str {
+    message
+        .rsplit_once(" at line ")
+        .map_or(message, |(text, _)| text)
 }
 
 fn lower_first(message: &str) -> String {

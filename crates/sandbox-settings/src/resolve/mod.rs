@@ -14,6 +14,7 @@ use sandbox_policy::{
 };
 
 use crate::{
+    error::shown,
     layer::{Choice, IgnoredKey, Layer},
     settings::{
         Execution, HeldBack, IgnoredViolation, LoadedFile, MacosOptions, Settings, decided_by_flat,
@@ -286,7 +287,7 @@ fn held_back(entry: &Entry) -> Option<HeldBack> {
             Some(HeldBack {
                 file,
                 line: *line,
-                what: format!("`{key}`: `{text}`"),
+                what: format!("`{key}`: `{}`", shown(text)),
             })
         }
         Origin::BuiltIn(_) | Origin::Flag(_) | Origin::Program => None,

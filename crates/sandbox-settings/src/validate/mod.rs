@@ -58,8 +58,8 @@ impl Validator<'_> {
             Value::Object(members) => self.check_object(node, members, schema, at),
             Value::Array(elements) => {
                 if let Some(items) = schema.get("items") {
-                    for element in elements {
-                        self.check(element, items, at);
+                    for (index, element) in elements.iter().enumerate() {
+                        self.check(element, items, &format!("{at}[{index}]"));
                     }
                 }
             }
@@ -155,7 +155,10 @@ impl Validator<'_> {
             (_, Some(home)) => (None, format!("`{}` belongs into {home}", member.key)),
             (Some(near), None) => (Some(near), format!("did you mean `{near}`?")),
             (None, None) => {
-                let known: Vec<_> = properties.keys().map(|key| format!("`{key}`")).collect();
+                let known = properties
+                    .iter()
+                    .filter(|(key, property)| *key != "$schema" && property.get("not").is_none());
+                let known: Vec<_> = known.map(|(key, _)| format!("`{key}`")).collect();
                 (None, format!("known keys: {}", known.join(", ")))
             }
         };
@@ -263,11 +266,10 @@ fn unknown(member: &Member, key: String, nearest: Option<&str>, help: String) ->
 }
 
 fn missing_help(property: Option<&Schema>, key: &str) -> String {
-    match property
-        .and_then(|schema| schema.get("type"))
-        .and_then(Schema::as_str)
-    {
+    let property = property.unwrap_or(&Schema::Null);
+    match property.get("type").and_then(Schema::as_str) {
         Some("array") => format!("write `\"{key}\": []` for none"),
+        Some("boolean") => format!("add `\"{key}\": true`"),
         _ => format!("add `\"{key}\"`"),
     }
 }

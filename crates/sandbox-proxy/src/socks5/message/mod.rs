@@ -127,7 +127,11 @@ impl TryFrom<&mut &[u8]> for Request {
         };
         let port = u16::from_be_bytes(array::<2>(&mut rest)?);
         *input = rest;
-        Ok(Self { command, address, port })
+        Ok(Self {
+            command,
+            address,
+            port,
+        })
     }
 }
 
@@ -159,7 +163,9 @@ fn byte(input: &mut &[u8]) -> Result<u8, DecodeError> {
 }
 
 fn take<'a>(input: &mut &'a [u8], length: usize) -> Result<&'a [u8], DecodeError> {
-    let (taken, rest) = input.split_at_checked(length).ok_or(DecodeError::Incomplete)?;
+    let (taken, rest) = input
+        .split_at_checked(length)
+        .ok_or(DecodeError::Incomplete)?;
     *input = rest;
     Ok(taken)
 }

@@ -33,9 +33,13 @@ pub(crate) enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Head,
-    Body { left: u64 },
+    Body {
+        left: u64,
+    },
     ChunkSize,
-    ChunkData { left: u64 },
+    ChunkData {
+        left: u64,
+    },
     ChunkEnd,
     Trailers,
     /// After CONNECT: what follows is not HTTP.
@@ -85,10 +89,18 @@ impl Framer {
         let length = u64::try_from(length).unwrap_or(u64::MAX);
         self.state = match self.state {
             State::Body { left } if left <= length => State::Head,
-            State::Body { left } => State::Body { left: left - length },
+            State::Body { left } => State::Body {
+                left: left - length,
+            },
             State::ChunkData { left } if left <= length => State::ChunkEnd,
-            State::ChunkData { left } => State::ChunkData { left: left - length },
-            other @ (State::Head | State::ChunkSize | State::ChunkEnd | State::Trailers | State::Raw) => other,
+            State::ChunkData { left } => State::ChunkData {
+                left: left - length,
+            },
+            other @ (State::Head
+            | State::ChunkSize
+            | State::ChunkEnd
+            | State::Trailers
+            | State::Raw) => other,
         };
     }
 
@@ -104,7 +116,9 @@ impl Framer {
             State::Trailers => self.step_trailers(buffered),
             State::Raw => Ok(Step::Release(buffered.len())),
             State::Body { left } | State::ChunkData { left } => {
-                let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffered.len());
+                let length = usize::try_from(left)
+                    .unwrap_or(usize::MAX)
+                    .min(buffered.len());
                 self.content_passed(length);
                 Ok(Step::Release(length))
             }
@@ -171,10 +185,16 @@ impl Framer {
         }
         let mut size = 0;
         for digit in line.text {
-            let value = char::from(*digit).to_digit(16).ok_or(WireFault::ChunkSize)?;
+            let value = char::from(*digit)
+                .to_digit(16)
+                .ok_or(WireFault::ChunkSize)?;
             size = size * 16 + u64::from(value);
         }
-        self.state = if size == 0 { State::Trailers } else { State::ChunkData { left: size } };
+        self.state = if size == 0 {
+            State::Trailers
+        } else {
+            State::ChunkData { left: size }
+        };
         Ok(Step::Release(line.next))
     }
 
@@ -206,9 +226,15 @@ impl Framer {
         }
         let (name, _value) = field_of(line.text)?;
         // RFC 9110 §6.5.1: framing and routing have no place in trailers.
-        if [&b"content-length"[..], b"transfer-encoding", b"host", b"connection", b"upgrade"]
-            .iter()
-            .any(|forbidden| name.eq_ignore_ascii_case(forbidden))
+        if [
+            &b"content-length"[..],
+            b"transfer-encoding",
+            b"host",
+            b"connection",
+            b"upgrade",
+        ]
+        .iter()
+        .any(|forbidden| name.eq_ignore_ascii_case(forbidden))
         {
             return Err(WireFault::Trailer);
         }
@@ -260,7 +286,8 @@ fn framing_of(head: &[u8]) -> Result<Framing, WireFault> {
 /// Method and minor version of a request line (RFC 9112 §3): three parts and two single spaces.
 fn request_line_of(line: &[u8]) -> Result<(&[u8], u8), WireFault> {
     let mut parts = line.split(|byte| *byte == b' ');
-    let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    let (Some(method), Some(target), Some(version), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Err(WireFault::RequestLine);
     };
@@ -280,13 +307,19 @@ fn request_line_of(line: &[u8]) -> Result<(&[u8], u8), WireFault> {
 /// Name and value of a field line (RFC 9112 §5): no space before the colon, no folded lines, no
 /// control characters.
 fn field_of(line: &[u8]) -> Result<(&[u8], &[u8]), WireFault> {
-    let colon = line.iter().position(|byte| *byte == b':').ok_or(WireFault::Field)?;
+    let colon = line
+        .iter()
+        .position(|byte| *byte == b':')
+        .ok_or(WireFault::Field)?;
     let name = line.get(..colon).unwrap_or_default();
     let value = line.get(colon + 1..).unwrap_or_default();
     if name.is_empty() || !name.iter().copied().all(is_token_byte) {
         return Err(WireFault::Field);
     }
-    if value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+    if value
+        .iter()
+        .any(|byte| byte.is_ascii_control() && *byte != b'\t')
+    {
         return Err(WireFault::Field);
     }
     Ok((name, value.trim_ascii()))

@@ -1,0 +1,82 @@
+//! The choices that belong to a sandbox as a whole.
+
+use std::sync::Arc;
+
+use sandbox_policy::{AbsolutePath, Policy};
+use sandbox_proxy::{Decide, EventSink, Proxy, ProxyConfig, Resolve, SystemResolver};
+
+use crate::{
+    error::BuildError, host, platform::Backend, report::NetworkLog, sandbox::Sandbox,
+};
+
+/// Builds a [`Sandbox`].
+#[must_use]
+pub struct SandboxBuilder {
+    policy: Policy,
+    working_directory: Option<AbsolutePath>,
+    home: Option<AbsolutePath>,
+    resolver: Arc<dyn Resolve>,
+    decider: Option<Arc<dyn Decide>>,
+}
+
+impl std::fmt::Debug for SandboxBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SandboxBuilder").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+impl SandboxBuilder {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            working_directory: None,
+            home: host::home(),
+            resolver: Arc::new(SystemResolver::new()),
+            decider: None,
+        }
+    }
+
+    /// Where commands start unless they say otherwise; the process's own by default. It is visible
+    /// inside also if it lies in a private directory such as `/tmp`.
+    pub fn working_directory(mut self, directory: AbsolutePath) -> Self {
+        self.working_directory = Some(directory);
+        self
+    }
+
+    /// The home directory that stays visible inside; `$HOME` of this process by default.
+    pub fn home(mut self, home: Option<AbsolutePath>) -> Self {
+        self.home = home;
+        self
+    }
+
+    /// Looks names up; the host's resolver by default.
+    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
+    /// Decides targets that no rule decides; without one they are refused.
+    pub fn decider(mut self, decider: Arc<dyn Decide>) -> Self {
+        self.decider = Some(decider);
+        self
+    }
+
+    /// Examines the host and makes the plan. An error here means that the policy can't be enforced;
+    /// nothing has run.
+    pub fn build(self) -> Result<Sandbox, BuildError> {
+        let Self { policy, working_directory, home, resolver, decider } = self;
+        let working_directory = match working_directory {
+            Some(directory) => directory,
+            None => host::working_directory()
+                .map_err(|source| BuildError::WorkingDirectory { source })?,
+        };
+        let backend = Backend::new(&policy, &working_directory, home.as_ref())?;
+        let own = host::own_addresses().map_err(|source| BuildError::OwnAddresses { source })?;
+        let (sink, events) = EventSink::channel(NetworkLog::CAPACITY);
+        let network = Arc::new(policy.network.clone());
+        let proxy =
+            Proxy::new(network, own, resolver, decider, sink, ProxyConfig::standard());
+        let log = NetworkLog::new(events);
+        Ok(Sandbox::from_parts(policy, working_directory, backend, proxy, log))
+    }
+}

@@ -1,0 +1,174 @@
+//! A running command.
+
+use std::{fmt, io, sync::Arc};
+
+use tokio::{sync::mpsc, task::AbortHandle};
+
+use crate::{
+    error::SpawnError,
+    platform::{Launch, Process},
+    sandbox::Shared,
+    stdio::{ChildInput, ChildOutput},
+};
+
+/// A running command with everything that it has started. Dropping it kills all of them.
+#[derive(Debug)]
+pub struct Child {
+    /// The writing end of its standard input, if piped.
+    pub stdin: Option<ChildInput>,
+    /// The reading end of its standard output, if piped.
+    pub stdout: Option<ChildOutput>,
+    /// The reading end of its standard error, if piped.
+    pub stderr: Option<ChildOutput>,
+    process: Process,
+    changes: mpsc::UnboundedReceiver<StateChange>,
+    ended: Option<ExitStatus>,
+    _serving: Serving,
+    // The policy's proxies live as long as a command that uses them.
+    _shared: Arc<Shared>,
+}
+
+/// A change of a command's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a further state must break every match")]
+pub enum StateChange {
+    /// A signal stopped it.
+    Stopped {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// It goes on.
+    Continued,
+    /// It has ended.
+    Ended(ExitStatus),
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitStatus {
+    code: Option<i32>,
+    signal: Option<i32>,
+}
+
+/// The proxy tasks of one command; they end with it.
+#[derive(Debug)]
+pub(crate) struct Serving(pub(crate) Vec<AbortHandle>);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
+}
+
+impl Child {
+    pub(crate) fn launch(
+        shared: &Arc<Shared>,
+        launch: Launch,
+        (stdin, stdout, stderr): (Option<ChildInput>, Option<ChildOutput>, Option<ChildOutput>),
+    ) -> Result<Self, SpawnError> {
+        let (sender, changes) = mpsc::unbounded_channel();
+        // When the receiver is gone, nobody waits for the command any more.
+        let on_change = move |change| sender.send(change).unwrap_or(());
+        let (process, serving) = shared.backend.launch(launch, &shared.proxy, on_change)?;
+        let shared = Arc::clone(shared);
+        Ok(Self {
+            stdin,
+            stdout,
+            stderr,
+            process,
+            changes,
+            ended: None,
+            _serving: serving,
+            _shared: shared,
+        })
+    }
+
+    /// Pid of the sandbox's first process.
+    #[must_use]
+    pub fn id(&self) -> i32 {
+        self.process.id()
+    }
+
+    /// The next change of its state; the end again and again once it has ended. Cancel safe.
+    pub async fn changed(&mut self) -> io::Result<StateChange> {
+        if let Some(status) = self.ended {
+            return Ok(StateChange::Ended(status));
+        }
+        let lost = || io::Error::other("the launch thread ended without a status");
+        let change = self.changes.recv().await.ok_or_else(lost)?;
+        if let StateChange::Ended(status) = change {
+            self.ended = Some(status);
+        }
+        Ok(change)
+    }
+
+    /// Waits until it has ended, and with it everything that it has started. Closes standard input
+    /// first, as a command may wait for its end. Cancel safe.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.stdin = None;
+        loop {
+            if let StateChange::Ended(status) = self.changed().await? {
+                return Ok(status);
+            }
+        }
+    }
+
+    /// Sends a signal to the command.
+    pub fn signal(&self, number: i32) -> io::Result<()> {
+        self.process.signal(number)
+    }
+
+    /// Kills the command and everything that it has started.
+    pub fn kill(&self) -> io::Result<()> {
+        self.process.kill()
+    }
+}
+
+impl ExitStatus {
+    pub(crate) const fn exited(code: i32) -> Self {
+        Self { code: Some(code), signal: None }
+    }
+
+    pub(crate) const fn killed(signal: i32) -> Self {
+        Self { code: None, signal: Some(signal) }
+    }
+
+    /// Whether it exited with status 0.
+    #[must_use]
+    pub fn success(self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// Its exit status; none if a signal killed it.
+    #[must_use]
+    pub fn code(self) -> Option<i32> {
+        self.code
+    }
+
+    /// The signal that killed it.
+    #[must_use]
+    pub fn signal(self) -> Option<i32> {
+        self.signal
+    }
+
+    /// One number for both, as shells give it: the exit status, or 128 + the signal.
+    #[must_use]
+    pub fn shell_code(self) -> i32 {
+        match (self.code, self.signal) {
+            (Some(code), _) => code,
+            (None, Some(signal)) => 128 + signal,
+            (None, None) => 0,
+        }
+    }
+}
+
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.code, self.signal) {
+            (_, Some(signal)) => write!(f, "killed by signal {signal}"),
+            (code, None) => write!(f, "exit status {}", code.unwrap_or(0)),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Errors of building a sandbox and of starting a command.
+
+use std::io;
+
+/// Why a policy can't be enforced here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The working directory is not known.
+    #[error("cannot read the working directory")]
+    WorkingDirectory {
+        /// The reason.
+        source: io::Error,
+    },
+    /// The host's own addresses are not known, so names could lead to them.
+    #[error("cannot list the addresses of the network interfaces")]
+    OwnAddresses {
+        /// The reason.
+        source: io::Error,
+    },
+    /// The platform can't enforce the policy.
+    #[error(transparent)]
+    Platform(#[from] crate::platform::PlatformError),
+}
+
+/// Why a command was not started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// No such program.
+    #[error("command not found")]
+    NotFound,
+    /// The program is there and can't be executed.
+    #[error("command cannot be executed")]
+    NotExecutable {
+        /// The reason.
+        source: io::Error,
+    },
+    /// A working directory that is not a path.
+    #[error("unusable working directory")]
+    WorkingDirectory {
+        /// The reason.
+        source: sandbox_policy::PathError,
+    },
+    /// A standard stream can't be made.
+    #[error("cannot open a standard stream")]
+    Stream {
+        /// The reason.
+        source: io::Error,
+    },
+    /// A proxy can't serve.
+    #[error("cannot serve the sandbox's network")]
+    Network {
+        /// The reason.
+        source: io::Error,
+    },
+    /// The end of the command can't be learned.
+    #[error("cannot wait for the command")]
+    Wait {
+        /// The reason.
+        source: io::Error,
+    },
+    /// The sandbox can't be set up.
+    #[error("{message}")]
+    SetUp {
+        /// What failed.
+        message: String,
+        /// What usually helps.
+        hint: Option<&'static str>,
+        /// The reason.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+}
+
+impl SpawnError {
+    /// Advice, where the error has a usual cause.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        let Self::SetUp { hint, .. } = self else {
+            return None;
+        };
+        *hint
+    }
+}

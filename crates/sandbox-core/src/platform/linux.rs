@@ -1,0 +1,232 @@
+//! Linux: `sandbox-linux`, with the proxies on the listeners that each launch hands out.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    io,
+    net::TcpListener,
+    sync::Arc,
+};
+
+use sandbox_linux::{
+    ChildEvent, CommandSpec, Endpoints, Exit, IdMap, LaunchError, PlanError, PrepareError, Prepared,
+    ProbeError, Running, SignalSource, Stream,
+};
+use sandbox_policy::{AbsolutePath, Policy, UnixSocketPolicy};
+use sandbox_proxy::Proxy;
+use tokio::io::unix::AsyncFd;
+
+use super::Launch;
+use crate::{
+    child::{ExitStatus, Serving, StateChange},
+    error::SpawnError,
+    report::{Enforcement, LayerReport},
+};
+
+pub use sandbox_linux::ReceivedSignal;
+
+/// Where programs are searched for without a `PATH` (`_PATH_DEFPATH` of paths.h).
+const DEFAULT_SEARCH_PATH: &str = "/usr/bin:/bin";
+
+/// Why Linux can't enforce a policy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlatformError {
+    /// The host can't be examined.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// There is no plan for this policy here.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The plan can't be prepared.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+}
+
+/// A prepared plan.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    prepared: Arc<Prepared>,
+    unix_sockets: UnixSocketPolicy,
+}
+
+impl Backend {
+    pub(crate) fn new(
+        policy: &Policy,
+        working_directory: &AbsolutePath,
+        home: Option<&AbsolutePath>,
+    ) -> Result<Self, PlatformError> {
+        let facts = sandbox_linux::probe(&policy.filesystem, working_directory, home)?;
+        let plan = sandbox_linux::lower(policy, &facts, Endpoints::standard())?;
+        let prepared = Arc::new(Prepared::new(plan)?);
+        Ok(Self { prepared, unix_sockets: policy.unix_sockets.clone() })
+    }
+
+    pub(crate) fn environment(
+        &self,
+        inherited: BTreeMap<OsString, OsString>,
+        policy: &Policy,
+    ) -> BTreeMap<OsString, OsString> {
+        sandbox_linux::environment(inherited, policy, self.prepared.plan().endpoints)
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        self.prepared.plan().to_string()
+    }
+
+    pub(crate) fn notices(&self) -> Vec<String> {
+        self.prepared.plan().notices.iter().map(ToString::to_string).collect()
+    }
+
+    pub(crate) fn layers(&self) -> Vec<LayerReport> {
+        let plan = self.prepared.plan();
+        let ids = match plan.ids {
+            IdMap::Own { uid, gid } => format!("ids {uid}:{gid}"),
+            IdMap::Identity => "all ids, no capabilities".to_owned(),
+        };
+        let mounts = format!("{} operations", plan.mounts.operations().len());
+        let landlock = match &plan.landlock {
+            Some(spec) => (Enforcement::Full, format!("ABI {}", spec.abi)),
+            None => (Enforcement::None, "the kernel has none".to_owned()),
+        };
+        let filter = match &self.unix_sockets {
+            UnixSocketPolicy::Unrestricted(origin) => {
+                (Enforcement::Partial, format!("Unix sockets are not filtered: {origin}"))
+            }
+            UnixSocketPolicy::Blocked | UnixSocketPolicy::Listed(_) => {
+                (Enforcement::Full, format!("{} rules", plan.filter.rules().len()))
+            }
+        };
+        vec![
+            LayerReport::new("namespaces", Enforcement::Full, ids),
+            LayerReport::new("mounts", Enforcement::Full, mounts),
+            LayerReport::new("landlock", landlock.0, landlock.1),
+            LayerReport::new("seccomp", filter.0, filter.1),
+            LayerReport::new("proxy", Enforcement::Full, "HTTP and SOCKS5".to_owned()),
+        ]
+    }
+
+    pub(crate) fn launch(
+        &self,
+        launch: Launch,
+        proxy: &Proxy,
+        on_change: impl Fn(StateChange) + Send + 'static,
+    ) -> Result<(Process, Serving), SpawnError> {
+        let search_path = launch.environment.get(OsStr::new("PATH"));
+        let search_path = search_path.map_or_else(|| OsStr::new(DEFAULT_SEARCH_PATH), OsString::as_os_str);
+        let spec = CommandSpec {
+            candidates: sandbox_linux::candidates(&launch.program, search_path),
+            argv: launch.argv,
+            environment: launch.environment.into_iter().collect(),
+            working_directory: launch.working_directory,
+            streams: launch.streams.map(|stream| match stream {
+                Some(descriptor) => Stream::Descriptor(descriptor),
+                None => Stream::Inherited,
+            }),
+        };
+        let on_event = move |event| on_change(state_change(event));
+        let mut running = sandbox_linux::launch(Arc::clone(&self.prepared), spec, on_event)
+            .map_err(spawn_error)?;
+        let serving = match running.take_listeners() {
+            Some(listeners) => {
+                let network = |source| SpawnError::Network { source };
+                let http = listener(listeners.http).map_err(network)?;
+                let socks = listener(listeners.socks).map_err(network)?;
+                vec![
+                    tokio::spawn(proxy.serve_http(http)).abort_handle(),
+                    tokio::spawn(proxy.serve_socks5(socks)).abort_handle(),
+                ]
+            }
+            None => Vec::new(),
+        };
+        Ok((Process(running), Serving(serving)))
+    }
+}
+
+/// The launcher hands out non-blocking listeners, as tokio wants them.
+fn listener(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
+    tokio::net::TcpListener::from_std(listener)
+}
+
+fn state_change(event: ChildEvent) -> StateChange {
+    match event {
+        ChildEvent::Stopped { signal } => StateChange::Stopped { signal },
+        ChildEvent::Continued => StateChange::Continued,
+        ChildEvent::Ended(Exit::Code(code)) => StateChange::Ended(ExitStatus::exited(code)),
+        ChildEvent::Ended(Exit::Signal(signal)) => StateChange::Ended(ExitStatus::killed(signal)),
+    }
+}
+
+fn spawn_error(error: LaunchError) -> SpawnError {
+    if let LaunchError::NotFound = error {
+        return SpawnError::NotFound;
+    }
+    if let LaunchError::NotExecutable { source } = error {
+        return SpawnError::NotExecutable { source };
+    }
+    SpawnError::SetUp {
+        message: "cannot set the sandbox up".to_owned(),
+        hint: error.hint(),
+        source: Some(Box::new(error)),
+    }
+}
+
+/// A launched sandbox.
+#[derive(Debug)]
+pub(crate) struct Process(Running);
+
+impl Process {
+    pub(crate) fn id(&self) -> i32 {
+        self.0.pid()
+    }
+
+    pub(crate) fn signal(&self, number: i32) -> io::Result<()> {
+        self.0.signal(number)
+    }
+
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        const SIGKILL: i32 = 9;
+        self.0.signal(SIGKILL)
+    }
+}
+
+/// Signals that this process receives for its command.
+#[derive(Debug)]
+pub struct Signals {
+    source: SignalSource,
+}
+
+impl Signals {
+    /// Takes the signals over. Call it first in `main`, before any thread is started.
+    pub fn take_over() -> io::Result<Self> {
+        Ok(Self { source: SignalSource::take_over()? })
+    }
+
+    /// Makes them awaitable in the current tokio runtime.
+    #[expect(
+        deprecated,
+        reason = "the successor is unsafe for sources that swap their descriptor; this one owns its"
+    )]
+    pub fn listen(self) -> io::Result<Listening> {
+        Ok(Listening { source: AsyncFd::new(self.source)? })
+    }
+}
+
+/// Signals in a runtime.
+#[derive(Debug)]
+pub struct Listening {
+    source: AsyncFd<SignalSource>,
+}
+
+impl Listening {
+    /// The next signal. Cancel safe.
+    pub async fn next(&self) -> io::Result<ReceivedSignal> {
+        loop {
+            let mut ready = self.source.readable().await?;
+            match ready.try_io(|source| source.get_ref().read()) {
+                Ok(received) => return received,
+                Err(_would_block) => {}
+            }
+        }
+    }
+}

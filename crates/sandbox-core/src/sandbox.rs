@@ -1,0 +1,80 @@
+//! A sandbox: one policy, any number of commands.
+
+use std::{ffi::OsString, sync::Arc};
+
+use sandbox_policy::{AbsolutePath, Policy};
+use sandbox_proxy::Proxy;
+
+use crate::{
+    builder::SandboxBuilder,
+    command::Command,
+    error::BuildError,
+    platform::Backend,
+    report::{NetworkLog, Report},
+};
+
+/// Runs commands under one policy. Clones are handles of the same sandbox.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) policy: Policy,
+    pub(crate) working_directory: AbsolutePath,
+    pub(crate) backend: Backend,
+    pub(crate) proxy: Proxy,
+    pub(crate) log: NetworkLog,
+}
+
+impl Sandbox {
+    /// A sandbox with the defaults of [`SandboxBuilder`].
+    pub fn new(policy: Policy) -> Result<Self, BuildError> {
+        Self::builder(policy).build()
+    }
+
+    /// A sandbox whose choices are made one by one.
+    pub fn builder(policy: Policy) -> SandboxBuilder {
+        SandboxBuilder::new(policy)
+    }
+
+    /// A sandbox for the policy of loaded settings.
+    pub fn from_settings(settings: &crate::settings::Settings) -> Result<Self, BuildError> {
+        Self::new(settings.policy.clone())
+    }
+
+    pub(crate) fn from_parts(
+        policy: Policy,
+        working_directory: AbsolutePath,
+        backend: Backend,
+        proxy: Proxy,
+        log: NetworkLog,
+    ) -> Self {
+        Self { shared: Arc::new(Shared { policy, working_directory, backend, proxy, log }) }
+    }
+
+    /// A command to run inside. `program` is searched for in the child's `PATH` unless it holds a
+    /// slash; there is no shell in between.
+    pub fn command(&self, program: impl Into<OsString>) -> Command {
+        Command::new(Arc::clone(&self.shared), program.into())
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.shared.policy
+    }
+
+    /// The plan that every command runs under, as text.
+    #[must_use]
+    pub fn plan(&self) -> String {
+        self.shared.backend.describe()
+    }
+
+    /// What is enforced, by which layer, and what the proxies have refused so far.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        Report::new(self.shared.backend.layers(), self.shared.backend.notices(), &self.shared.log)
+    }
+}

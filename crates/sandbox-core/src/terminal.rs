@@ -1,0 +1,51 @@
+//! For programs that stand between a terminal and their command, as a command-line tool does.
+
+use std::{io, os::fd::AsFd};
+
+use rustix::termios::{self, OptionalActions, Termios};
+
+pub use crate::platform::{Listening, ReceivedSignal, Signals};
+
+/// The modes of the terminal that standard input, output or error is.
+#[derive(Debug)]
+pub struct TerminalModes {
+    modes: Option<Termios>,
+}
+
+impl TerminalModes {
+    /// Remembers the modes; nothing where there is no terminal.
+    #[must_use]
+    pub fn save() -> Self {
+        let modes = termios::tcgetattr(io::stdin().as_fd()).or_else(|_| termios::tcgetattr(io::stderr().as_fd()));
+        Self { modes: modes.ok() }
+    }
+
+    /// Sets the modes as they were, if a command that was killed left them changed.
+    pub fn restore(&self) {
+        let Some(modes) = &self.modes else { return };
+        for stream in [io::stdin().as_fd(), io::stderr().as_fd()] {
+            let changed = termios::tcgetattr(stream).is_ok_and(|now| !same(&now, modes));
+            // In the background the terminal belongs to somebody else.
+            if changed && is_foreground(stream) {
+                termios::tcsetattr(stream, OptionalActions::Drain, modes).unwrap_or(());
+            }
+        }
+    }
+}
+
+fn same(one: &Termios, other: &Termios) -> bool {
+    one.input_modes == other.input_modes
+        && one.output_modes == other.output_modes
+        && one.control_modes == other.control_modes
+        && one.local_modes == other.local_modes
+}
+
+fn is_foreground(stream: impl AsFd) -> bool {
+    termios::tcgetpgrp(stream).is_ok_and(|group| group == rustix::process::getpgrp())
+}
+
+/// Stops this process as the command was stopped, until a shell continues it.
+pub fn stop_self() -> io::Result<()> {
+    let own = rustix::process::getpid();
+    rustix::process::kill_process(own, rustix::process::Signal::STOP).map_err(io::Error::from)
+}

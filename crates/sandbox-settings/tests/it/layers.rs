@@ -1,0 +1,176 @@
+//! How layers add up.
+
+use sandbox_settings::Layer;
+
+use crate::support::{FLAT, File, Machine, reaches};
+
+/// Files that a Claude Code layer can be in.
+const CLAUDE_FILES: [File; 6] = [
+    File::User,
+    File::Home,
+    File::Project,
+    File::Local,
+    File::Flag,
+    File::Managed,
+];
+
+fn with(machine: Machine, file: File, text: &str) -> Machine {
+    if file == File::Flag {
+        machine.with_flag(text)
+    } else {
+        machine.with(file, text)
+    }
+}
+
+#[test]
+fn lists_add_up() {
+    let allow = |host: &str| {
+        format!(
+            r#"{{ "permissions": {{ "allow": ["WebFetch(domain:{host})", "WebFetch(domain:shared.example)"] }} }}"#
+        )
+    };
+    let machine = Machine::new()
+        .with(File::User, &allow("user.example"))
+        .with(File::Home, &allow("home.example"))
+        .with(File::Managed, &allow("managed.example"));
+    let settings = machine.load();
+    for host in [
+        "user.example",
+        "home.example",
+        "managed.example",
+        "shared.example",
+    ] {
+        assert!(reaches(&settings, host), "{host}");
+    }
+    assert_eq!(
+        settings.policy.network.allowed().len(),
+        4,
+        "equal entries count once"
+    );
+    let layers: Vec<_> = settings.files.iter().map(|file| file.layer).collect();
+    assert_eq!(layers, [Layer::User, Layer::Home, Layer::Managed]);
+}
+
+#[test]
+fn a_refusal_of_any_layer_stands_against_all_others() {
+    let deny = r#"{ "permissions": { "deny": ["WebFetch(domain:x.example)", "Edit(~/out)", "Read(~/in)"] } }"#;
+    let ask = &deny.replace("deny", "ask");
+    let lists = r#"{ "sandbox": { "network": { "deniedDomains": ["x.example"] },
+        "filesystem": { "denyWrite": ["~/out"], "denyRead": ["~/in"] } } }"#;
+    let allow = r#"{ "permissions": { "allow": ["WebFetch(domain:x.example)", "Edit(~/out/a)", "Edit(~/out)", "Read(~/in/a)", "Edit(~/in/a)"] } }"#;
+    for refusing in CLAUDE_FILES {
+        for granting in CLAUDE_FILES {
+            for refusal in [deny, ask, lists] {
+                if refusing == granting {
+                    continue;
+                }
+                let mut machine = with(with(Machine::new(), granting, allow), refusing, refusal);
+                machine.sources.trust = sandbox_settings::ProjectTrust::Granted;
+                if refusing == File::Home || granting == File::Home {
+                    // With `--settings` the file of the home directory is not a layer.
+                    machine.sources.settings = None;
+                }
+                let loaded = machine.load();
+                if loaded.files.len() < 2 {
+                    continue;
+                }
+                let context = format!("{refusing:?} against {granting:?}");
+                assert!(!reaches(&loaded, "x.example"), "{context}");
+                assert!(!machine.writes(&loaded, "~/out/a"), "{context}");
+                assert!(!machine.reads(&loaded, "~/in/a"), "{context}");
+                assert!(!machine.writes(&loaded, "~/in/a"), "{context}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_single_value_is_the_highest_layers() {
+    let switch =
+        |value: bool| format!(r#"{{ "sandbox": {{ "allowUnsandboxedCommands": {value} }} }}"#);
+    for (index, lower) in CLAUDE_FILES.iter().enumerate() {
+        for higher in &CLAUDE_FILES[index + 1..] {
+            if (*lower, *higher) == (File::Home, File::Flag) {
+                continue;
+            }
+            for value in [true, false] {
+                let mut machine = with(
+                    with(Machine::new(), *lower, &switch(!value)),
+                    *higher,
+                    &switch(value),
+                );
+                machine.sources.trust = sandbox_settings::ProjectTrust::Granted;
+                let chosen = machine.load().execution.allow_unsandboxed_commands;
+                assert_eq!(chosen.value, value, "{higher:?} over {lower:?}");
+                assert!(
+                    chosen
+                        .origin
+                        .to_string()
+                        .starts_with(machine.path(*higher).to_str().unwrap())
+                        || *higher == File::Flag
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flat_file_decides_alone_and_others_narrow() {
+    let user = r#"{ "permissions": { "allow": ["Edit(~/a)", "WebFetch(domain:x.example)"], "deny": ["Read(~/.ssh)"] },
+        "sandbox": { "enabled": false, "excludedCommands": ["docker"], "autoAllowBashIfSandboxed": false } }"#;
+    let machine = Machine::new()
+        .with(File::User, user)
+        .with(File::Local, user)
+        .with(File::Home, FLAT);
+    let settings = machine.load();
+    assert!(settings.is_flat() && settings.held_back.is_empty());
+    for path in ["x", "~/a/x"] {
+        assert!(!machine.writes(&settings, path), "{path}");
+    }
+    assert!(!reaches(&settings, "x.example"));
+    assert!(!machine.reads(&settings, "~/.ssh/id"));
+    assert!(settings.execution.enabled.value && settings.execution.excluded_commands.is_empty());
+    assert!(!settings.execution.auto_allow_bash_if_sandboxed.value);
+    // The administrator's file counts as ever.
+    let machine = machine.with(File::Managed, user);
+    let settings = machine.load();
+    assert!(machine.writes(&settings, "~/a/x") && !settings.execution.enabled.value);
+}
+
+#[test]
+fn the_settings_option_replaces_the_home_file() {
+    let open = FLAT.replace(r#""allowWrite": []"#, r#""allowWrite": ["~/open"]"#);
+    let machine = Machine::new().with(File::Home, &open).with_flag(FLAT);
+    let settings = machine.load();
+    assert!(settings.is_flat() && !machine.writes(&settings, "~/open/x"));
+    assert_eq!(settings.files.len(), 1);
+    let machine = Machine::new()
+        .with(File::Home, FLAT)
+        .with_flag(r#"{ "permissions": {} }"#);
+    let settings = machine.load();
+    assert!(!settings.is_flat() && machine.writes(&settings, "x"));
+}
+
+#[test]
+fn a_projects_flat_file_does_not_change_the_defaults() {
+    let machine = Machine::new().with(File::Project, FLAT);
+    let settings = machine.load();
+    assert!(!settings.is_flat() && machine.writes(&settings, "x"));
+}
+
+#[test]
+fn options_add_rules() {
+    let mut machine = Machine::new().with(File::Home, FLAT);
+    machine.sources.overrides.allow_write = vec!["~/out".into()];
+    machine.sources.overrides.deny_write = vec!["~/out/no".into()];
+    machine.sources.overrides.deny_read = vec!["~/in".into()];
+    machine.sources.overrides.allow_read = vec!["~/in/sub".into()];
+    machine.sources.overrides.allow_domains = vec!["*.example.com".to_owned()];
+    machine.sources.overrides.deny_domains = vec!["no.example.com".to_owned()];
+    let settings = machine.load();
+    assert!(machine.writes(&settings, "~/out/x") && !machine.writes(&settings, "~/out/no/x"));
+    assert!(!machine.reads(&settings, "~/in/x"));
+    assert!(reaches(&settings, "a.example.com") && !reaches(&settings, "no.example.com"));
+    let rule = &settings.policy.network.allowed()[0];
+    assert_eq!(rule.origin.to_string(), "--allow-domain *.example.com");
+}

@@ -1,0 +1,56 @@
+//! The administrator's file stands above everything.
+
+use crate::support::{File, Machine, reaches};
+
+#[test]
+fn no_layer_and_no_option_undoes_managed_settings() {
+    let loose = r#"{
+      "sandbox": { "enabled": false, "allowUnsandboxedCommands": true, "enableWeakerNestedSandbox": true, "autoAllowBashIfSandboxed": true,
+        "network": { "allowedDomains": ["x.example"], "allowAllUnixSockets": true, "allowLocalBinding": true },
+        "filesystem": { "allowWrite": ["~/out"], "allowRead": ["~/in"] } } }"#;
+    let tight = r#"{
+      "sandbox": { "enabled": true, "allowUnsandboxedCommands": false, "enableWeakerNestedSandbox": false, "autoAllowBashIfSandboxed": false,
+        "network": { "deniedDomains": ["x.example"], "allowAllUnixSockets": false, "allowLocalBinding": false },
+        "filesystem": { "denyWrite": ["~/out"], "denyRead": ["~/in"] } } }"#;
+    let mut machine = Machine::new()
+        .with(File::User, loose)
+        .with(File::Project, loose)
+        .with(File::Local, loose)
+        .with(File::Managed, tight)
+        .with_flag(loose);
+    machine.sources.trust = sandbox_settings::ProjectTrust::Granted;
+    machine.sources.overrides.allow_write = vec!["~/out".into()];
+    machine.sources.overrides.allow_read = vec!["~/in".into()];
+    machine.sources.overrides.allow_domains = vec!["x.example".to_owned()];
+    let settings = machine.load();
+    assert!(settings.execution.enabled.value);
+    assert!(!settings.execution.allow_unsandboxed_commands.value);
+    assert!(!settings.execution.auto_allow_bash_if_sandboxed.value);
+    assert!(!settings.macos.allow_local_binding.value);
+    assert_eq!(
+        settings.policy.process.proc_mount,
+        sandbox_policy::ProcMount::Fresh
+    );
+    assert_eq!(
+        settings.policy.unix_sockets,
+        sandbox_policy::UnixSocketPolicy::Blocked
+    );
+    assert!(!reaches(&settings, "x.example"));
+    assert!(!machine.writes(&settings, "~/out/x") && !machine.reads(&settings, "~/in/x"));
+}
+
+#[test]
+fn managed_settings_forbid_disabling_file_rules() {
+    let flat = |disabled: bool| {
+        format!(
+            r#"{{ "network": {{ "allowedDomains": [], "deniedDomains": [] }},
+              "filesystem": {{ "denyRead": ["~/in"], "allowWrite": [], "denyWrite": [], "disabled": {disabled} }} }}"#
+        )
+    };
+    let machine = Machine::new()
+        .with(File::Home, &flat(true))
+        .with(File::Managed, &flat(false));
+    let settings = machine.load();
+    assert!(!settings.filesystem_disabled.value);
+    assert!(!machine.writes(&settings, "~/x") && !machine.reads(&settings, "~/in"));
+}
