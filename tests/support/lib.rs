@@ -39,7 +39,7 @@ pub use origin::{Origin, Reply, Request};
 pub use output::{Output, show};
 pub use pty::{Session, Terminal};
 pub use run::{Running, host, is_root, signal, tool, tool_path, wait_until};
-pub use scan::{carriers, mounts, namespaces, processes_below};
+pub use scan::{carriers, mounts, namespaces, processes_below, running};
 pub use skip::{count_skip, skipped};
 pub use srt::Srt;
 pub use subject::{Subject, binary, bwrap, is_debug_build, subject, time_scale, timeout};

@@ -33,6 +33,17 @@ pub fn processes_below(directory: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Processes that run a program, whatever their arguments and environment say.
+#[must_use]
+pub fn running(program: &Path) -> Vec<String> {
+    processes()
+        .filter(|pid| {
+            std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|image| image == program)
+        })
+        .map(describe)
+        .collect()
+}
+
 /// The distinct namespaces of a kind (`net`, `mnt`, `pid`) that processes of the host are in.
 #[must_use]
 pub fn namespaces(kind: &str) -> BTreeSet<String> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::run::{Running, bare};
-use crate::subject::{binary, timeout};
+use crate::subject::{Subject, binary, subject, timeout};
 use crate::{Bed, Output};
 
 /// A run that is being put together.
@@ -150,6 +150,11 @@ impl<'b> Srt<'b> {
         let mut words = self.launcher.clone();
         words.push(binary().as_os_str().to_owned());
         words.extend(self.options.iter().cloned());
+        let ended = self.command.is_empty() || self.options.iter().any(|option| option == "--");
+        if subject() == Subject::Upstream && !ended {
+            // Upstream takes its options from anywhere in front of this.
+            words.push("--".into());
+        }
         words.extend(self.command.iter().cloned());
         words
     }

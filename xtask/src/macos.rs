@@ -72,13 +72,7 @@ fn library_tar_of_environment() -> Option<PathBuf> {
 fn check(toolchain: &Path, output: &Path, target: &str, packages: &[&str]) -> Result<()> {
     let mut cargo = command(toolchain.join("bin/cargo"));
     cargo
-        .args([
-            "check",
-            "--locked",
-            "-Zbuild-std=std,panic_abort",
-            "--target",
-            target,
-        ])
+        .args(["check", "-Zbuild-std=std,panic_abort", "--target", target])
         .args(packages.iter().flat_map(|package| ["-p", package]))
         // A stable compiler builds its own standard library when told so. Nothing that is built
         // this way is ever run or shipped, and nothing else shares the output directory.
@@ -301,7 +295,9 @@ fn require_version(library: &Path, version: &str) -> Result<()> {
         let text = fs::read_to_string(entry.path())
             .with_context(|| format!("cannot read `{}`", entry.path().display()))?;
         for attribute in text.split("stable(feature = \"").skip(1) {
-            let since = attribute.split_once("\", since = \"").and_then(|(_, since)| since.split('"').next());
+            let since = attribute
+                .split_once("\", since = \"")
+                .and_then(|(_, since)| since.split('"').next());
             newest = newest.max(since.and_then(release_number));
         }
     }

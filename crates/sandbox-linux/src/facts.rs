@@ -20,6 +20,8 @@ pub struct HostFacts {
     pub working_directory: AbsolutePath,
     /// The user's home, without symlinks where it exists.
     pub home: Option<AbsolutePath>,
+    /// The host's name (uname(2)), which programs look up to learn their own address.
+    pub host_name: String,
     /// What is at each path that a rule names. A path that is absent here does not exist.
     pub paths: BTreeMap<AbsolutePath, PathFacts>,
     /// The paths that exist now and that the globs of deny rules match.

@@ -7,7 +7,7 @@
 use std::{
     ffi::{CString, OsStr, OsString},
     io,
-    net::TcpListener,
+    net::{TcpListener, UdpSocket},
     os::{
         fd::{AsRawFd, OwnedFd},
         unix::ffi::{OsStrExt, OsStringExt},
@@ -85,16 +85,63 @@ pub enum Exit {
 pub struct Running {
     pid: i32,
     process: OwnedFd,
-    listeners: Option<Listeners>,
+    sockets: Option<Sockets>,
 }
 
-/// Sockets that listen inside and are accepted outside; non-blocking.
+/// Sockets that are inside and served outside; all of them are non-blocking.
 #[derive(Debug)]
-pub struct Listeners {
+pub struct Sockets {
     /// For the HTTP proxy.
     pub http: TcpListener,
     /// For the SOCKS5 proxy.
     pub socks: TcpListener,
+    /// For programs that know nothing of proxies; none where the kernel lacks nf_tables or TPROXY.
+    pub transparent: Option<Transparent>,
+}
+
+/// Sockets that every connection and name look-up inside arrives at.
+#[derive(Debug)]
+pub struct Transparent {
+    /// The local address of an accepted connection is its original destination.
+    pub tcp: Vec<TcpListener>,
+    /// Name servers at every address; the ancillary data tells which one was asked.
+    pub dns_udp: Vec<UdpSocket>,
+    /// The same for TCP.
+    pub dns_tcp: TcpListener,
+}
+
+impl From<stage::Sockets> for Sockets {
+    fn from(sockets: stage::Sockets) -> Self {
+        let stage::Sockets {
+            http,
+            socks,
+            transparent,
+        } = sockets;
+        Self {
+            http: http.into(),
+            socks: socks.into(),
+            transparent: transparent.map(Into::into),
+        }
+    }
+}
+
+impl From<stage::TransparentSockets> for Transparent {
+    fn from(sockets: stage::TransparentSockets) -> Self {
+        let stage::TransparentSockets {
+            tcp_v4,
+            tcp_v6,
+            dns_udp_v4,
+            dns_udp_v6,
+            dns_tcp,
+        } = sockets;
+        let tcp = [Some(tcp_v4), tcp_v6].into_iter().flatten();
+        let udp = [Some(dns_udp_v4), dns_udp_v6].into_iter().flatten();
+        Self {
+            tcp: tcp.map(Into::into).collect(),
+            dns_udp: udp.map(Into::into).collect(),
+            dns_tcp: dns_tcp.into(),
+        }
+    }
 }
 
 impl Running {
@@ -104,9 +151,9 @@ impl Running {
         self.pid
     }
 
-    /// The listeners, once.
-    pub fn take_listeners(&mut self) -> Option<Listeners> {
-        self.listeners.take()
+    /// The sockets, once.
+    pub fn take_sockets(&mut self) -> Option<Sockets> {
+        self.sockets.take()
     }
 
     /// Sends a signal to pid 1, which forwards it to the command; SIGKILL ends the whole sandbox.
@@ -226,7 +273,7 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<Started, LaunchErr
             argv: StringArray::new(vec![c"srt-init".into(), c"0000000".into()]),
             envp: StringArray::new(Vec::new()),
         },
-        listeners: [const { None }; stage::LISTENERS],
+        sockets: None,
         failure: None,
     };
     let stack = Stack::new().map_err(call("mmap"))?;
@@ -242,18 +289,11 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<Started, LaunchErr
         reap(pid);
         return Err(failed(failure));
     }
-    let running = running(pid, context.listeners)?;
+    let running = running(pid, context.sockets)?;
     Ok((running, pid, status, lifeline))
 }
 
-fn running(
-    pid: libc::pid_t,
-    listeners: [Option<OwnedFd>; stage::LISTENERS],
-) -> Result<Running, LaunchError> {
-    let [Some(http), Some(socks)] = listeners.map(|listener| listener.map(TcpListener::from))
-    else {
-        return Err(LaunchError::ThreadGone);
-    };
+fn running(pid: libc::pid_t, sockets: Option<stage::Sockets>) -> Result<Running, LaunchError> {
     // Nobody has waited for the child yet, so its pid can't have been given to another process.
     let process = Pid::from_raw(pid).ok_or(LaunchError::ThreadGone)?;
     let process = rustix::process::pidfd_open(process, PidfdFlags::empty()).map_err(|errno| {
@@ -265,7 +305,7 @@ fn running(
     Ok(Running {
         pid,
         process,
-        listeners: Some(Listeners { http, socks }),
+        sockets: sockets.map(Sockets::from),
     })
 }
 

@@ -29,6 +29,8 @@ mod id_map;
 #[cfg(target_os = "linux")]
 mod launch;
 #[cfg(target_os = "linux")]
+mod netlink;
+#[cfg(target_os = "linux")]
 mod prepare;
 #[cfg(target_os = "linux")]
 mod probe;
@@ -52,7 +54,9 @@ pub use plan::{
 pub use self::{
     error::LaunchError,
     filter::FilterError,
-    launch::{ChildEvent, CommandSpec, Exit, Listeners, Running, Stream, candidates, launch},
+    launch::{
+        ChildEvent, CommandSpec, Exit, Running, Sockets, Stream, Transparent, candidates, launch,
+    },
     prepare::{PrepareError, Prepared},
     probe::{ProbeError, probe},
     signals::{ReceivedSignal, SignalSource},

@@ -13,6 +13,7 @@ use sandbox_policy::AbsolutePath;
 use crate::{
     facts::{FileIdentity, PathKind},
     filter::{self, FilterError},
+    netlink::{self, Conversation},
     plan::{BindAccess, LinuxPlan, MountKind, MountOp, RuleAnchor},
     sys::{Errno, seccomp::Instruction},
 };
@@ -42,6 +43,15 @@ pub struct Prepared {
     pub(crate) mounts: Vec<PreparedMount>,
     pub(crate) programs: Vec<Vec<Instruction>>,
     pub(crate) init_image: OwnedFd,
+    pub(crate) network: NetworkMessages,
+}
+
+/// What is said to the kernel to set the network namespace up.
+#[derive(Debug)]
+pub(crate) struct NetworkMessages {
+    pub(crate) interface_v4: Conversation,
+    pub(crate) interface_v6: Conversation,
+    pub(crate) redirection: Conversation,
 }
 
 /// A mount operation over C strings.
@@ -78,6 +88,9 @@ pub(crate) enum MountAction {
         holds_mount_points: bool,
     },
     MaskFile,
+    File {
+        content: Vec<u8>,
+    },
     Seal,
 }
 
@@ -92,11 +105,17 @@ impl Prepared {
         let init_image = init_image().map_err(|errno| PrepareError::InitImageCall {
             source: errno.into(),
         })?;
+        let network = NetworkMessages {
+            interface_v4: netlink::interface_v4(),
+            interface_v6: netlink::interface_v6(),
+            redirection: netlink::redirection(),
+        };
         Ok(Self {
             plan,
             mounts,
             programs,
             init_image,
+            network,
         })
     }
 
@@ -155,6 +174,9 @@ fn mount(plan: &LinuxPlan, index: usize, op: &MountOp) -> PreparedMount {
             holds_mount_points: *holds_mount_points,
         },
         MountKind::MaskFile => MountAction::MaskFile,
+        MountKind::File { content } => MountAction::File {
+            content: content.clone(),
+        },
         MountKind::Seal => MountAction::Seal,
     };
     PreparedMount {

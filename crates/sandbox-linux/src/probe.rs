@@ -12,6 +12,7 @@ use sandbox_policy::{AbsolutePath, FilesystemPolicy, Glob, PathPattern, PathRule
 
 use crate::{
     facts::{FileIdentity, GlobMatches, HostFacts, PathFacts, PathKind},
+    plan::HOSTS,
     sys,
 };
 
@@ -106,14 +107,15 @@ pub fn probe(
     };
     let working_directory = start(working_directory)?;
     let home = home.map(&mut start).transpose()?;
-    for name in ["/dev", "/proc"] {
-        let path = AbsolutePath::root().join(name.trim_start_matches('/'));
-        if let Ok(path) = path {
-            learn(&mut paths, &path).map_err(|source| ProbeError::Start {
-                path: name.into(),
-                source,
-            })?;
-        }
+    for name in ["/dev", "/proc", HOSTS] {
+        let path = AbsolutePath::new(name).map_err(|source| ProbeError::Start {
+            path: name.into(),
+            source: io::Error::other(source),
+        })?;
+        learn(&mut paths, &path).map_err(|source| ProbeError::Start {
+            path: name.into(),
+            source,
+        })?;
     }
     let capabilities =
         rustix::thread::capabilities(None).map_err(|errno| ProbeError::CapabilitiesCall {
@@ -129,6 +131,11 @@ pub fn probe(
         landlock_abi: sys::landlock::abi(),
         working_directory,
         home,
+        host_name: rustix::system::uname()
+            .nodename()
+            .to_str()
+            .unwrap_or("localhost")
+            .to_owned(),
         paths,
         glob_matches,
     })

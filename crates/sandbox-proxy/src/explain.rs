@@ -1,6 +1,6 @@
 //! Denials as text that is safe to show: in status lines, header fields and logs.
 
-use sandbox_policy::Denial;
+use sandbox_policy::{Denial, DenialReason};
 
 /// Makes foreign text inert: runs of control and invisible characters become one space, `<` and `>`
 /// vanish (the text may land between tags), and at most 500 UTF-16 units remain.
@@ -44,9 +44,21 @@ pub(crate) fn phrase(denial: &Denial) -> &str {
     }
 }
 
-/// Everything there is to know about a denial on one line: code, reason, object, rule and its place.
+/// Everything there is to know about a denial on one line: code, reason, object, rule and its place,
+/// and what can be done about it.
 pub(crate) fn full(denial: &Denial) -> String {
-    format!("{}: {denial}", denial.reason.code())
+    let hint = match denial.reason {
+        DenialReason::HostNotAllowed => "; add the host to the allowed domains to permit it",
+        DenialReason::AddressDenied(_) => "; add the address itself to the allowed domains to permit it",
+        DenialReason::HostDenied
+        | DenialReason::MalformedHost
+        | DenialReason::LocalhostElsewhere
+        | DenialReason::DeciderRefused
+        | DenialReason::ReadDenied
+        | DenialReason::WriteDenied
+        | DenialReason::WriteNotAllowed => "",
+    };
+    format!("{}: {denial}{hint}", denial.reason.code())
 }
 
 /// Control characters and what changes the look of a line without being seen: soft hyphen,

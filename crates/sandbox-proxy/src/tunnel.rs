@@ -47,14 +47,14 @@ pub(crate) async fn relay(
     let (mut client_read, mut client_write) = client.stream.split();
     let (mut upstream_read, mut upstream_write) = upstream.stream.split();
     let up = pump(
-        &client.early,
+        client.early,
         &mut client_read,
         &mut upstream_write,
         pool,
         &activity,
     );
     let down = pump(
-        &upstream.early,
+        upstream.early,
         &mut upstream_read,
         &mut client_write,
         pool,
@@ -71,13 +71,15 @@ pub(crate) async fn relay(
 }
 
 async fn pump(
-    early: &[u8],
+    early: Bytes,
     from: &mut ReadHalf<'_>,
     to: &mut WriteHalf<'_>,
     pool: &BufferPool,
     activity: &Activity,
 ) -> io::Result<()> {
-    to.write_all(early).await?;
+    to.write_all(&early).await?;
+    // Even when empty it can keep a whole read buffer alive.
+    drop(early);
     loop {
         from.readable().await?;
         let mut buffer = pool.take();

@@ -3,7 +3,9 @@
 
 use std::{fmt, io, ops::Range, path::Path, sync::Arc};
 
-use sandbox_policy::{DomainPatternError, Origin, PatternError};
+use sandbox_policy::{DomainPatternError, PatternError};
+
+use crate::source::Source;
 
 /// One mistake in one settings file (or in one command-line option).
 #[derive(Debug)]
@@ -193,13 +195,6 @@ pub(crate) struct Finding {
     pub(crate) help: Option<String>,
 }
 
-/// The text that spans and origins refer to.
-#[derive(Clone, Debug)]
-pub(crate) struct Source {
-    pub(crate) file: Arc<Path>,
-    pub(crate) text: Arc<str>,
-}
-
 impl SettingsErrorKind {
     /// A stable code for the kind, such as `unknown_key`.
     #[must_use]
@@ -292,8 +287,6 @@ pub(crate) fn shown(text: &str) -> String {
     shown
 }
 
-const SHOWN_LIMIT: usize = 200;
-
 impl Finding {
     pub(crate) fn new(span: Range<usize>, kind: SettingsErrorKind) -> Self {
         Self {
@@ -324,31 +317,5 @@ impl Finding {
     }
 }
 
-impl Source {
-    /// Line and column (in characters) of a byte offset, both from 1.
-    pub(crate) fn position(&self, offset: usize) -> (u32, u32) {
-        let mut line = 1u32;
-        let mut column = 1u32;
-        for (start, character) in self.text.char_indices() {
-            if start >= offset {
-                break;
-            }
-            if character == '\n' {
-                line = line.saturating_add(1);
-                column = 1;
-            } else {
-                column = column.saturating_add(1);
-            }
-        }
-        (line, column)
-    }
-
-    pub(crate) fn origin(&self, span: &Range<usize>) -> Origin {
-        let (line, column) = self.position(span.start);
-        Origin::File {
-            path: Arc::clone(&self.file),
-            line,
-            column,
-        }
-    }
-}
+/// Enough to recognise an entry by.
+const SHOWN_LIMIT: usize = 200;

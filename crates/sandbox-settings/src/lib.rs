@@ -27,6 +27,7 @@ mod parse;
 mod permission;
 mod resolve;
 mod settings;
+mod source;
 mod statement;
 mod suggest;
 mod validate;

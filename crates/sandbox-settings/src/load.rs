@@ -18,12 +18,13 @@ use sandbox_policy::{AbsolutePath, PathBase};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    error::{Finding, SettingsError, SettingsErrorKind, SettingsErrors, Source, TrustError},
+    error::{Finding, SettingsError, SettingsErrorKind, SettingsErrors, TrustError},
     layer::Layer,
     overrides::Overrides,
     parse::parse_file,
     resolve::{Entry, Layers, resolve},
     settings::{FileTrust, LoadedFile, Settings},
+    source::Source,
 };
 
 /// Where settings are looked for.
@@ -229,10 +230,7 @@ fn read_layer(
 ) -> Result<Option<Loaded>, Vec<SettingsError>> {
     let file: Arc<Path> = Arc::from(candidate.path.as_path());
     let unread = |kind| {
-        let source = Source {
-            file: Arc::clone(&file),
-            text: Arc::from(""),
-        };
+        let source = Source::new(Arc::clone(&file), "");
         vec![Finding::new(0..0, kind).in_source(&source)]
     };
     let (bytes, linked) = match read(&candidate.path) {
@@ -252,10 +250,7 @@ fn read_layer(
     let digest = digest(&candidate.path, &bytes);
     let text =
         String::from_utf8(bytes).map_err(|source| unread(SettingsErrorKind::NotUtf8 { source }))?;
-    let source = Source {
-        file: Arc::clone(&file),
-        text: Arc::from(text),
-    };
+    let source = Source::new(Arc::clone(&file), text);
     let parsed = parse_file(&source, candidate.layer, base).map_err(|findings| {
         if linked && candidate.layer.comes_with_project() {
             return unread(SettingsErrorKind::LinkedElsewhere);

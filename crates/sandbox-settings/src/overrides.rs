@@ -9,7 +9,8 @@ use std::{
 use sandbox_policy::{DomainPattern, Origin, PathBase, PathPattern, PatternSyntax};
 
 use crate::{
-    error::{Finding, SettingsError, SettingsErrorKind, Source},
+    error::{Finding, SettingsError, SettingsErrorKind},
+    source::Source,
     statement::{Effect, Statement},
 };
 
@@ -139,9 +140,6 @@ fn bad_domain(text: &str, source: sandbox_policy::DomainPatternError) -> Setting
 fn flag_error(key: &str, text: &str, kind: SettingsErrorKind) -> SettingsError {
     let line = format!("{key} {text}");
     let span = key.len().saturating_add(1)..line.len();
-    let source = Source {
-        file: Arc::from(Path::new("command line")),
-        text: Arc::from(line),
-    };
+    let source = Source::new(Arc::from(Path::new("command line")), line);
     Finding::new(span, kind).in_source(&source)
 }

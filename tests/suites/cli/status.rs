@@ -163,7 +163,9 @@ fn signal_dispositions_are_handed_on() {
     let line = "grep -E 'Sig(Ign|Blk)' /proc/self/status";
     // The signals with names; the C library plays with those above.
     let named = |text: &str| -> Vec<u64> {
-        let words = text.split_whitespace().filter_map(|word| u64::from_str_radix(word, 16).ok());
+        let words = text
+            .split_whitespace()
+            .filter_map(|word| u64::from_str_radix(word, 16).ok());
         words.map(|mask| mask & 0x7fff_ffff).collect()
     };
     let shell = need!("sh");
@@ -176,7 +178,11 @@ fn signal_dispositions_are_handed_on() {
             .under(["sh", "-c", &launcher, "sh"])
             .run()
             .ok();
-        assert_eq!(named(&inside.text()), named(&outside.text()), "after {before}\n{inside}");
+        assert_eq!(
+            named(&inside.text()),
+            named(&outside.text()),
+            "after {before}\n{inside}"
+        );
         assert_eq!(named(&inside.text()).len(), 2, "{inside}");
     }
 }

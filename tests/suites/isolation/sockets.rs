@@ -147,7 +147,7 @@ for family in range(0, 64):
             );
             // Raw and packet sockets, ICMP, SCTP and multi-path TCP have no business here; of
             // netlink only the routing protocol has, which name resolution asks.
-            let plain = matches!(numbers[..], [2 | 10, 1 | 2, 0] | [1, _, 0] | [16, 2 | 3, 0]);
+            let plain = matches!(numbers[..], [2 | 10, 1 | 2, 0] | [1, _, _] | [16, 2 | 3, 0]);
             assert!(plain, "socket {line} exists\n{output}");
             stream |= numbers[..2] == [2, 1];
         }

@@ -2,7 +2,7 @@
 
 use sandbox_tests::{Bed, carriers, need, python, timeout, wait_until};
 
-use crate::traces::Traces;
+use crate::traces::{Traces, alone};
 
 #[test]
 fn background_children_end_with_the_command() {
@@ -33,6 +33,7 @@ fn background_children_end_with_the_command() {
 #[test]
 fn a_daemon_is_ended_too() {
     let python = python!("signal");
+    let _alone = alone();
     let bed = Bed::new();
     let program = r"
 import os, signal, sys, time
@@ -58,6 +59,7 @@ os.wait(); sys.exit(8)
 #[test]
 fn orphans_are_reaped_while_the_command_runs() {
     need!("grep");
+    let _alone = alone();
     let bed = Bed::new();
     // Each inner shell leaves a child that ends later, without a parent to wait for it.
     let line = "i=0; while [ $i -lt 50 ]; do sh -c '(sleep 0.05 &)'; i=$((i+1)); done; sleep 1; grep -l '^State:.Z' /proc/[0-9]*/status | wc -l | tr -d ' '";
@@ -66,6 +68,7 @@ fn orphans_are_reaped_while_the_command_runs() {
 
 #[test]
 fn the_end_comes_at_once() {
+    let _alone = alone();
     let bed = Bed::new();
     for _ in 0..5 {
         let output = bed.srt().args(["true"]).run().ok();
@@ -77,6 +80,7 @@ fn the_end_comes_at_once() {
 
 #[test]
 fn a_stopped_child_is_not_the_end() {
+    let _alone = alone();
     let bed = Bed::new();
     bed.srt()
         .sh("sleep 0.3 & p=$!; kill -STOP $p; sleep 0.2; kill -CONT $p; wait $p; exit 6")

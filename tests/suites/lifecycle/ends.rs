@@ -5,7 +5,7 @@ use std::time::Duration;
 use sandbox_tests::{Bed, carriers, time_scale, timeout, wait_until};
 use serde_json::json;
 
-use crate::traces::Traces;
+use crate::traces::{Traces, alone};
 
 /// Numbers that look random and are the same in every run.
 fn spread(count: u64) -> impl Iterator<Item = u64> {
@@ -86,6 +86,7 @@ fn a_command_that_was_up_dies_with_the_tool() {
 #[test]
 fn the_tool_dies_with_nobody_when_its_parent_dies() {
     // Whoever starts it may end first, as shells with `&` do: the command goes on.
+    let _alone = alone();
     let bed = Bed::new();
     let launcher = ["sh", "-c", "\"$@\" > /dev/null 2>&1 & exit 0", "sh"];
     let _output = bed.srt().under(launcher).sh("sleep 0.5; touch done").run();

@@ -5,31 +5,38 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sandbox_tests::{
-    Bed, Tree, carriers, mounts, namespaces, processes_below, timeout, tree_hash, wait_until,
+    Bed, Tree, binary, carriers, mounts, namespaces, processes_below, running, timeout, wait_until,
 };
 
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// The state of the host that a run must not change. Cases that take one run one at a time.
+/// Makes the cases of this suite wait for each other: each looks for what others would show.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    // Another case's failure says nothing about this one.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The state of the host that a run must not change.
 pub(crate) struct Traces<'b> {
     bed: &'b Bed,
     tree: Tree,
+    running: Vec<String>,
     mounts: BTreeSet<String>,
-    namespaces: Vec<(&'static str, BTreeSet<String>)>,
+    namespaces: BTreeSet<String>,
     sockets: BTreeSet<String>,
-    scratch: Vec<Tree>,
+    scratch: BTreeSet<String>,
     _alone: MutexGuard<'static, ()>,
 }
 
 impl<'b> Traces<'b> {
     pub(crate) fn take(bed: &'b Bed) -> Self {
-        // Another case's failure says nothing about this one.
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = alone();
         Self {
             bed,
             tree: bed.tree(),
+            running: running(binary()),
             mounts: mounts(),
-            namespaces: kinds(),
+            namespaces: namespaces("net"),
             sockets: unix_sockets(),
             scratch: scratch(),
             _alone: alone,
@@ -39,68 +46,50 @@ impl<'b> Traces<'b> {
     /// Asserts that nothing is left, after a moment for the kernel to take namespaces down.
     #[track_caller]
     pub(crate) fn assert_none(&self, what: &str) {
-        let gone = wait_until(timeout(10.0), || self.left(false).is_empty());
-        assert!(gone, "{what} left: {:#?}", self.left(false));
-        assert!(
-            self.left(true).is_empty(),
-            "{what} left: {:#?}",
-            self.left(true)
-        );
+        let gone = wait_until(timeout(10.0), || self.passing().is_empty());
+        assert!(gone, "{what} left: {:#?}", self.passing());
+        let files = self.lasting();
+        assert!(files.is_empty(), "{what} left: {files:#?}");
     }
 
-    fn left(&self, files: bool) -> Vec<String> {
+    /// What may still be on its way out.
+    fn passing(&self) -> Vec<String> {
         let mut left = carriers(self.bed.marker());
+        let still = running(binary()).into_iter();
+        left.extend(still.filter(|process| !self.running.contains(process)));
         left.extend(processes_below(self.bed.root()));
         left.extend(
             mounts()
                 .difference(&self.mounts)
                 .map(|line| format!("mount {line}")),
         );
-        for ((kind, before), (_, now)) in self.namespaces.iter().zip(kinds()) {
-            left.extend(
-                now.difference(before)
-                    .filter(|_| own_machine())
-                    .map(|name| format!("{kind} namespace {name}")),
-            );
-        }
-        left.extend(
-            unix_sockets()
-                .difference(&self.sockets)
-                .filter(|name| ours(name))
-                .map(|name| format!("socket {name}")),
-        );
-        if files {
-            left.extend(self.tree.changes(&self.bed.tree()));
-            for (before, now) in self.scratch.iter().zip(scratch()) {
-                left.extend(
-                    before
-                        .changes(&now)
-                        .into_iter()
-                        .filter(|change| ours(change)),
-                );
-            }
-        }
+        // Whoever else uses the machine has namespaces, too; one left by each start would show.
+        let grown = namespaces("net").difference(&self.namespaces).count();
+        left.extend((grown > 20).then(|| format!("{grown} network namespaces")));
+        let sockets = unix_sockets();
+        let new = sockets.difference(&self.sockets).filter(|name| ours(name));
+        left.extend(new.map(|name| format!("socket {name}")));
+        left
+    }
+
+    /// Files, which nobody will take away.
+    fn lasting(&self) -> Vec<String> {
+        let mut left = self.tree.changes(&self.bed.tree());
+        let appeared = scratch();
+        let new = appeared.difference(&self.scratch).filter(|name| ours(name));
+        left.extend(new.map(|name| format!("file {name}")));
         left
     }
 }
 
-/// On a machine with other users of namespaces their coming and going is not ours to judge.
-fn own_machine() -> bool {
-    std::env::args().any(|word| word == "--test-threads=1")
-}
-
-fn ours(name: &str) -> bool {
-    ["srt", "sandbox", "claude"]
-        .iter()
-        .any(|part| name.contains(part))
-        && !name.contains("srt-bed-")
-}
-
-fn kinds() -> Vec<(&'static str, BTreeSet<String>)> {
-    ["net", "mnt", "pid", "user"]
-        .into_iter()
-        .map(|kind| (kind, namespaces(kind)))
-        .collect()
+/// Whether a name looks like one of the tool's: others use the machine, too.
+fn ours(path: &str) -> bool {
+    let name = path
+        .rsplit('/')
+        .next()
+        .unwrap_or(path)
+        .trim_start_matches(['@', '.']);
+    ["srt", "claude"].iter().any(|part| name.starts_with(part)) && !name.starts_with("srt-bed-")
 }
 
 fn unix_sockets() -> BTreeSet<String> {
@@ -112,18 +101,14 @@ fn unix_sockets() -> BTreeSet<String> {
 }
 
 /// The names directly in the directories that programs leave things in.
-fn scratch() -> Vec<Tree> {
-    ["/tmp", "/var/tmp", "/dev/shm", "/run"]
+fn scratch() -> BTreeSet<String> {
+    let directories = ["/tmp", "/var/tmp", "/dev/shm", "/run"];
+    let listings = directories
         .iter()
-        .map(|directory| shallow(Path::new(directory)))
+        .filter_map(|directory| Path::new(directory).read_dir().ok());
+    listings
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().display().to_string())
         .collect()
-}
-
-fn shallow(directory: &Path) -> Tree {
-    let empty = tempfile::tempdir().unwrap();
-    for entry in directory.read_dir().into_iter().flatten().flatten() {
-        // A directory of marks with the same names: only names are compared, not other people's files.
-        std::fs::write(empty.path().join(entry.file_name()), b"").ok();
-    }
-    tree_hash(empty.path())
 }

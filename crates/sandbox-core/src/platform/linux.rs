@@ -127,11 +127,11 @@ impl Backend {
         let on_event = move |event| on_change(state_change(event));
         let mut running = sandbox_linux::launch(Arc::clone(&self.prepared), spec, on_event)
             .map_err(spawn_error)?;
-        let serving = match running.take_listeners() {
-            Some(listeners) => {
+        let serving = match running.take_sockets() {
+            Some(sockets) => {
                 let network = |source| SpawnError::Network { source };
-                let http = listener(listeners.http).map_err(network)?;
-                let socks = listener(listeners.socks).map_err(network)?;
+                let http = listener(sockets.http).map_err(network)?;
+                let socks = listener(sockets.socks).map_err(network)?;
                 vec![
                     tokio::spawn(proxy.serve_http(http)).abort_handle(),
                     tokio::spawn(proxy.serve_socks5(socks)).abort_handle(),

@@ -35,6 +35,7 @@ impl fmt::Display for LinuxPlan {
                 MountKind::MaskDirectory { .. } | MountKind::MaskFile => {
                     writeln!(f, "mask {target}")?
                 }
+                MountKind::File { .. } => writeln!(f, "file {target}")?,
                 MountKind::Seal => writeln!(f, "seal {target}")?,
             }
         }

@@ -53,6 +53,7 @@ pub(super) fn lower(abi: u32, mounts: &MountPlan) -> Option<RulesetSpec> {
                 | MountKind::Symlink { .. }
                 | MountKind::MaskDirectory { .. }
                 | MountKind::MaskFile
+                | MountKind::File { .. }
                 | MountKind::Seal => return None,
             };
             Some(LandlockRule { anchor, access })

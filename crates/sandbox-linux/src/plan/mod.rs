@@ -13,6 +13,7 @@ use sandbox_policy::{
 
 pub use environment::environment;
 pub use landlock::{LandlockRule, RuleAnchor, RulesetSpec};
+pub(crate) use mounts::HOSTS;
 pub use mounts::{BindAccess, MountKind, MountOp, MountPlan};
 pub use seccomp::{ArgumentTest, FilterSpec, Refusal, SyscallRule};
 

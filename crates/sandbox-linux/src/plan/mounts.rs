@@ -68,6 +68,11 @@ pub enum MountKind {
     },
     /// Closed for reading.
     MaskFile,
+    /// A read-only file of our own in place of the host's.
+    File {
+        /// What it holds.
+        content: Vec<u8>,
+    },
     /// The private directory becomes read-only.
     Seal,
 }
@@ -111,6 +116,9 @@ impl MountPlan {
     }
 }
 
+/// The file of names that are known without asking anybody.
+pub(crate) const HOSTS: &str = "/etc/hosts";
+
 /// What a path and everything below it is, up to the next path that a rule names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Region {
@@ -151,6 +159,7 @@ pub(super) fn lower(
             regions.insert(path, own);
         }
     }
+    operations.extend(hosts_file(policy, facts, &regions)?);
     let seals: Vec<_> = operations
         .iter()
         .filter(|op| needs_seal(&op.kind))
@@ -162,6 +171,37 @@ pub(super) fn lower(
         creates_target: false,
     }));
     MountPlan::new(operations)
+}
+
+/// `hosts(5)` with the loopback alone. A name that the host's file leads to an address would arrive
+/// at the proxy as that address, and rules name names; the proxy itself resolves with the host's.
+fn hosts_file(
+    policy: &FilesystemPolicy,
+    facts: &HostFacts,
+    regions: &BTreeMap<&AbsolutePath, Region>,
+) -> Result<Option<MountOp>, PlanError> {
+    let written = AbsolutePath::new(HOSTS).map_err(PlanError::Name)?;
+    let Some(found) = facts.paths.get(&written) else {
+        return Ok(None);
+    };
+    let target = found.canonical.clone();
+    let own = region(policy, &target);
+    let hides_nothing = !regions.keys().any(|mounted| mounted.is_within(&target));
+    if own != Region::ReadOnly || found.kind != PathKind::File || !hides_nothing {
+        return Ok(None);
+    }
+    let content = format!(
+        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t{}\n",
+        facts.host_name
+    );
+    let kind = MountKind::File {
+        content: content.into_bytes(),
+    };
+    Ok(Some(MountOp {
+        target,
+        kind,
+        creates_target: false,
+    }))
 }
 
 fn needs_seal(kind: &MountKind) -> bool {

@@ -25,10 +25,8 @@ use crate::{
     sys::{Errno, clone::Stack, exec::StringArray},
 };
 
+pub(crate) use network::{Sockets, TransparentSockets};
 pub(crate) use outer::{NAMESPACES, outer};
-
-/// The ports that listen inside, in this order: HTTP, SOCKS5.
-pub(crate) const LISTENERS: usize = 2;
 
 /// The parts of a set-up that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +102,7 @@ pub(crate) struct Context<'launch> {
     pub(crate) streams: [RawFd; 3],
     pub(crate) init: InitImage,
     /// Written by the outer stage.
-    pub(crate) listeners: [Option<OwnedFd>; LISTENERS],
+    pub(crate) sockets: Option<Sockets>,
     /// Written by either stage.
     pub(crate) failure: Option<StageFailure>,
 }

@@ -37,10 +37,11 @@ const ON_THE_WAY: Mode = Mode::RWXU
     .union(Mode::ROTH)
     .union(Mode::XOTH);
 
-/// What masks are made of: an empty directory and an empty file that nobody may open.
-struct Masks {
-    directory: OwnedFd,
-    file: OwnedFd,
+/// Filesystems of our own that parts of are mounted: an empty directory that nobody may open, and
+/// one for files.
+struct Private {
+    closed: OwnedFd,
+    files: OwnedFd,
 }
 
 /// Runs the plan's operations.
@@ -54,11 +55,11 @@ pub(super) fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
         })?;
     }
     let mut devices = Some(devices::clone_sources().map_err(StageFailure::at(Step::MountSource))?);
-    let mut masks = None;
+    let private = Private::new().map_err(StageFailure::at(Step::Mount))?;
     for (index, mount) in prepared.mounts.iter().enumerate() {
         let source = context.sources.get_mut(index).and_then(Option::take);
         let attached =
-            perform(mount, source, &mut devices, &mut masks).map_err(|errno| StageFailure {
+            perform(mount, source, &mut devices, &private).map_err(|errno| StageFailure {
                 step: Step::Mount,
                 errno,
                 operation: Some(index),
@@ -123,7 +124,7 @@ fn perform(
     mount: &PreparedMount,
     source: Option<OwnedFd>,
     devices: &mut Option<devices::DeviceSources>,
-    masks: &mut Option<Masks>,
+    private: &Private,
 ) -> Result<Option<OwnedFd>, Errno> {
     if mount.creates_target {
         create_target(mount)?;
@@ -160,8 +161,11 @@ fn perform(
         }
         MountAction::MaskDirectory {
             holds_mount_points: false,
-        } => clone_of(&Masks::get(masks)?.directory)?,
-        MountAction::MaskFile => clone_of(&Masks::get(masks)?.file)?,
+        } => clone_of(&private.closed)?,
+        MountAction::MaskFile => private.closed_file()?,
+        MountAction::File { content } => {
+            private.file(c"hosts", Mode::from_raw_mode(0o444), content)?
+        }
     };
     attach(&mount.target, &attached)?;
     if let MountAction::Devices = &mount.action {
@@ -215,29 +219,40 @@ fn clone_of(tree: &OwnedFd) -> Result<OwnedFd, Errno> {
     rustix::mount::open_tree(tree, c"", flags)
 }
 
-impl Masks {
-    /// Makes the masks when the first one is needed.
-    fn get(masks: &mut Option<Self>) -> Result<&Self, Errno> {
-        if masks.is_none() {
-            *masks = Some(Self::new()?);
-        }
-        masks.as_ref().ok_or(Errno::BADF)
+impl Private {
+    fn new() -> Result<Self, Errno> {
+        let flags = MountAttrFlags::MOUNT_ATTR_NOSUID
+            | MountAttrFlags::MOUNT_ATTR_NODEV
+            | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let closed = new_filesystem(c"tmpfs", &[(c"mode", c"0")], flags)?;
+        sys::mount::set_attributes(closed.as_fd(), c"", Reach::One, READ_ONLY)?;
+        let files = new_filesystem(c"tmpfs", &[(c"mode", c"700")], flags)?;
+        Ok(Self { closed, files })
     }
 
-    fn new() -> Result<Self, Errno> {
-        let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-        let directory = new_filesystem(c"tmpfs", &[(c"mode", c"0")], flags)?;
-        // The file lies in a filesystem of its own: the directory mask must be empty.
-        let holder = new_filesystem(c"tmpfs", &[(c"mode", c"700")], flags)?;
+    /// A file with this content, detached and read-only.
+    fn file(&self, name: &CStr, mode: Mode, content: &[u8]) -> Result<OwnedFd, Errno> {
         let create = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        drop(rustix::fs::openat(&holder, c"mask", create, Mode::empty())?);
+        let file = rustix::fs::openat(&self.files, name, create, mode)?;
+        rustix::fs::fchmod(&file, mode)?;
+        rustix::io::write(&file, content)?;
+        self.clone_file(name)
+    }
+
+    fn clone_file(&self, name: &CStr) -> Result<OwnedFd, Errno> {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        let file = rustix::mount::open_tree(&holder, c"mask", flags)?;
+        let file = rustix::mount::open_tree(&self.files, name, flags)?;
         let attributes = READ_ONLY | NO_SUID | NO_DEVICES | NO_EXEC;
-        for mask in [&directory, &file] {
-            sys::mount::set_attributes(mask.as_fd(), c"", Reach::One, attributes)?;
+        sys::mount::set_attributes(file.as_fd(), c"", Reach::One, attributes)?;
+        Ok(file)
+    }
+
+    /// The file that nobody may open.
+    fn closed_file(&self) -> Result<OwnedFd, Errno> {
+        match self.clone_file(c"closed") {
+            Err(Errno::NOENT) => self.file(c"closed", Mode::empty(), b""),
+            other => other,
         }
-        Ok(Self { directory, file })
     }
 }
 
@@ -256,6 +271,7 @@ fn create_target(mount: &PreparedMount) -> Result<(), Errno> {
             kind: PathKind::File,
             ..
         }
+        | MountAction::File { .. }
         | MountAction::MaskFile => {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
             rustix::fs::openat(CWD, mount.target.as_c_str(), flags, Mode::empty()).map(drop)
@@ -341,6 +357,7 @@ fn grant(
         | MountAction::Symlink { .. }
         | MountAction::MaskDirectory { .. }
         | MountAction::MaskFile
+        | MountAction::File { .. }
         | MountAction::Seal => PathKind::Directory,
     };
     let mask = context.rights.mask(access, kind);

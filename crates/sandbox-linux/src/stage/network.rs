@@ -1,40 +1,165 @@
-//! The network namespace: its loopback interface, and the listeners whose accepting end is the host
-//! program's. They are made before capabilities are dropped and need no relay.
+//! The network namespace: interface, routes, rules, and the sockets whose accepting end is the host
+//! program's. They are made before capabilities are dropped, and no process relays.
 
 use std::{
-    net::{Ipv4Addr, SocketAddrV4},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6},
     os::fd::{AsFd, OwnedFd},
 };
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, sockopt};
 
-use super::LISTENERS;
 use crate::{
     facts::Endpoints,
+    netlink::{Conversation, DNS_PORT, TRANSPARENT_PORT},
+    prepare::NetworkMessages,
     sys::{self, Errno},
 };
 
 /// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Brings the loopback up and listens.
-pub(super) fn set_up(endpoints: Endpoints) -> Result<[Option<OwnedFd>; LISTENERS], Errno> {
-    let http = stream_socket()?;
-    // Any socket of the namespace can ask for its interfaces.
-    sys::net::loopback_up(http.as_fd())?;
-    listen(&http, endpoints.http_port)?;
-    let socks = stream_socket()?;
-    listen(&socks, endpoints.socks_port)?;
-    Ok([Some(http), Some(socks)])
+/// The sockets of one sandbox.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    pub(crate) http: OwnedFd,
+    pub(crate) socks: OwnedFd,
+    /// Missing where the kernel can't redirect connections.
+    pub(crate) transparent: Option<TransparentSockets>,
 }
 
-fn stream_socket() -> Result<OwnedFd, Errno> {
-    // Non-blocking, as the host program's runtime wants it.
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
+/// What programs reach that know nothing of proxies.
+#[derive(Debug)]
+pub(crate) struct TransparentSockets {
+    pub(crate) tcp_v4: OwnedFd,
+    /// Missing where the kernel runs without IPv6.
+    pub(crate) tcp_v6: Option<OwnedFd>,
+    pub(crate) dns_udp_v4: OwnedFd,
+    pub(crate) dns_udp_v6: Option<OwnedFd>,
+    pub(crate) dns_tcp: OwnedFd,
 }
 
-fn listen(socket: &OwnedFd, port: u16) -> Result<(), Errno> {
-    rustix::net::bind(socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
-    rustix::net::listen(socket, BACKLOG)
+/// Sets the namespace up and listens.
+pub(super) fn set_up(endpoints: Endpoints, messages: &NetworkMessages) -> Result<Sockets, Errno> {
+    let routes = rustix::net::socket_with(
+        AddressFamily::NETLINK,
+        SocketType::RAW,
+        SocketFlags::CLOEXEC,
+        // NETLINK_ROUTE is protocol 0, the default.
+        None,
+    )?;
+    converse(&routes, &messages.interface_v4)?;
+    let has_v6 = converse(&routes, &messages.interface_v6).is_ok();
+    let http = listen_v4(Ipv4Addr::LOCALHOST, endpoints.http_port)?;
+    let socks = listen_v4(Ipv4Addr::LOCALHOST, endpoints.socks_port)?;
+    // A kernel built or run without nf_tables can't do it: the proxies remain, and the host side
+    // reports that the socket is missing.
+    let transparent = match redirect(&messages.redirection) {
+        Ok(()) => Some(transparent(has_v6)?),
+        Err(_missing) => None,
+    };
+    Ok(Sockets {
+        http,
+        socks,
+        transparent,
+    })
+}
+
+fn redirect(rules: &Conversation) -> Result<(), Errno> {
+    let rules_socket = rustix::net::socket_with(
+        AddressFamily::NETLINK,
+        SocketType::RAW,
+        SocketFlags::CLOEXEC,
+        Some(netlink::NETFILTER),
+    )?;
+    converse(&rules_socket, rules)
+}
+
+fn transparent(has_v6: bool) -> Result<TransparentSockets, Errno> {
+    let tcp_v4 = socket(AddressFamily::INET, SocketType::STREAM)?;
+    sys::net::set_transparent(tcp_v4.as_fd(), sys::net::Family::V4)?;
+    bind_v4(&tcp_v4, Ipv4Addr::UNSPECIFIED, TRANSPARENT_PORT)?;
+    rustix::net::listen(&tcp_v4, BACKLOG)?;
+    let dns_udp_v4 = socket(AddressFamily::INET, SocketType::DGRAM)?;
+    // The answer must come from the address that was asked, whichever it was.
+    sys::net::set_packet_info(dns_udp_v4.as_fd(), sys::net::Family::V4)?;
+    bind_v4(&dns_udp_v4, Ipv4Addr::UNSPECIFIED, DNS_PORT)?;
+    let dns_tcp = listen_v4(Ipv4Addr::UNSPECIFIED, DNS_PORT)?;
+    let (tcp_v6, dns_udp_v6) = if has_v6 {
+        let (tcp, udp) = transparent_v6()?;
+        (Some(tcp), Some(udp))
+    } else {
+        (None, None)
+    };
+    Ok(TransparentSockets {
+        tcp_v4,
+        tcp_v6,
+        dns_udp_v4,
+        dns_udp_v6,
+        dns_tcp,
+    })
+}
+
+fn transparent_v6() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let any = |port| SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0);
+    let tcp = socket(AddressFamily::INET6, SocketType::STREAM)?;
+    sockopt::set_ipv6_v6only(&tcp, true)?;
+    sys::net::set_transparent(tcp.as_fd(), sys::net::Family::V6)?;
+    rustix::net::bind(&tcp, &any(TRANSPARENT_PORT))?;
+    rustix::net::listen(&tcp, BACKLOG)?;
+    let udp = socket(AddressFamily::INET6, SocketType::DGRAM)?;
+    sockopt::set_ipv6_v6only(&udp, true)?;
+    sys::net::set_packet_info(udp.as_fd(), sys::net::Family::V6)?;
+    rustix::net::bind(&udp, &any(DNS_PORT))?;
+    Ok((tcp, udp))
+}
+
+/// Non-blocking, as the host program's runtime wants it.
+fn socket(family: AddressFamily, kind: SocketType) -> Result<OwnedFd, Errno> {
+    rustix::net::socket_with(
+        family,
+        kind,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )
+}
+
+fn bind_v4(socket: &OwnedFd, address: Ipv4Addr, port: u16) -> Result<(), Errno> {
+    rustix::net::bind(socket, &SocketAddrV4::new(address, port))
+}
+
+fn listen_v4(address: Ipv4Addr, port: u16) -> Result<OwnedFd, Errno> {
+    let listener = socket(AddressFamily::INET, SocketType::STREAM)?;
+    bind_v4(&listener, address, port)?;
+    rustix::net::listen(&listener, BACKLOG)?;
+    Ok(listener)
+}
+
+/// Sends messages and checks every acknowledgement: the first refusal is the error.
+fn converse(socket: &OwnedFd, conversation: &Conversation) -> Result<(), Errno> {
+    // struct nlmsghdr is 16 bytes; struct nlmsgerr begins with the negated errno.
+    const HEADER_BYTES: usize = 16;
+    const NLMSG_ERROR: u16 = 2;
+    rustix::net::send(socket, &conversation.bytes, SendFlags::empty())?;
+    let mut outstanding = conversation.acknowledgements;
+    let mut buffer = [0_u8; 8192];
+    while outstanding > 0 {
+        let (received, _) = rustix::net::recv(socket, &mut buffer[..], RecvFlags::empty())?;
+        let mut rest = buffer.get(..received).unwrap_or_default();
+        while let [a, b, c, d, e, f, ..] = *rest {
+            let length = usize::try_from(u32::from_ne_bytes([a, b, c, d])).unwrap_or(0);
+            let code = rest.get(HEADER_BYTES..HEADER_BYTES + 4);
+            if let (NLMSG_ERROR, Some(&[a, b, c, d])) = (u16::from_ne_bytes([e, f]), code) {
+                outstanding = outstanding.saturating_sub(1);
+                let code = i32::from_ne_bytes([a, b, c, d]);
+                if code != 0 {
+                    return Err(Errno::from_raw_os_error(code.saturating_neg()));
+                }
+            }
+            if length < HEADER_BYTES {
+                return Err(Errno::BADMSG);
+            }
+            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        }
+    }
+    Ok(())
 }

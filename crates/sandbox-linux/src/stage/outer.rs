@@ -55,8 +55,10 @@ fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
         write_file(c"/proc/sys/user/max_user_namespaces", b"0")
             .map_err(StageFailure::at(Step::NamespaceLimit))?;
     }
-    context.listeners = network::set_up(context.prepared.plan.endpoints)
+    let prepared = context.prepared;
+    let sockets = network::set_up(prepared.plan.endpoints, &prepared.network)
         .map_err(StageFailure::at(Step::Network))?;
+    context.sockets = Some(sockets);
     mounts::set_up(context)?;
     empty_bounding_set().map_err(StageFailure::at(Step::Privileges))?;
     let command = start_inner(context)?;

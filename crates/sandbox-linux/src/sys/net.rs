@@ -1,29 +1,54 @@
-//! `netdevice(7)` requests.
+//! Socket options that need a capability in the network namespace.
 #![expect(unsafe_code, reason = "system call wrappers")]
 
 use std::{
-    mem,
+    ffi::c_void,
     os::fd::{AsRawFd, BorrowedFd},
 };
 
 use super::{Errno, check};
 
-/// Brings the interface `lo` of the socket's network namespace up.
-pub(crate) fn loopback_up(socket: BorrowedFd<'_>) -> Result<(), Errno> {
-    /// `IFF_UP | IFF_RUNNING` of linux/if.h.
-    const UP_AND_RUNNING: libc::c_short = 0x41;
-    let mut request = empty_request();
-    let [first, second, ..] = &mut request.ifr_name;
-    // Whether `c_char` has a sign depends on the architecture.
-    *first = libc::c_char::from_ne_bytes([b'l']);
-    *second = libc::c_char::from_ne_bytes([b'o']);
-    request.ifr_ifru.ifru_flags = UP_AND_RUNNING;
-    // SAFETY: SIOCSIFFLAGS reads an `ifreq` whose name is NUL-terminated and whose flags are set.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
-    check(result.into()).map(drop)
+/// An IP version.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
 }
 
-fn empty_request() -> libc::ifreq {
-    // SAFETY: `ifreq` is plain data, for which all bytes zero is a value.
-    unsafe { mem::zeroed() }
+/// Lets a socket take connections to addresses that are not its own (ip(7), `IP_TRANSPARENT`).
+pub(crate) fn set_transparent(socket: BorrowedFd<'_>, family: Family) -> Result<(), Errno> {
+    switch_on(
+        socket,
+        match family {
+            Family::V4 => (libc::IPPROTO_IP, libc::IP_TRANSPARENT),
+            Family::V6 => (libc::IPPROTO_IPV6, libc::IPV6_TRANSPARENT),
+        },
+    )
+}
+
+/// Makes a socket tell the address that each datagram was sent to.
+pub(crate) fn set_packet_info(socket: BorrowedFd<'_>, family: Family) -> Result<(), Errno> {
+    switch_on(
+        socket,
+        match family {
+            Family::V4 => (libc::IPPROTO_IP, libc::IP_PKTINFO),
+            Family::V6 => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
+        },
+    )
+}
+
+fn switch_on(
+    socket: BorrowedFd<'_>,
+    (level, option): (libc::c_int, libc::c_int),
+) -> Result<(), Errno> {
+    let on: libc::c_int = 1;
+    let (value, length) = (
+        (&raw const on).cast::<c_void>(),
+        libc::socklen_t::from(4_u8),
+    );
+    // SAFETY: the options take an int, which lives for the call, and its length is four bytes.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value, length) };
+    check(result.into()).map(drop)
 }

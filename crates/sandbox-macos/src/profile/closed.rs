@@ -88,6 +88,7 @@ impl Closed {
         self.filters.push(Filter::Regex(glob::regex(
             tokens,
             Coverage::Regions,
+            Case::Folded,
             pattern,
         )?));
         for passage in passages(tokens) {

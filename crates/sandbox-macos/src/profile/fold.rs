@@ -6,8 +6,8 @@
 //! an expression that matches every spelling. On a volume that does tell cases apart this closes
 //! more than was asked for, never less. What opens a path is taken as it is spelt.
 //!
-//! Folding covers ASCII letters and the two characters beyond ASCII that fold to one (`\u{212a}` to
-//! `k`, `\u{17f}` to `s`). Other letters are left as they are spelt.
+//! Names that differ in Unicode normalisation are equal too. The expressions are kept to ASCII, and
+//! take any character beyond it for any other: again more is closed, never less.
 
 use sandbox_policy::AbsolutePath;
 
@@ -25,85 +25,84 @@ pub(crate) enum Case {
 
 /// Appends an expression for every spelling of a character.
 pub(crate) fn push(text: &mut String, character: char) {
-    let spellings = match character {
-        'k' | 'K' | '\u{212a}' => "(k|K|\u{212a})",
-        's' | 'S' | '\u{17f}' => "(s|S|\u{17f})",
+    match character {
+        // U+212A KELVIN SIGN and U+017F LONG S fold to these two.
+        'k' | 'K' => text.push_str("([kK]|[^ -~]+)"),
+        's' | 'S' => text.push_str("([sS]|[^ -~]+)"),
         letter if letter.is_ascii_alphabetic() => {
             text.push('[');
             text.push(letter.to_ascii_lowercase());
             text.push(letter.to_ascii_uppercase());
             text.push(']');
-            return;
         }
-        other => return push_escaped(text, other),
-    };
-    text.push_str(spellings);
+        ascii if ascii.is_ascii() => push_escaped(text, ascii),
+        // One character, or a letter with combining marks.
+        _ => text.push_str("[a-zA-Z]?[^ -~]+"),
+    }
 }
 
-/// A filter for every spelling of a path. A long one is several expressions, each for some of the
-/// components, as Seatbelt limits the length of one.
+/// A filter for every spelling of a path. Seatbelt limits the length of an expression, so that a
+/// long path is several: pieces that it must hold, the first one at its beginning, and the longest
+/// ending. A path would have to hold the same hundreds of letters in another order to be closed by
+/// mistake.
 pub(crate) fn filter(path: &AbsolutePath, coverage: Coverage) -> Filter {
-    let mut chunks = vec!["^".to_owned()];
-    for (index, name) in path
-        .as_bytes()
-        .split(|byte| *byte == b'/')
-        .skip(1)
-        .enumerate()
-    {
-        let name = folded_name(name);
-        let is_full = chunks
+    let units = units(path);
+    let length: usize = units.iter().map(String::len).sum();
+    if length <= PIECE_LIMIT {
+        return Filter::Regex(Regex(format!("^{}{}", units.concat(), coverage.ending())));
+    }
+    let mut pieces = vec!["^".to_owned()];
+    for unit in &units {
+        if pieces
             .last()
-            .is_some_and(|chunk| chunk.len() + name.len() > CHUNK_LIMIT);
-        if is_full && let Some(chunk) = chunks.last_mut() {
-            // The next component begins here.
-            chunk.push('/');
-            chunks.push(format!("^{}", "/[^/]*".repeat(index)));
+            .is_none_or(|piece| piece.len() + unit.len() > PIECE_LIMIT)
+        {
+            pieces.push(String::new());
         }
-        if let Some(chunk) = chunks.last_mut() {
-            chunk.push('/');
-            chunk.push_str(&name);
+        if let Some(piece) = pieces.last_mut() {
+            piece.push_str(unit);
         }
     }
-    if let Some(last) = chunks.last_mut() {
-        last.push_str(coverage.ending());
+    let mut room = PIECE_LIMIT;
+    let mut ending: Vec<&str> = Vec::new();
+    for unit in units.iter().rev() {
+        let Some(left) = room.checked_sub(unit.len()) else {
+            break;
+        };
+        room = left;
+        ending.push(unit);
     }
-    let mut regexes: Vec<Filter> = chunks
-        .into_iter()
-        .map(|text| Filter::Regex(Regex(text)))
-        .collect();
-    match (regexes.pop(), regexes.is_empty()) {
-        (Some(only), true) => only,
-        (last, _) => Filter::All(regexes.into_iter().chain(last).collect()),
-    }
+    ending.reverse();
+    pieces.push(ending.concat() + coverage.ending());
+    Filter::All(
+        pieces
+            .into_iter()
+            .map(|text| Filter::Regex(Regex(text)))
+            .collect(),
+    )
 }
 
-/// An expression for one component. A name that is not UTF-8 can't exist on these file systems; it
-/// is taken for any name rather than for none.
-fn folded_name(name: &[u8]) -> String {
-    let Ok(name) = str::from_utf8(name) else {
-        return "[^/]*".to_owned();
-    };
-    let mut text = String::new();
-    for character in name.chars() {
-        // A control character has no place in a profile: any character takes its place.
-        if character.is_control() {
-            text.push_str("[^/]");
-        } else {
-            push(&mut text, character);
+/// Expressions for a path's characters, one by one.
+fn units(path: &AbsolutePath) -> Vec<String> {
+    let mut units = Vec::new();
+    for chunk in path.as_bytes().utf8_chunks() {
+        for character in chunk.valid().chars() {
+            let mut unit = String::new();
+            if character.is_control() {
+                // It has no place in a profile's text: any character takes its place.
+                unit.push_str("[^/]");
+            } else {
+                push(&mut unit, character);
+            }
+            units.push(unit);
+        }
+        if !chunk.invalid().is_empty() {
+            // Such a name can't exist on these file systems. It is taken for any name, not for none.
+            units.push("[^/]*".to_owned());
         }
     }
-    if text.len() <= NAME_LIMIT {
-        return text;
-    }
-    // Hundreds of letters in one name: as they are spelt, which always fits.
-    let mut text = String::new();
-    name.chars()
-        .filter(|character| !character.is_control())
-        .for_each(|character| push_escaped(&mut text, character));
-    text
+    units
 }
 
-/// Room is left for the components that are skipped and for the ending.
-const CHUNK_LIMIT: usize = REGEX_LIMIT - 50;
-
-const NAME_LIMIT: usize = REGEX_LIMIT / 2;
+/// Room is left for the anchor and the ending.
+const PIECE_LIMIT: usize = REGEX_LIMIT - 25;

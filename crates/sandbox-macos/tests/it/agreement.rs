@@ -77,7 +77,7 @@ fn check(
 }
 
 proptest! {
-    #![proptest_config(cases(600))]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn profiles_agree_with_the_policy(policy in policies(), paths in prop::collection::vec(paths(), 16)) {

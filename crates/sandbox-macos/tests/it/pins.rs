@@ -59,7 +59,7 @@ fn has_wild_directories(policy: &FilesystemPolicy) -> bool {
 }
 
 proptest! {
-    #![proptest_config(cases(1500))]
+    #![proptest_config(cases(400))]
 
     #[test]
     fn closed_files_stay_closed_when_carried_away(

@@ -147,7 +147,7 @@ fn the_workspace_preset_closes_what_is_private() {
         ("/home/u/src/other", false),
         ("/home/u", false),
         ("/home/v/.cargo/bin/cargo", false),
-        ("/root", false),
+        ("/srv/data", false),
         ("/var/log/syslog", false),
         ("/mnt", false),
         ("/", false),

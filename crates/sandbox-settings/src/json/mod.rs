@@ -3,12 +3,13 @@
 mod deserialize;
 mod located;
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use jsonc_parser::{CollectOptions, ParseOptions, ast, common::Ranged as _, parse_to_ast};
 
 use crate::error::{Finding, SettingsErrorKind};
 
+pub(crate) use deserialize::NodeError;
 pub(crate) use located::Located;
 
 /// A value and where it stands.
@@ -140,7 +141,8 @@ fn convert(value: ast::Value<'_>, findings: &mut Vec<Finding>) -> Node {
                 .collect(),
         ),
         ast::Value::Object(object) => {
-            let mut members: Vec<Member> = Vec::with_capacity(object.properties.len());
+            let mut members = Vec::with_capacity(object.properties.len());
+            let mut known = HashSet::new();
             for property in object.properties {
                 let key_range = property.name.range();
                 let member = Member {
@@ -148,7 +150,7 @@ fn convert(value: ast::Value<'_>, findings: &mut Vec<Finding>) -> Node {
                     key_span: key_range.start..key_range.end,
                     node: convert(property.value, findings),
                 };
-                if members.iter().any(|earlier| earlier.key == member.key) {
+                if !known.insert(member.key.clone()) {
                     findings.push(
                         Finding::new(
                             member.key_span.clone(),

@@ -39,31 +39,25 @@ pub(super) fn filesystem(
         };
         let layer = layer.id();
         match &statement.effect {
-            Effect::AllowWrite(pattern) => add_allow(&mut rules.allow_write, rule(pattern), layer),
-            Effect::AllowRead(pattern) => add_allow(&mut rules.allow_read, rule(pattern), layer),
-            Effect::DenyWrite(pattern) => {
-                if rules
-                    .deny_write
-                    .iter()
-                    .all(|other| other.pattern != *pattern)
-                {
-                    rules.deny_write.push(rule(pattern));
-                }
-            }
+            Effect::AllowWrite(pattern) => rules.allow_write.push(ReadAllow {
+                rule: rule(pattern),
+                layer,
+            }),
+            Effect::AllowRead(pattern) => rules.allow_read.push(ReadAllow {
+                rule: rule(pattern),
+                layer,
+            }),
+            Effect::DenyWrite(pattern) => rules.deny_write.push(rule(pattern)),
             Effect::DenyRead { pattern, for_good } => {
                 let firmness = if *for_good {
                     Firmness::Final
                 } else {
                     Firmness::Layer(layer)
                 };
-                let known =
-                    |other: &ReadDeny| other.rule.pattern == *pattern && other.firmness == firmness;
-                if !rules.deny_read.iter().any(known) {
-                    rules.deny_read.push(ReadDeny {
-                        rule: rule(pattern),
-                        firmness,
-                    });
-                }
+                rules.deny_read.push(ReadDeny {
+                    rule: rule(pattern),
+                    firmness,
+                });
             }
             // Decided below, or no matter of files.
             Effect::Preset(_)
@@ -97,15 +91,6 @@ pub(super) fn filesystem(
     }
     guard(&mut rules, guarded);
     rules
-}
-
-fn add_allow(rules: &mut Vec<ReadAllow>, rule: PathRule, layer: LayerId) {
-    if !rules
-        .iter()
-        .any(|other| other.layer == layer && other.rule.pattern == rule.pattern)
-    {
-        rules.push(ReadAllow { rule, layer });
-    }
 }
 
 /// The preset's allows speak for no file, so that they re-open nothing that a file closed.
@@ -143,7 +128,10 @@ fn add_preset(rules: &mut FilesystemPolicy, chosen: &Entry, entries: &[Entry], b
                     pattern: pattern.clone(),
                     origin: statement.origin.clone(),
                 };
-                add_allow(&mut rules.allow_read, rule, LayerId::PRESET);
+                rules.allow_read.push(ReadAllow {
+                    rule,
+                    layer: LayerId::PRESET,
+                });
             }
         }
     }

@@ -6,7 +6,7 @@
 
 mod filesystem;
 
-use std::{path::Path, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 use sandbox_policy::{
     AbsolutePath, AddressRule, DomainRule, NetworkPolicy, Origin, PathBase, PathRule, Policy,
@@ -60,6 +60,11 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
             held.push(entry);
         }
     }
+    let mut said = HashSet::new();
+    applying.retain(|entry: &Entry| {
+        let effect = entry.statement.effect.clone();
+        said.insert((effect.depends_on_layer().then_some(entry.layer), effect))
+    });
     let disabled = Switches(&applying).deciding(Switch::FilesystemDisabled);
     if let Some((Choice { value: true, .. }, layer)) = disabled {
         // It drops the rules of its own file; those of other layers are not its to drop.
@@ -160,44 +165,26 @@ fn processes(policy: Policy, switches: &Switches<'_>) -> Policy {
 }
 
 fn network(entries: &[Entry]) -> NetworkPolicy {
-    let (mut allowed, mut denied, mut addresses) = (
-        Vec::<DomainRule>::new(),
-        Vec::<DomainRule>::new(),
-        Vec::new(),
-    );
+    let (mut allowed, mut denied, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
     for Entry { statement, .. } in entries {
         let origin = statement.origin.clone();
         match &statement.effect {
-            Effect::AllowDomain(pattern) => {
-                if allowed.iter().all(|other| other.pattern != *pattern) {
-                    allowed.push(DomainRule {
-                        pattern: pattern.clone(),
-                        origin,
-                        note: None,
-                    });
-                }
-            }
+            Effect::AllowDomain(pattern) => allowed.push(DomainRule {
+                pattern: pattern.clone(),
+                origin,
+                note: None,
+            }),
             Effect::DenyDomain { pattern, note } => {
-                match denied.iter_mut().find(|other| other.pattern == *pattern) {
-                    Some(other) => other.note = other.note.take().or_else(|| note.clone()),
-                    None => denied.push(DomainRule {
-                        pattern: pattern.clone(),
-                        origin,
-                        note: note.clone(),
-                    }),
-                }
+                denied.push(DomainRule {
+                    pattern: pattern.clone(),
+                    origin,
+                    note: note.clone(),
+                });
             }
-            Effect::DenyAddress(range) => {
-                if addresses
-                    .iter()
-                    .all(|other: &AddressRule| other.range != *range)
-                {
-                    addresses.push(AddressRule {
-                        range: *range,
-                        origin,
-                    });
-                }
-            }
+            Effect::DenyAddress(range) => addresses.push(AddressRule {
+                range: *range,
+                origin,
+            }),
             Effect::AllowWrite(_)
             | Effect::DenyWrite(_)
             | Effect::AllowRead(_)
@@ -223,9 +210,7 @@ fn unix_sockets(entries: &[Entry]) -> UnixSocketPolicy {
     }
     let mut listed = Vec::<PathRule>::new();
     for Entry { statement, .. } in entries {
-        if let Effect::AllowUnixSocket(pattern) = &statement.effect
-            && listed.iter().all(|other| other.pattern != *pattern)
-        {
+        if let Effect::AllowUnixSocket(pattern) = &statement.effect {
             listed.push(PathRule {
                 pattern: pattern.clone(),
                 origin: statement.origin.clone(),
@@ -244,7 +229,6 @@ fn texts(entries: &[Entry], kind: TextKey) -> Vec<Choice<String>> {
     for Entry { statement, .. } in entries {
         if let Effect::Text(named, text) = &statement.effect
             && *named == kind
-            && texts.iter().all(|other| other.value != *text)
         {
             texts.push(Choice {
                 value: text.clone(),
@@ -258,11 +242,7 @@ fn texts(entries: &[Entry], kind: TextKey) -> Vec<Choice<String>> {
 fn ignored_violations(entries: &[Entry]) -> Vec<IgnoredViolation> {
     let mut violations = Vec::<IgnoredViolation>::new();
     for Entry { statement, .. } in entries {
-        if let Effect::IgnoreViolation { command, text } = &statement.effect
-            && !violations
-                .iter()
-                .any(|other| other.command == *command && other.text == *text)
-        {
+        if let Effect::IgnoreViolation { command, text } = &statement.effect {
             let origin = statement.origin.clone();
             violations.push(IgnoredViolation {
                 command: command.clone(),

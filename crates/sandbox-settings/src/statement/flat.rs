@@ -1,6 +1,6 @@
 //! The flat format's statements.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sandbox_policy::DomainPattern;
 
@@ -95,7 +95,11 @@ impl Reader<'_> {
         } = network;
         self.allowed_domains("network.allowedDomains", Some(allowed_domains));
         self.denied_domains("network.deniedDomains", Some(denied_domains));
-        self.note_reasons(&denied_domain_reasons.into_iter().flatten().collect());
+        if let Some(reasons) = denied_domain_reasons {
+            // Its keys are texts to the types, and domain patterns to the schema.
+            self.leave_unread();
+            self.note_reasons(reasons);
+        }
         self.switch(
             "network.strictAllowlist",
             Switch::StrictAllowlist,
@@ -139,17 +143,14 @@ impl Reader<'_> {
     }
 
     /// Hands the author's words to the deny rules of the same pattern, however it is spelt.
-    fn note_reasons(&mut self, reasons: &BTreeMap<String, NonEmptyText>) {
-        for (host, NonEmptyText(reason)) in reasons {
-            let Ok(named) = DomainPattern::parse_deny(host) else {
-                continue;
-            };
-            for statement in &mut self.statements {
-                if let Effect::DenyDomain { pattern, note } = &mut statement.effect
-                    && *pattern == named
-                {
-                    *note = Some(reason.value.clone());
-                }
+    fn note_reasons(&mut self, reasons: BTreeMap<String, NonEmptyText>) {
+        let named = |(host, NonEmptyText(reason)): (String, NonEmptyText)| {
+            Some((DomainPattern::parse_deny(&host).ok()?, reason.value))
+        };
+        let reasons: HashMap<_, _> = reasons.into_iter().filter_map(named).collect();
+        for statement in &mut self.statements {
+            if let Effect::DenyDomain { pattern, note } = &mut statement.effect {
+                *note = reasons.get(pattern).cloned();
             }
         }
     }

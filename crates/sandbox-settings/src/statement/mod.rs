@@ -26,7 +26,7 @@ pub(crate) struct Statement {
 }
 
 /// What an entry does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Effect {
     AllowWrite(PathPattern),
     DenyWrite(PathPattern),
@@ -53,7 +53,7 @@ pub(crate) enum Effect {
 }
 
 /// Lists of plain texts, all of which widen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum TextKey {
     ExcludedCommand,
     MachLookup,
@@ -61,7 +61,7 @@ pub(crate) enum TextKey {
 }
 
 /// Yes-or-no settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Switch {
     Enabled,
     AllowUnsandboxedCommands,
@@ -90,6 +90,25 @@ impl Effect {
         Self::DenyRead {
             pattern,
             for_good: true,
+        }
+    }
+
+    /// Whether it matters which layer says it: single values are the highest layer's, and a layer's
+    /// allows re-open its own denies.
+    pub(crate) fn depends_on_layer(&self) -> bool {
+        match self {
+            Self::AllowWrite(_)
+            | Self::AllowRead(_)
+            | Self::DenyRead { .. }
+            | Self::Preset(_)
+            | Self::Switch(..) => true,
+            Self::DenyWrite(_)
+            | Self::AllowDomain(_)
+            | Self::DenyDomain { .. }
+            | Self::DenyAddress(_)
+            | Self::AllowUnixSocket(_)
+            | Self::IgnoreViolation { .. }
+            | Self::Text(..) => false,
         }
     }
 

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, ffi::OsStr, ops::Range};
 use sandbox_policy::{DomainPattern, DomainPatternError, PathBase, PathPattern, PatternSyntax};
 
 use crate::{
-    error::{Finding, SettingsErrorKind, Source},
+    error::{Finding, SettingsErrorKind},
     json::Located,
     layer::IgnoredKey,
+    source::Source,
     validate::parse_address,
     wire::{
         Preset,
@@ -44,6 +45,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) statements: Vec<Statement>,
     pub(crate) ignored: Vec<IgnoredKey>,
     pub(crate) findings: Vec<Finding>,
+    /// Whether something was passed over that only the schema looks into.
+    unread: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -54,7 +57,18 @@ impl<'a> Reader<'a> {
             statements: Vec::new(),
             ignored: Vec::new(),
             findings: Vec::new(),
+            unread: false,
         }
+    }
+
+    /// Whether the schema has to be asked.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.unread || !self.findings.is_empty()
+    }
+
+    /// Notes that a value was not looked into.
+    pub(super) fn leave_unread(&mut self) {
+        self.unread = true;
     }
 
     fn state(&mut self, key: &'static str, text: &str, span: &Range<usize>, effect: Effect) {
@@ -233,6 +247,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn ignored<T>(&mut self, key: &'static str, value: Option<Located<T>>) {
         if let Some(Located { value: _, span }) = value {
+            self.leave_unread();
             self.ignored.push(IgnoredKey {
                 key,
                 origin: self.source.origin(&span),

@@ -21,7 +21,7 @@ use crate::json::Located;
 pub(crate) struct Flat {
     /// For editors; ignored.
     #[serde(rename = "$schema")]
-    pub(crate) schema: Option<Ignored<String>>,
+    pub(crate) schema: Option<String>,
     /// Which hosts and sockets may be reached.
     pub(crate) network: FlatNetwork,
     /// Which files may be read and written.

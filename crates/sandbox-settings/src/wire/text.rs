@@ -70,9 +70,18 @@ text_type! {
 }
 
 /// A text that must not be empty.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug)]
 pub(crate) struct NonEmptyText(pub(crate) Located<String>);
+
+impl<'de> Deserialize<'de> for NonEmptyText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Located::<String>::deserialize(deserializer)?;
+        if text.value.is_empty() {
+            return Err(D::Error::custom("the text is empty"));
+        }
+        Ok(Self(text))
+    }
+}
 
 impl JsonSchema for NonEmptyText {
     fn inline_schema() -> bool {

@@ -174,3 +174,28 @@ fn options_add_rules() {
     let rule = &settings.policy.network.allowed()[0];
     assert_eq!(rule.origin.to_string(), "--allow-domain *.example.com");
 }
+
+/// The author of a project's file chooses its size and shape.
+#[test]
+fn a_large_file_of_one_line_is_read_in_reasonable_time() {
+    let rules: Vec<_> = (0..60_000)
+        .map(|number| format!("\"Edit(a{number}/b)\""))
+        .collect();
+    let keys: Vec<_> = (0..60_000)
+        .map(|number| format!("\"key{number}\": 0"))
+        .collect();
+    let text = format!(
+        r#"{{ "permissions": {{ "deny": [{}] }}, {} }}"#,
+        rules.join(","),
+        keys.join(",")
+    );
+    let machine = Machine::new().with(File::Project, &text);
+    let start = std::time::Instant::now();
+    let settings = machine.load();
+    assert_eq!(settings.policy.filesystem.deny_write.len(), 60_000);
+    assert!(
+        start.elapsed() < std::time::Duration::from_secs(60),
+        "{:?}",
+        start.elapsed()
+    );
+}

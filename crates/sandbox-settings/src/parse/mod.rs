@@ -1,13 +1,17 @@
-//! A file's text to its statements: syntax, format, schema, types, meaning, in this order. The first
-//! step that finds mistakes reports all of its own.
+//! A file's text to its statements: syntax, format, types and meaning.
+//!
+//! Reading into types stops at the first mistake and is quick; checking against the schema finds
+//! all of them, and making the schema takes longer than everything else together. So the schema is
+//! asked only about files that the types refuse, and about the few things that they don't look at.
 
 use sandbox_policy::PathBase;
-use serde::de::DeserializeOwned;
+use serde::Deserialize as _;
 
 use crate::{
-    error::{Finding, SettingsErrorKind, Source},
-    json::{self, Node},
+    error::{Finding, SettingsErrorKind},
+    json::{self, Node, NodeError},
     layer::{CLAUDE_KEYS, FLAT_KEYS, Format, Layer, ParsedFile, format_keys},
+    source::Source,
     statement::Reader,
     suggest,
     validate::validate,
@@ -21,11 +25,24 @@ pub(crate) fn parse_file(
 ) -> Result<ParsedFile, Vec<Finding>> {
     let root = json::parse(&source.text)?;
     let format = tell_format(&root, layer)?;
-    let mut reader = Reader::new(source, base);
-    match format {
-        Format::Flat => reader.read_flat(typed::<Flat>(&root, base)?),
-        Format::Claude => reader.read_claude(typed::<Claude>(&root, base)?),
+    let Read {
+        outcome,
+        reader,
+        doubtful,
+    } = read(&root, format, source, base);
+    if doubtful {
+        let findings = validate(&root, &schema_of(format), base);
+        if !findings.is_empty() {
+            return Err(findings);
+        }
     }
+    // The schema and the types come from the same source, so what one lets pass the other can
+    // refuse only by our own fault. It is refused all the same.
+    outcome.map_err(|error| {
+        let span = error.span.unwrap_or_else(|| root.span.clone());
+        let message = error.message;
+        vec![Finding::new(span, SettingsErrorKind::Internal { message })]
+    })?;
     let Reader {
         statements,
         ignored,
@@ -41,6 +58,57 @@ pub(crate) fn parse_file(
     } else {
         Err(findings)
     }
+}
+
+/// What reading into types gives.
+struct Read<'a> {
+    outcome: Result<(), NodeError>,
+    reader: Reader<'a>,
+    /// Whether the schema could find a mistake.
+    doubtful: bool,
+}
+
+fn read<'a>(root: &Node, format: Format, source: &'a Source, base: &'a PathBase) -> Read<'a> {
+    let mut reader = Reader::new(source, base);
+    let outcome = match format {
+        Format::Flat => Flat::deserialize(root).map(|file| reader.read_flat(file)),
+        Format::Claude => Claude::deserialize(root).map(|file| reader.read_claude(file)),
+    };
+    let doubtful = outcome.is_err() || reader.is_doubtful() || has_near_misses(root, format);
+    Read {
+        outcome,
+        reader,
+        doubtful,
+    }
+}
+
+fn schema_of(format: Format) -> serde_json::Value {
+    match format {
+        Format::Flat => schema::of::<Flat>(),
+        Format::Claude => schema::of::<Claude>(),
+    }
+}
+
+/// Whether a key that is not ours, where keys of others are welcome, could be a misspelt one of
+/// ours: the types pass over such keys.
+fn has_near_misses(root: &Node, format: Format) -> bool {
+    let near = |node: &Node, ours: &'static [&'static str]| {
+        let foreign = node
+            .members()
+            .iter()
+            .filter(|member| !ours.contains(&member.key.as_str()));
+        let keys = || ours.iter().copied();
+        foreign
+            .into_iter()
+            .any(|member| suggest::near_miss(&member.key, keys()).is_some())
+    };
+    let permissions = root
+        .members()
+        .iter()
+        .find(|member| member.key == "permissions");
+    format == Format::Claude
+        && (near(root, &CLAUDE_KEYS)
+            || permissions.is_some_and(|member| near(&member.node, &PERMISSION_KEYS)))
 }
 
 /// Tells the format by the file's keys.
@@ -114,22 +182,8 @@ fn stray_keys(
     found.collect()
 }
 
-fn typed<T: DeserializeOwned + schemars::JsonSchema>(
-    root: &Node,
-    base: &PathBase,
-) -> Result<T, Vec<Finding>> {
-    let findings = validate(root, &schema::of::<T>(), base);
-    if !findings.is_empty() {
-        return Err(findings);
-    }
-    // The schema and the types come from the same source, so this can fail only by our own fault.
-    T::deserialize(root).map_err(|error| {
-        let span = error.span.unwrap_or_else(|| root.span.clone());
-        vec![Finding::new(
-            span,
-            SettingsErrorKind::Internal {
-                message: error.message,
-            },
-        )]
-    })
-}
+/// The keys of `permissions` that are ours.
+const PERMISSION_KEYS: [&str; 3] = ["allow", "ask", "deny"];
+
+#[cfg(test)]
+mod tests;
