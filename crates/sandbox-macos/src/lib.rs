@@ -18,17 +18,29 @@
 //!
 //! # What differs from Linux
 //!
-//! * There is no private `/tmp`: the policy's scratch directories are the host's own directories,
-//!   made writable. What other programs keep there is visible to the command.
+//! [`effective`] is the policy as macOS can keep it; its verdicts are the profile's.
+//!
+//! * There is no private `/tmp`: the policy's scratch directories, and `TMPDIR`, are the host's own
+//!   directories, made writable. What other programs keep there is visible to the command.
 //! * There is no private network: the command talks to the proxies on the host's loopback
 //!   interface, and reaches nothing else unless [`LocalBinding`] says so.
 //! * A rule names a path and not an object. Renaming a directory would take a closed path away
 //!   from its rule, so the writable ancestors of closed paths can't be renamed, removed or created
-//!   (see the `filesystem` module). Where such an ancestor is missing when the command starts, the
+//!   (see the `closed` module). Where such an ancestor is missing when the command starts, the
 //!   command can't create it.
-//! * A directory that holds matches of a pattern with `**` can be renamed; it is closed wherever
-//!   the command can move it, because the pattern's tail is closed in every writable directory.
-//! * Private Unix sockets can't be told from the host's: what the policy does not list is refused.
+//! * A directory that holds matches of a pattern with `**` can be renamed; its matches stay closed
+//!   wherever it can arrive, because the pattern's tail is closed in every writable directory.
+//!   Directories that a pattern names by `*`, `?` or a set can be created but not renamed or
+//!   removed; a prepared directory that is renamed to such a name brings its content with it.
+//! * File names are taken without regard to case: what closes a path closes all its spellings.
+//! * A path that leads through a symbolic link closes nothing, as Seatbelt sees real paths. The
+//!   links of the system are known; a caller adds the links of its rules to
+//!   [`HostFacts::aliases`].
+//! * Hard links can't be made, and private Unix sockets can't be told from the host's: what the
+//!   policy does not list is refused. New pseudo-terminals are refused too.
+//! * Writable although no rule says so: `/dev/null`, `/dev/zero`, `/dev/tty`, a few devices of the
+//!   system libraries, and open descriptors by their names. Readable although a rule closes them:
+//!   the names in `/`, and the metadata of directories.
 #![forbid(unsafe_code)]
 
 mod facts;

@@ -7,7 +7,7 @@ use crate::BoxFuture;
 /// Decides targets that no rule decides: a prompt, a service, a log.
 ///
 /// An answer that takes longer than [`decision_timeout`](crate::ProxyConfig::decision_timeout), and
-/// a panic, count as a refusal.
+/// a panic (in a program whose panics unwind), count as a refusal.
 pub trait Decide: Send + Sync + 'static {
     /// May the command connect to this target?
     fn decide<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Decision>;

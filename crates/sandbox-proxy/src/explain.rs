@@ -49,7 +49,9 @@ pub(crate) fn phrase(denial: &Denial) -> &str {
 pub(crate) fn full(denial: &Denial) -> String {
     let hint = match denial.reason {
         DenialReason::HostNotAllowed => "; add the host to the allowed domains to permit it",
-        DenialReason::AddressDenied(_) => "; add the address itself to the allowed domains to permit it",
+        DenialReason::AddressDenied(_) => {
+            "; add the address itself to the allowed domains to permit it"
+        }
         DenialReason::HostDenied
         | DenialReason::MalformedHost
         | DenialReason::LocalhostElsewhere

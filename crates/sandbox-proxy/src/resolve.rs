@@ -45,3 +45,30 @@ pub(crate) fn distinct(addresses: impl IntoIterator<Item = IpAddr>) -> Vec<IpAdd
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use sandbox_policy::Host;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_host_resolves_localhost_to_loopback_once_each() {
+        let Ok(Host::Name(name)) = Host::parse(b"localhost") else {
+            panic!("localhost is a name");
+        };
+        let addresses = SystemResolver::new().resolve(&name).await.unwrap();
+        assert!(!addresses.is_empty());
+        assert!(addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
+        assert_eq!(distinct(addresses.clone()), addresses);
+    }
+
+    #[test]
+    fn repetitions_go_and_the_order_stays() {
+        let parse = |text: &str| -> Vec<IpAddr> {
+            text.split(' ').map(|part| part.parse().unwrap()).collect()
+        };
+        let given = parse("::2 10.0.0.1 ::2 10.0.0.1 ::1 10.0.0.2");
+        assert_eq!(distinct(given), parse("::2 10.0.0.1 ::1 10.0.0.2"));
+    }
+}

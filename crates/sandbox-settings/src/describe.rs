@@ -6,6 +6,7 @@ use sandbox_policy::{
 use serde_json::{Value, json};
 
 use crate::{
+    finding::escaped,
     layer::Choice,
     settings::{FileTrust, Settings},
 };
@@ -65,7 +66,7 @@ pub fn describe_lines(settings: &Settings) -> Vec<String> {
             entry.line
         )
     }));
-    lines
+    lines.iter().map(|line| escaped(line)).collect()
 }
 
 struct Row<'a> {

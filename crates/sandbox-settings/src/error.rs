@@ -5,7 +5,7 @@ use std::{fmt, io, ops::Range, path::Path, sync::Arc};
 
 use sandbox_policy::{DomainPatternError, PatternError};
 
-use crate::source::Source;
+use crate::finding::shown;
 
 /// One mistake in one settings file (or in one command-line option).
 #[derive(Debug)]
@@ -187,14 +187,6 @@ pub enum TrustError {
     },
 }
 
-/// A mistake before its file is attached.
-#[derive(Debug)]
-pub(crate) struct Finding {
-    pub(crate) span: Range<usize>,
-    pub(crate) kind: SettingsErrorKind,
-    pub(crate) help: Option<String>,
-}
-
 impl SettingsErrorKind {
     /// A stable code for the kind, such as `unknown_key`.
     #[must_use]
@@ -267,55 +259,3 @@ impl fmt::Display for SettingsErrors {
 }
 
 impl std::error::Error for SettingsErrors {}
-
-/// A text of a file as part of a message: what could move the cursor, hide or reorder text is
-/// escaped, and a long text is cut. The author of a project's file is not the reader's friend.
-pub(crate) fn shown(text: &str) -> String {
-    let mut shown = String::new();
-    for character in text.chars().take(SHOWN_LIMIT) {
-        let reorders = matches!(character,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if character.is_control() || reorders {
-            shown.extend(character.escape_unicode());
-        } else {
-            shown.push(character);
-        }
-    }
-    if text.chars().nth(SHOWN_LIMIT).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
-impl Finding {
-    pub(crate) fn new(span: Range<usize>, kind: SettingsErrorKind) -> Self {
-        Self {
-            span,
-            kind,
-            help: None,
-        }
-    }
-
-    pub(crate) fn help(self, help: impl Into<String>) -> Self {
-        Self {
-            help: Some(help.into()),
-            ..self
-        }
-    }
-
-    pub(crate) fn in_source(self, source: &Source) -> SettingsError {
-        let (line, column) = source.position(self.span.start);
-        SettingsError {
-            file: Arc::clone(&source.file),
-            source_text: Arc::clone(&source.text),
-            span: self.span,
-            line,
-            column,
-            kind: self.kind,
-            help: self.help,
-        }
-    }
-}
-
-/// Enough to recognise an entry by.
-const SHOWN_LIMIT: usize = 200;

@@ -19,6 +19,7 @@
 
 mod describe;
 mod error;
+mod finding;
 mod json;
 mod layer;
 mod load;

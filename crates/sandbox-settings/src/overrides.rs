@@ -9,7 +9,8 @@ use std::{
 use sandbox_policy::{DomainPattern, Origin, PathBase, PathPattern, PatternSyntax};
 
 use crate::{
-    error::{Finding, SettingsError, SettingsErrorKind},
+    error::{SettingsError, SettingsErrorKind},
+    finding::Finding,
     source::Source,
     statement::{Effect, Statement},
 };

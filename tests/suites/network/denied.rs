@@ -73,7 +73,7 @@ fn a_denied_tunnel_is_answered_with_403_and_the_reason() {
             .ends_with("\r\n\r\nConnection blocked by network allowlist"),
         "{unlisted}"
     );
-    let listed = run(&settings(&["*.test"], &[NAME]), NAME);
+    let listed = run(&settings(&["*.srt.test"], &[NAME]), NAME);
     assert!(
         listed
             .text()
@@ -95,26 +95,26 @@ fn a_deny_wins_over_an_allow_in_every_spelling() {
     let port = origin.port();
     let allowed = [
         format!("127.0.0.1:{port}"),
-        "*.test".to_owned(),
+        "*.srt.test".to_owned(),
         "localhost".to_owned(),
     ];
     let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
     let spellings = [
-        "origin.test",
-        "ORIGIN.TEST",
-        "Origin.Test",
-        "origin.test.",
-        "sub.origin.test",
-        "SUB.ORIGIN.TEST.",
+        "origin.srt.test",
+        "ORIGIN.SRT.TEST",
+        "Origin.Srt.Test",
+        "origin.srt.test.",
+        "sub.origin.srt.test",
+        "SUB.ORIGIN.SRT.TEST.",
     ];
-    let denied = settings(&allowed, &[NAME, "*.origin.test"]);
+    let denied = settings(&allowed, &[NAME, "*.origin.srt.test"]);
     for name in spellings {
         for request in [
-            format!("CONNECT {name}:{port} HTTP/1.1\r\nHost: {name}\r\n\r\n"),
-            format!("GET http://{name}:{port}/ HTTP/1.1\r\nHost: {name}\r\n\r\n"),
+            format!("CONNECT {name}:{port} HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n"),
+            format!("GET http://{name}:{port}/ HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n"),
         ] {
             let run = |settings: &serde_json::Value| {
-                let names = [(NAME, "127.0.0.1"), ("sub.origin.test", "127.0.0.1")];
+                let names = [(NAME, "127.0.0.1"), ("sub.origin.srt.test", "127.0.0.1")];
                 bed.srt()
                     .flat(settings)
                     .hosts(&names)
@@ -171,19 +171,19 @@ fn addresses_are_denied_in_every_spelling() {
         "[fe80::1]",
         "[fe80::1%25lo]",
         "user@127.0.0.1",
-        "127.0.0.1%00.origin.test",
-        "origin.test%00.evil",
-        "origin.test\0.evil",
-        "origin.test#@127.0.0.1",
-        "origin.test/@127.0.0.1",
+        "127.0.0.1%00.origin.srt.test",
+        "origin.srt.test%00.evil",
+        "origin.srt.test\0.evil",
+        "origin.srt.test#@127.0.0.1",
+        "origin.srt.test/@127.0.0.1",
     ];
     for name in spellings {
         for request in [
-            format!("CONNECT {name}:{port} HTTP/1.1\r\nHost: {name}\r\n\r\n"),
-            format!("GET http://{name}:{port}/ HTTP/1.1\r\nHost: {name}\r\n\r\n"),
+            format!("CONNECT {name}:{port} HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n"),
+            format!("GET http://{name}:{port}/ HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n"),
         ] {
             // The name is allowed; the address it stands for is refused when it has been resolved.
-            let output = named(&bed, &settings(&[NAME, "*.test"], &[]))
+            let output = named(&bed, &settings(&[NAME, "*.srt.test"], &[]))
                 .py(&python, RAW, &["http", "0.5"])
                 .stdin(request)
                 .run()
@@ -197,7 +197,7 @@ fn addresses_are_denied_in_every_spelling() {
     }
     assert_eq!(witness.accepted(), 0);
     let open = settings(&[&format!("127.0.0.1:{port}")], &[]);
-    let request = format!("CONNECT 127.0.0.1:{port} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let request = format!("CONNECT 127.0.0.1:{port} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n");
     let output = named(&bed, &open)
         .py(&python, RAW, &["http", "0.5"])
         .stdin(request)
@@ -225,7 +225,7 @@ fn a_name_that_resolves_to_a_special_address_is_refused() {
         "255.255.255.255",
     ];
     for address in addresses {
-        let request = format!("GET http://{NAME}:{port}/ HTTP/1.1\r\nHost: {NAME}\r\n\r\n");
+        let request = format!("GET http://{NAME}:{port}/ HTTP/1.1\r\nHost: {NAME}:{port}\r\n\r\n");
         let srt = bed
             .srt()
             .flat(&settings(&[NAME], &[]))
@@ -346,22 +346,22 @@ fn nonsense_is_answered_and_goes_nowhere() {
     let open = settings(&[&format!("127.0.0.1:{port}")], &[]);
     let target = format!("http://127.0.0.1:{port}/");
     for request in [
-        "GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".to_owned(),
         "CONNECT nonsense HTTP/1.1\r\n\r\n".to_owned(),
         "CONNECT 127.0.0.1: HTTP/1.1\r\n\r\n".to_owned(),
         "CONNECT 127.0.0.1:99999 HTTP/1.1\r\n\r\n".to_owned(),
         "CONNECT :80 HTTP/1.1\r\n\r\n".to_owned(),
         "\0\0\0\0\r\n\r\n".to_owned(),
-        format!("GET https://127.0.0.1:{port}/ HTTP/1.1\r\nHost: x\r\n\r\n"),
-        format!("GET ftp://127.0.0.1:{port}/ HTTP/1.1\r\nHost: x\r\n\r\n"),
+        format!("GET https://127.0.0.1:{port}/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"),
+        format!("GET ftp://127.0.0.1:{port}/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"),
         format!(
-            "POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n"
+            "POST {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n"
         ),
         format!(
-            "POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 0\r\n\r\nhello"
+            "POST {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 5\r\nContent-Length: 0\r\n\r\nhello"
         ),
         format!(
-            "GET {target} HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+            "GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX: {}\r\n\r\n",
             "y".repeat(600_000)
         ),
     ] {
@@ -386,7 +386,7 @@ fn nonsense_is_answered_and_goes_nowhere() {
         "{:?}",
         origin.requests()
     );
-    let good = format!("GET {target}good HTTP/1.1\r\nHost: x\r\n\r\n");
+    let good = format!("GET {target}good HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n");
     let output = bed
         .srt()
         .flat(&open)
@@ -406,8 +406,8 @@ fn an_unreachable_origin_is_a_502() {
     drop(free);
     let open = settings(&[&format!("127.0.0.1:{port}")], &[]);
     for request in [
-        format!("CONNECT 127.0.0.1:{port} HTTP/1.1\r\nHost: x\r\n\r\n"),
-        format!("GET http://127.0.0.1:{port}/ HTTP/1.1\r\nHost: x\r\n\r\n"),
+        format!("CONNECT 127.0.0.1:{port} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"),
+        format!("GET http://127.0.0.1:{port}/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"),
     ] {
         let output = bed
             .srt()

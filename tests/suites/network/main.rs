@@ -9,10 +9,10 @@ use sandbox_tests::{Bed, Srt};
 use serde_json::{Value, json};
 
 /// A name that only the private hosts file knows.
-const NAME: &str = "origin.test";
+const NAME: &str = "origin.srt.test";
 
 /// Another one, never allowed.
-const OTHER: &str = "other.test";
+const OTHER: &str = "other.srt.test";
 
 /// Sends standard input to a proxy and prints what comes back until it is quiet or closed.
 /// Arguments: the kind of proxy, and how many seconds of quiet mean the end.

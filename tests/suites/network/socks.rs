@@ -31,18 +31,18 @@ fn what_is_denied_is_reply_2_in_every_spelling() {
     let bed = Bed::new();
     let origin = Origin::start();
     let port = origin.port().to_string();
-    let only_name = settings(&["*.test", NAME], &[OTHER]);
+    let only_name = settings(&["*.srt.test", NAME], &[OTHER]);
     let addresses = [
         ("name", OTHER),
-        ("name", "OTHER.test."),
+        ("name", "OTHER.srt.test."),
         ("name", "localhost"),
         ("name", "127.1"),
         ("name", "2130706433"),
         ("name", "0x7f.1"),
-        ("name", "origin.test\\x00.evil"),
-        ("name", "127.0.0.1\\x00.origin.test"),
+        ("name", "origin.srt.test\\x00.evil"),
+        ("name", "127.0.0.1\\x00.origin.srt.test"),
         ("name", ""),
-        ("name", "origin.test\\x0d\\x0a"),
+        ("name", "origin.srt.test\\x0d\\x0a"),
         ("name", "[::1]"),
         ("name", "::1"),
         ("ipv4", "127.0.0.1"),
@@ -51,7 +51,7 @@ fn what_is_denied_is_reply_2_in_every_spelling() {
         ("ipv6", "::ffff:127.0.0.1"),
         ("ipv6", "::"),
         ("name", "\\xff\\xfe"),
-        ("name", "user@origin.test"),
+        ("name", "user@origin.srt.test"),
         ("name", NAME),
     ];
     for (kind, address) in addresses {

@@ -193,7 +193,10 @@ fn run_suites(
         let before = found.clone();
         // Skips are reported on stderr, results on stdout: one stream keeps their order.
         let mut suite = account.shell("exec \"$0\" 2>&1", &suites.dir);
-        suite.env("SRT_UNDER_TEST", &suites.srt).env("RUST_BACKTRACE", "0").arg(executable);
+        suite
+            .env("SRT_UNDER_TEST", &suites.srt)
+            .env("RUST_BACKTRACE", "0")
+            .arg(executable);
         if machine == Machine::Complete {
             suite.env("SRT_EXPECT_ALL", "1");
         }

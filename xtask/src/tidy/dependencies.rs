@@ -32,11 +32,11 @@ const TABLE: &[Row] = &[
         name: "sandbox-settings",
         workspace: &["sandbox-policy"],
         external: &[
+            "ipnet",
             "jsonc-parser",
             "schemars",
             "serde",
             "serde_json",
-            "serde_path_to_error",
             "sha2",
             "strsim",
             "thiserror",
@@ -68,7 +68,7 @@ const TABLE: &[Row] = &[
         name: "sandbox-macos",
         workspace: &["sandbox-policy"],
         external: &["thiserror"],
-        tests: &["insta", "proptest"],
+        tests: &["insta", "proptest", "regex"],
     },
     Row {
         name: "sandbox-core",
@@ -79,7 +79,7 @@ const TABLE: &[Row] = &[
             "sandbox-proxy",
             "sandbox-settings",
         ],
-        external: &["thiserror", "tokio", "tracing"],
+        external: &["if-addrs", "rustix", "thiserror", "tokio", "tracing"],
         tests: &["tempfile", "tokio"],
     },
     Row {

@@ -110,7 +110,9 @@ impl Machine<'_> {
             Accel::Kvm => ("kvm", "host"),
             Accel::Tcg => ("tcg,thread=multi", "max"),
         };
-        let mut qemu = command("qemu-system-x86_64");
+        // A machine must not outlive us, however we end.
+        let mut qemu = command("setpriv");
+        qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
         qemu.args([
             "-M", "pc", "-accel", accel, "-cpu", cpu, "-m", "1024", "-smp", "1",
         ]);

@@ -6,6 +6,8 @@ mod landlock;
 mod mounts;
 mod resolve;
 mod seccomp;
+#[cfg(test)]
+mod tests;
 
 use sandbox_policy::{
     AbsolutePath, FilesystemPolicy, PathError, Policy, ProcMount, UserNamespaces,

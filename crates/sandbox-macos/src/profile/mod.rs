@@ -62,7 +62,7 @@ pub enum ProfileError {
     },
 }
 
-/// Builds the profile that enforces [`effective`] of `policy` on the machine of `facts`, with the
+/// Builds the profile that enforces [`effective()`] of `policy` on the machine of `facts`, with the
 /// proxies at `endpoints` as the only way out.
 pub fn lower(
     policy: &Policy,

@@ -111,3 +111,51 @@ fn host_field(target: &Target) -> String {
         target.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sandbox_policy::{Host, Port};
+
+    use super::*;
+
+    #[test]
+    fn the_host_field_is_the_canonical_target() {
+        for (host, port, field) in [
+            ("OK.Test.", 80, "ok.test"),
+            ("ok.test", 8080, "ok.test:8080"),
+            ("0x7f.1", 80, "127.0.0.1"),
+            ("127.0.0.1", 443, "127.0.0.1:443"),
+            ("[::1]", 80, "[::1]"),
+            ("[0:0::1]", 81, "[::1]:81"),
+        ] {
+            let target = Target {
+                host: Host::parse(host.as_bytes()).unwrap(),
+                port: Port::new(port).unwrap(),
+            };
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("whatever.test"));
+            prepare_request(&mut headers, &target, None);
+            assert_eq!(
+                headers.get_all(header::HOST).iter().collect::<Vec<_>>(),
+                [field]
+            );
+        }
+    }
+
+    #[test]
+    fn the_connection_field_can_not_remove_what_frames_or_routes() {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::CONNECTION,
+            HeaderValue::from_static("content-length, host , ,X-Gone,close, not a name"),
+        );
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("3"));
+        headers.insert(header::HOST, HeaderValue::from_static("ok.test"));
+        headers.insert("x-gone", HeaderValue::from_static("1"));
+        headers.insert("x-kept", HeaderValue::from_static("1"));
+        prepare_response(&mut headers, None);
+        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["content-length", "host", "x-kept"]);
+    }
+}

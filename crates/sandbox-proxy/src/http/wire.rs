@@ -100,6 +100,10 @@ impl Wire {
         let polled = Pin::new(&mut self.stream).poll_read(cx, &mut part);
         let length = part.filled().len();
         self.pending.truncate(filled + length);
+        if self.pending.is_empty() {
+            // A connection that waits for its next request keeps no buffer.
+            self.pending = BytesMut::new();
+        }
         ready!(polled)?;
         Poll::Ready(Ok(length > 0))
     }

@@ -125,3 +125,18 @@ async fn an_address_that_does_not_answer_yields_to_the_next() {
     assert_eq!(status(&head), 200);
     assert_eq!(origin.accepted().await, 1);
 }
+
+#[tokio::test]
+async fn localhost_is_loopback_and_nothing_else() {
+    let origin = Origin::echo().await;
+    let proxy = Setup::exactly(&["localhost"]).start().await;
+    let authority = format!("localhost:{}", origin.port());
+    proxy.resolver.set("localhost", &[&["192.0.2.1"]]);
+    let (head, _stream) = proxy.connect(&authority).await;
+    assert_eq!(status(&head), 403);
+    assert_eq!(origin.accepted().await, 0);
+    proxy.resolver.set("localhost", &[&["127.0.0.1"]]);
+    let (head, _stream) = proxy.connect(&authority).await;
+    assert_eq!(status(&head), 200);
+    assert_eq!(origin.accepted().await, 1);
+}

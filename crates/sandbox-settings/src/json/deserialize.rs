@@ -89,6 +89,26 @@ impl<'de> Deserializer<'de> for &'de Node {
         }
     }
 
+    // serde's structs can be read from lists too; settings can't.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, NodeError> {
+        match &self.value {
+            Value::Object(_) => self.deserialize_any(visitor),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => {
+                let error: NodeError = de::Error::custom("an object is expected");
+                Err(error.at(self))
+            }
+        }
+    }
+
     // A plain name is a unit variant: ours have no others.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
@@ -113,7 +133,7 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 

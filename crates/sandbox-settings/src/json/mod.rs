@@ -7,7 +7,7 @@ use std::{collections::HashSet, ops::Range};
 
 use jsonc_parser::{CollectOptions, ParseOptions, ast, common::Ranged as _, parse_to_ast};
 
-use crate::error::{Finding, SettingsErrorKind};
+use crate::{error::SettingsErrorKind, finding::Finding};
 
 pub(crate) use deserialize::NodeError;
 pub(crate) use located::Located;

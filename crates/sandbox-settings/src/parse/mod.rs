@@ -8,7 +8,8 @@ use sandbox_policy::PathBase;
 use serde::Deserialize as _;
 
 use crate::{
-    error::{Finding, SettingsErrorKind},
+    error::SettingsErrorKind,
+    finding::Finding,
     json::{self, Node, NodeError},
     layer::{CLAUDE_KEYS, FLAT_KEYS, Format, Layer, ParsedFile, format_keys},
     source::Source,

@@ -14,7 +14,7 @@ use sandbox_policy::{
 };
 
 use crate::{
-    error::shown,
+    finding::shown,
     layer::{Choice, IgnoredKey, Layer},
     settings::{
         Execution, HeldBack, IgnoredViolation, LoadedFile, MacosOptions, Settings, decided_by_flat,
@@ -79,7 +79,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
     };
     let held_back = held
         .iter()
-        .filter(|entry| !switches.agree(&entry.statement.effect))
+        .filter(|entry| !switches.is_moot(entry))
         .filter_map(held_back)
         .collect();
     Settings {
@@ -121,9 +121,16 @@ impl Switches<'_> {
         )
     }
 
-    /// Whether the effect is a single value that holds anyway.
-    fn agree(&self, effect: &Effect) -> bool {
-        matches!(effect, Effect::Switch(switch, value) if self.choose(*switch).value == *value)
+    /// Whether an entry would change nothing if it applied: a single value that holds anyway, or
+    /// that a higher layer decides.
+    fn is_moot(&self, entry: &Entry) -> bool {
+        let Effect::Switch(switch, value) = &entry.statement.effect else {
+            return false;
+        };
+        let overruled = self
+            .deciding(*switch)
+            .is_some_and(|(_, layer)| layer > entry.layer);
+        overruled || self.choose(*switch).value == *value
     }
 
     /// The highest layer that says something, and what.

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, ffi::OsStr, ops::Range};
 use sandbox_policy::{DomainPattern, DomainPatternError, PathBase, PathPattern, PatternSyntax};
 
 use crate::{
-    error::{Finding, SettingsErrorKind},
+    error::SettingsErrorKind,
+    finding::Finding,
     json::Located,
     layer::IgnoredKey,
     source::Source,

@@ -264,8 +264,8 @@ fn files_that_cannot_be_read() {
     machine.sources.settings = Some("missing.json".into());
     insta::assert_snapshot!("missing_flag_file", machine.show(&machine.errors()));
     machine = Machine::new().with(File::User, "{}");
-    fs::remove_dir_all(machine.root().join("home/work/.claude")).unwrap();
-    fs::write(machine.root().join("home/work/.claude"), "a file").unwrap();
+    fs::remove_dir_all(machine.root().join("home/project/.claude")).unwrap();
+    fs::write(machine.root().join("home/project/.claude"), "a file").unwrap();
     insta::assert_snapshot!("file_for_a_directory", machine.show(&machine.errors()));
 }
 
@@ -281,14 +281,14 @@ fn a_projects_link_does_not_quote_what_it_leads_to() {
     assert!(errors.0[0].source_text.is_empty() && !errors.to_string().contains("token"));
     // A linked directory is the same.
     fs::remove_file(machine.path(File::Project)).unwrap();
-    fs::remove_dir(machine.root().join("home/work/.claude")).unwrap();
+    fs::remove_dir(machine.root().join("home/project/.claude")).unwrap();
     fs::create_dir(machine.root().join("home/other")).unwrap();
     fs::write(
         machine.root().join("home/other/settings.json"),
         "token = 12345",
     )
     .unwrap();
-    symlink("../other", machine.root().join("home/work/.claude")).unwrap();
+    symlink("../other", machine.root().join("home/project/.claude")).unwrap();
     assert_eq!(machine.errors().0[0].kind.code(), "linked_elsewhere");
     // A link to good settings works.
     fs::write(machine.root().join("home/other/settings.json"), "{}").unwrap();

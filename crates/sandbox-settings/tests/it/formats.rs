@@ -333,3 +333,22 @@ fn one_files_denies_are_reopened_by_its_own_allows_only() {
     assert_eq!(layers, [Layer::Flag.id()]);
     assert_ne!(Layer::Managed.id(), LayerId::PRESET);
 }
+
+#[test]
+fn a_trailing_double_star_is_the_directory() {
+    for (rule, inside, outside) in [
+        ("Edit(~/src/**)", "~/src/a/b", "~/srcs"),
+        ("Edit(//srv/data/**)", "/srv/data/a", "/srv/date"),
+        ("Edit(/**)", "/etc/passwd", ""),
+        ("Edit(~/a (copy))", "~/a (copy)/b", "~/a"),
+    ] {
+        let text = format!(r#"{{ "permissions": {{ "allow": ["{rule}"] }} }}"#);
+        let machine = Machine::new().with(File::User, &text);
+        let settings = machine.load();
+        assert!(machine.writes(&settings, inside), "{rule}");
+        assert!(
+            outside.is_empty() || !machine.writes(&settings, outside),
+            "{rule}"
+        );
+    }
+}

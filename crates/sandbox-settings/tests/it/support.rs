@@ -27,13 +27,13 @@ impl Machine {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().to_path_buf();
-        for directory in ["home/.claude", "home/work/.claude", "etc"] {
+        for directory in ["home/.claude", "home/project/.claude", "etc"] {
             fs::create_dir_all(path.join(directory)).unwrap();
         }
         let absolute = |name: &str| AbsolutePath::new(path.join(name)).unwrap();
         let sources = Sources {
             home: Some(absolute("home")),
-            working_directory: absolute("home/work"),
+            working_directory: absolute("home/project"),
             managed: path.join("etc/managed.json"),
             settings: None,
             overrides: Overrides::none(),
@@ -63,8 +63,8 @@ impl Machine {
         self.root.path().join(match file {
             File::User => "home/.claude/settings.json",
             File::Home => "home/.srt-settings.json",
-            File::Project => "home/work/.claude/settings.json",
-            File::Local => "home/work/.claude/settings.local.json",
+            File::Project => "home/project/.claude/settings.json",
+            File::Local => "home/project/.claude/settings.local.json",
             File::Managed => "etc/managed.json",
             File::Flag => "home/flag.json",
         })
@@ -109,7 +109,7 @@ impl Machine {
         let home = self.root().join("home");
         match path.strip_prefix("~/") {
             Some(rest) => AbsolutePath::new(home.join(rest)).unwrap(),
-            None => AbsolutePath::new(home.join("work").join(path)).unwrap(),
+            None => AbsolutePath::new(home.join("project").join(path)).unwrap(),
         }
     }
 

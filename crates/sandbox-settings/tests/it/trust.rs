@@ -232,3 +232,15 @@ fn the_home_directorys_project_file_is_the_users_own() {
     assert_eq!(settings.files.len(), 1);
     assert_eq!(settings.files[0].trust, FileTrust::Own);
 }
+
+#[test]
+fn what_trust_would_not_change_is_not_held_back() {
+    let off = r#"{ "sandbox": { "enabled": false, "allowUnsandboxedCommands": true } }"#;
+    let on = r#"{ "sandbox": { "enabled": true } }"#;
+    let machine = Machine::new()
+        .with(File::Project, off)
+        .with(File::Managed, on);
+    let settings = machine.load();
+    assert!(settings.held_back.is_empty(), "{:?}", settings.held_back);
+    assert_eq!(settings.untrusted_files().count(), 0);
+}

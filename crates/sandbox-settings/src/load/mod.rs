@@ -2,30 +2,31 @@
 //!
 //! A file is read once. What is parsed, what is hashed and what messages quote are the same bytes.
 
+mod file;
+mod trust_store;
+
 use std::{
-    ffi::OsString,
-    fs::{DirBuilder, File, OpenOptions},
-    io::{self, Read as _, Write as _},
-    os::unix::{
-        ffi::OsStrExt as _,
-        fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
-    },
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use sandbox_policy::{AbsolutePath, PathBase};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
-    error::{Finding, SettingsError, SettingsErrorKind, SettingsErrors, TrustError},
-    layer::Layer,
+    error::{SettingsError, SettingsErrorKind, SettingsErrors},
+    finding::Finding,
+    layer::{Layer, ParsedFile},
     overrides::Overrides,
     parse::parse_file,
     resolve::{Entry, Layers, resolve},
     settings::{FileTrust, LoadedFile, Settings},
     source::Source,
+    statement::Statement,
 };
+
+use file::{ReadError, SIZE_LIMIT, read};
+pub use trust_store::trust_files;
 
 /// Where settings are looked for.
 #[derive(Clone, Debug)]
@@ -105,31 +106,6 @@ pub fn load(sources: &Sources) -> Result<Settings, SettingsErrors> {
     Ok(resolve(layers, &base, &guarded(sources, &candidates)))
 }
 
-/// Records that the content of these files, as it was loaded, may widen. The files are not read
-/// again: what is trusted is what was shown.
-///
-/// # Errors
-/// The store or a record can't be written.
-pub fn trust_files(store: &AbsolutePath, files: &[LoadedFile]) -> Result<(), TrustError> {
-    let directory = store.as_path();
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .map_err(|source| TrustError::CreateStore {
-            path: Arc::from(directory),
-            source,
-        })?;
-    for file in files {
-        let record = directory.join(&file.digest);
-        write_record(&record, &file.path).map_err(|source| TrustError::WriteRecord {
-            path: record.into(),
-            source,
-        })?;
-    }
-    Ok(())
-}
-
 /// A file that may hold settings.
 struct Candidate {
     layer: Layer,
@@ -194,7 +170,7 @@ fn guarded(sources: &Sources, candidates: &[Candidate]) -> Vec<AbsolutePath> {
 /// A file that was read and parsed.
 struct Loaded {
     file: LoadedFile,
-    parsed: crate::layer::ParsedFile,
+    parsed: ParsedFile,
 }
 
 impl Loaded {
@@ -212,7 +188,7 @@ impl Loaded {
     }
 }
 
-fn add_command_line(layers: &mut Layers, statements: Option<Vec<crate::statement::Statement>>) {
+fn add_command_line(layers: &mut Layers, statements: Option<Vec<Statement>>) {
     let entry = |statement| Entry {
         layer: Layer::CommandLine,
         trusted: true,
@@ -247,7 +223,7 @@ fn read_layer(
             return Err(unread(SettingsErrorKind::TooLarge { limit: SIZE_LIMIT }));
         }
     };
-    let digest = digest(&candidate.path, &bytes);
+    let digest = trust_store::digest(&candidate.path, &bytes);
     let text =
         String::from_utf8(bytes).map_err(|source| unread(SettingsErrorKind::NotUtf8 { source }))?;
     let source = Source::new(Arc::clone(&file), text);
@@ -278,8 +254,7 @@ fn file_trust(layer: Layer, digest: &str, sources: &Sources) -> FileTrust {
     let trusted = match (sources.trust, &sources.trust_store) {
         (ProjectTrust::Granted, _) => true,
         (ProjectTrust::Withheld, _) | (ProjectTrust::Recorded, None) => false,
-        // A record that can't be opened, for whatever reason, is no record.
-        (ProjectTrust::Recorded, Some(store)) => File::open(store.as_path().join(digest)).is_ok(),
+        (ProjectTrust::Recorded, Some(store)) => trust_store::is_recorded(store, digest),
     };
     if trusted {
         FileTrust::Trusted
@@ -287,71 +262,3 @@ fn file_trust(layer: Layer, digest: &str, sources: &Sources) -> FileTrust {
         FileTrust::Untrusted
     }
 }
-
-enum ReadError {
-    Io(io::Error),
-    TooLarge,
-}
-
-/// A file's bytes, and whether a symbolic link led to it.
-fn read(path: &Path) -> Result<(Vec<u8>, bool), ReadError> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(ReadError::Io)?;
-    let linked = is_linked(path, &file).map_err(ReadError::Io)?;
-    // A device without an end must not fill the memory.
-    let mut limited = file.take(SIZE_LIMIT.saturating_add(1));
-    limited.read_to_end(&mut bytes).map_err(ReadError::Io)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length <= SIZE_LIMIT) {
-        Ok((bytes, linked))
-    } else {
-        Err(ReadError::TooLarge)
-    }
-}
-
-/// Whether the opened file is another one than the directory entry or lies in a linked directory.
-/// Identities are compared, so exchanging link and file after the opening does not help.
-fn is_linked(path: &Path, file: &File) -> io::Result<bool> {
-    let entry = std::fs::symlink_metadata(path)?;
-    let opened = file.metadata()?;
-    let directory = path.parent().map(std::fs::symlink_metadata).transpose()?;
-    Ok(entry.dev() != opened.dev()
-        || entry.ino() != opened.ino()
-        || directory.is_some_and(|directory| directory.is_symlink()))
-}
-
-fn digest(path: &Path, bytes: &[u8]) -> String {
-    let mut hash = Sha256::new();
-    hash.update(path.as_os_str().as_bytes());
-    // No path holds a NUL, so no other path and content give the same input.
-    hash.update([0]);
-    hash.update(bytes);
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// The record's name is what counts; its content tells people which file it is about.
-fn write_record(record: &Path, file: &Path) -> io::Result<()> {
-    let mut line = OsString::from(file).as_bytes().to_vec();
-    line.push(b'\n');
-    let mut opened = match OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(record)
-    {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        opened => opened?,
-    };
-    opened
-        .write_all(&line)
-        .and_then(|()| opened.sync_all())
-        .or_else(|error| {
-            std::fs::remove_file(record)?;
-            Err(error)
-        })
-}
-
-/// No settings file of people comes near this.
-const SIZE_LIMIT: u64 = 4 * 1024 * 1024;

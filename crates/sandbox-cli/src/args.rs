@@ -1,0 +1,117 @@
+//! The words of the command line, as typed. What they mean together is [`crate::invocation`]'s.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Parser, Subcommand};
+
+/// Options in front of the program; the first word that is none ends them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "srt",
+    version,
+    about = "Runs a command with exactly the files and hosts that the settings name",
+    override_usage = "srt [OPTIONS] <PROGRAM> [ARGS]...\n       srt [OPTIONS] -c <LINE> [ARGS]...\n       srt [OPTIONS] <settings|trust|plan|schema>",
+    after_help = AFTER_HELP,
+    max_term_width = 100
+)]
+pub(crate) struct Args {
+    /// Run a shell line instead of a program
+    #[arg(short = 'c', value_name = "LINE", allow_hyphen_values = true)]
+    pub(crate) line: Option<OsString>,
+
+    /// Take the settings from this file instead of `~/.srt-settings.json`
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+
+    /// Let the project's own settings widen what the command may do, for this run
+    #[arg(long)]
+    pub(crate) trust_project: bool,
+
+    /// Let the command write here
+    #[arg(long, value_name = "PATH")]
+    pub(crate) allow_write: Vec<OsString>,
+
+    /// Don't let the command write here
+    #[arg(long, value_name = "PATH")]
+    pub(crate) deny_write: Vec<OsString>,
+
+    /// Let the command read here, inside what is closed
+    #[arg(long, value_name = "PATH")]
+    pub(crate) allow_read: Vec<OsString>,
+
+    /// Don't let the command read here
+    #[arg(long, value_name = "PATH")]
+    pub(crate) deny_read: Vec<OsString>,
+
+    /// Let the command reach a host: `example.com`, `*.example.com`, `example.com:443`
+    #[arg(long, value_name = "HOST")]
+    pub(crate) allow_domain: Vec<String>,
+
+    /// Don't let the command reach a host
+    #[arg(long, value_name = "HOST")]
+    pub(crate) deny_domain: Vec<String>,
+
+    /// Say what is done, on standard error (also by SRT_DEBUG=1)
+    #[arg(short, long)]
+    pub(crate) debug: bool,
+
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// The program and its arguments, which are taken as they are
+    #[arg(value_name = "PROGRAM", trailing_var_arg = true, hide = true)]
+    pub(crate) words: Vec<OsString>,
+}
+
+/// What stands in the program's place; `srt -- settings` runs a program of that name.
+#[derive(Debug, Parser)]
+#[command(name = "srt", disable_help_subcommand = true)]
+pub(crate) struct ToolArgs {
+    #[command(subcommand)]
+    pub(crate) tool: Tool,
+}
+
+/// What `srt` can do besides running commands.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub(crate) enum Tool {
+    /// Print the effective settings with the place that each value comes from
+    Settings {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the JSON Schema of settings files
+    Schema,
+    /// Let this project's settings files, as they are now, widen what commands may do
+    Trust {
+        /// Print what would be trusted, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print how the settings would be enforced here
+    Plan,
+}
+
+impl Tool {
+    /// The words that name a tool.
+    pub(crate) const NAMES: [&'static str; 4] = ["settings", "schema", "trust", "plan"];
+}
+
+const AFTER_HELP: &str = "\
+Commands of srt itself, as the first word (`srt -- NAME` runs a program of that name):
+  settings [--json]    Print the effective settings with the place that each value comes from
+  trust [--dry-run]    Let this project's settings files, as they are now, widen what commands may do
+  plan                 Print how the settings would be enforced here
+  schema               Print the JSON Schema of settings files
+
+Exit status:
+  the command's; 128+N if signal N killed it; 125 if the sandbox can't be set up or settings are
+  wrong; 126 if the program can't be executed; 127 if it is not found; 2 for wrong usage
+
+Examples:
+  srt npm test
+  srt --allow-domain github.com git fetch
+  srt -c 'make -j4 2>&1 | tail'
+  srt --deny-read ~/.ssh -- ./script.sh --its-own-option
+  srt settings";

@@ -1,0 +1,32 @@
+//! What `srt` does: runs a command, or is a tool of its own. One file each.
+
+mod plan;
+mod run;
+mod settings;
+mod trust;
+mod unsandboxed;
+
+use std::process::ExitCode;
+
+use crate::{
+    args::Tool,
+    env::Environment,
+    invocation::{Action, Invocation},
+    message,
+};
+
+/// Does what the invocation says.
+pub(crate) fn execute(invocation: Invocation, environment: &Environment) -> ExitCode {
+    let Invocation { options, action } = invocation;
+    match action {
+        Action::Run(command) => run::run(&options, &command, environment),
+        Action::Tool(Tool::Settings { json }) => settings::print(&options, environment, json),
+        Action::Tool(Tool::Schema) => schema(),
+        Action::Tool(Tool::Trust { dry_run }) => trust::trust(&options, environment, dry_run),
+        Action::Tool(Tool::Plan) => plan::print(&options, environment),
+    }
+}
+
+fn schema() -> ExitCode {
+    message::print(&format!("{:#}\n", sandbox_core::settings::schema()))
+}

@@ -1,0 +1,193 @@
+//! `srt <program>`: runs a command and stands between it and the world until it has ended.
+
+use std::{io, process::ExitCode, time::{Duration, Instant}};
+
+use sandbox_core::{
+    Child, ExitStatus, Sandbox, SpawnError, StateChange,
+    settings::Settings,
+    terminal::{self, Listening, ReceivedSignal, Signals, TerminalModes},
+};
+
+use super::unsandboxed::{self, Placement};
+use crate::{
+    denials,
+    env::Environment,
+    exit_code,
+    invocation::{CommandWords, Options},
+    load, message, render,
+};
+
+pub(crate) fn run(options: &Options, command: &CommandWords, environment: &Environment) -> ExitCode {
+    let started = Instant::now();
+    log_command(command);
+    let settings = match settings(options, environment) {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    tracing::debug!("settings loaded after {:?}", started.elapsed());
+    match unsandboxed::placement(&settings, options, command) {
+        Ok(Placement::Inside) => {}
+        Ok(Placement::Outside { key, origin }) => {
+            message::notice(&format!("running without a sandbox, because of `{key}` ({origin})"));
+            return unsandboxed::execute(command);
+        }
+        Err(error) => return message::set_up_error(&error, None),
+    }
+    // Only from here on: a question to the user before can still be interrupted. Threads, which
+    // must inherit the changed mask, are started later.
+    let signals = match Signals::take_over() {
+        Ok(signals) => signals,
+        Err(error) => return message::set_up_error(&error, None),
+    };
+    let modes = TerminalModes::save();
+    let sandbox = match load::sandbox(&settings, environment) {
+        Ok(sandbox) => sandbox,
+        Err(error) => return message::set_up_error(&error, None),
+    };
+    tracing::debug!("sandbox prepared after {:?}", started.elapsed());
+    log_plan(&sandbox);
+    if !options.quiet {
+        for text in sandbox.report().notices {
+            message::notice(&text);
+        }
+    }
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Runtime)
+        .and_then(|runtime| runtime.block_on(supervise(&sandbox, command, signals)));
+    modes.restore();
+    tracing::debug!("ended after {:?}", started.elapsed());
+    if !options.quiet {
+        let report = sandbox.report();
+        for line in denials::summary(&report, &settings.ignore_violations, &command.display()) {
+            message::say(format_args!("srt: {}", message::visible(&line)));
+        }
+    }
+    match outcome {
+        Ok(status) => exit_code::of(status),
+        Err(error) => error.report(command),
+    }
+}
+
+/// Why there is no exit status.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("cannot start the event loop")]
+    Runtime(#[source] io::Error),
+    #[error("cannot receive signals")]
+    Signals(#[source] io::Error),
+    #[error("cannot wait for the command")]
+    Wait(#[source] io::Error),
+    #[error(transparent)]
+    Spawn(SpawnError),
+}
+
+impl RunError {
+    fn report(&self, command: &CommandWords) -> ExitCode {
+        match self {
+            Self::Spawn(SpawnError::NotFound) => {
+                let error = io::Error::from(io::ErrorKind::NotFound);
+                unsandboxed::not_started(&command.program, true, &error)
+            }
+            Self::Spawn(SpawnError::NotExecutable { source }) => {
+                unsandboxed::not_started(&command.program, false, source)
+            }
+            Self::Spawn(error) => message::set_up_error(error, error.hint()),
+            Self::Runtime(_) | Self::Signals(_) | Self::Wait(_) => message::set_up_error(self, None),
+        }
+    }
+}
+
+/// The settings, after the user has been asked about the project's.
+fn settings(options: &Options, environment: &Environment) -> Result<Settings, ExitCode> {
+    let load = || load::load(options, environment).map_err(|errors| render::settings_errors(&errors));
+    let settings = load()?;
+    if settings.held_back.is_empty() {
+        return Ok(settings);
+    }
+    match load::offer_trust(options, environment, &settings) {
+        Ok(false) => Ok(settings),
+        Ok(true) => load(),
+        Err(error) => Err(message::set_up_error(&error, None)),
+    }
+}
+
+/// Starts the command and forwards signals until it has ended.
+async fn supervise(
+    sandbox: &Sandbox,
+    command: &CommandWords,
+    signals: Signals,
+) -> Result<ExitStatus, RunError> {
+    let signals = signals.listen().map_err(RunError::Signals)?;
+    let mut process = sandbox.command(&command.program).args(&command.arguments);
+    if let Some(name) = &command.name {
+        process = process.arg0(name);
+    }
+    let mut child = process.spawn().map_err(RunError::Spawn)?;
+    tracing::debug!("running as process {}", child.id());
+    loop {
+        tokio::select! {
+            change = child.changed() => match change.map_err(RunError::Wait)? {
+                StateChange::Ended(status) => return Ok(status),
+                StateChange::Continued => {}
+                StateChange::Stopped { .. } => stop_with(&mut child, &signals).await?,
+            },
+            signal = signals.next() => forward(&child, signal.map_err(RunError::Signals)?),
+        }
+    }
+}
+
+/// Stops this process as the command was stopped, so that the shell takes the terminal back.
+async fn stop_with(child: &mut Child, signals: &Listening) -> Result<(), RunError> {
+    // Whoever stopped and continued the whole process group at once has continued us already:
+    // stopping now would be for good.
+    tokio::select! {
+        signal = signals.next() => {
+            let signal = signal.map_err(RunError::Signals)?;
+            forward(child, signal);
+            if signal.number == SIGCONT {
+                return Ok(());
+            }
+        }
+        () = tokio::time::sleep(SETTLE) => {}
+    }
+    tracing::debug!("stopped with the command");
+    terminal::stop_self().map_err(RunError::Signals)
+}
+
+/// Sends the command a signal that it has not received itself.
+fn forward(child: &Child, signal: ReceivedSignal) {
+    let ReceivedSignal { number, from_kernel } = signal;
+    // What the terminal sends, it sends to the whole foreground process group, the command
+    // included; but a hang-up may reach the session's leader alone.
+    if from_kernel && number != SIGHUP {
+        return;
+    }
+    // The command may have ended in between.
+    if let Err(error) = child.signal(number) {
+        tracing::debug!("signal {number} was not forwarded: {error}");
+    }
+}
+
+fn log_command(command: &CommandWords) {
+    if command.line.is_some() {
+        tracing::debug!("Command string mode: {}", message::visible(&command.display()));
+    }
+    tracing::debug!("Original command: {}", message::visible(&command.display()));
+}
+
+fn log_plan(sandbox: &Sandbox) {
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        for line in sandbox.plan().lines() {
+            tracing::debug!("plan: {}", message::visible(line));
+        }
+    }
+}
+
+/// How long a stop must last before this process stops too.
+const SETTLE: Duration = Duration::from_millis(10);
+
+// Numbers are the same on every platform that there is a backend for, but SIGCONT.
+const SIGHUP: i32 = 1;
+const SIGCONT: i32 = if cfg!(target_os = "macos") { 19 } else { 18 };

@@ -1,0 +1,115 @@
+//! What the process environment says: every variable that `srt` reads, and the only reads.
+//!
+//! No variable permits anything. `HOME` and `XDG_DATA_HOME` say where the user's own files are, the
+//! others change what is printed.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    io,
+};
+
+use sandbox_core::AbsolutePath;
+
+/// The user's home directory: `~` in settings, the user's settings files, the trust store. Without
+/// it the user database is asked.
+const HOME: &str = "HOME";
+/// Where the user's data are, the trust store among them; `~/.local/share` without it.
+const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
+/// Where programs are searched for.
+const PATH: &str = "PATH";
+/// As `--debug`, unless it is empty, `0` or `false`.
+const SRT_DEBUG: &str = "SRT_DEBUG";
+/// If it is not empty, nothing is coloured (<https://no-color.org>).
+const NO_COLOR: &str = "NO_COLOR";
+
+/// The process environment as far as it matters.
+#[derive(Clone, Debug)]
+pub(crate) struct Environment {
+    pub(crate) home: Option<AbsolutePath>,
+    pub(crate) working_directory: AbsolutePath,
+    pub(crate) search_path: OsString,
+    pub(crate) trust_store: Option<AbsolutePath>,
+    pub(crate) debug: bool,
+}
+
+/// Why the environment can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EnvironmentError {
+    /// There is no working directory.
+    #[error("cannot read the working directory")]
+    WorkingDirectory {
+        /// The reason.
+        source: io::Error,
+    },
+    /// A variable that should hold an absolute path.
+    #[error("`{name}` is not an absolute path")]
+    NotAbsolute {
+        /// The variable.
+        name: &'static str,
+        /// The reason.
+        source: sandbox_core::PathError,
+    },
+    /// The working directory has no usable name.
+    #[error("unusable working directory")]
+    UnusableWorkingDirectory {
+        /// The reason.
+        source: sandbox_core::PathError,
+    },
+}
+
+impl Environment {
+    pub(crate) fn read() -> Result<Self, EnvironmentError> {
+        let home = match variable(HOME) {
+            Some(home) => Some(absolute(HOME, &home)?),
+            // Without the home directory the user's own rules would be lost.
+            None => match env::home_dir().filter(|home| !home.as_os_str().is_empty()) {
+                Some(home) => Some(absolute(HOME, home.as_os_str())?),
+                None => None,
+            },
+        };
+        let data = match variable(XDG_DATA_HOME) {
+            // The XDG base directory specification wants relative paths ignored.
+            Some(data) => AbsolutePath::new(data).ok(),
+            None => None,
+        };
+        let data = data.or_else(|| home.as_ref()?.join(".local/share").ok());
+        Ok(Self {
+            working_directory: working_directory()?,
+            search_path: variable(PATH).unwrap_or_else(|| DEFAULT_SEARCH_PATH.into()),
+            trust_store: data.and_then(|data| data.join("srt/trust").ok()),
+            debug: variable(SRT_DEBUG).is_some_and(|value| value != "0" && value != "false"),
+            home,
+        })
+    }
+}
+
+/// The words of the command line, the program's own name first.
+pub(crate) fn words() -> Vec<OsString> {
+    env::args_os().collect()
+}
+
+/// Whether the user wants no colour anywhere.
+pub(crate) fn no_color() -> bool {
+    variable(NO_COLOR).is_some()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place for it")]
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place for it")]
+fn working_directory() -> Result<AbsolutePath, EnvironmentError> {
+    let directory =
+        env::current_dir().map_err(|source| EnvironmentError::WorkingDirectory { source })?;
+    AbsolutePath::new(directory)
+        .map_err(|source| EnvironmentError::UnusableWorkingDirectory { source })
+}
+
+fn absolute(name: &'static str, value: &OsStr) -> Result<AbsolutePath, EnvironmentError> {
+    AbsolutePath::new(value).map_err(|source| EnvironmentError::NotAbsolute { name, source })
+}
+
+/// Where programs are searched for without a `PATH` (`_PATH_DEFPATH` of paths.h).
+const DEFAULT_SEARCH_PATH: &str = "/usr/bin:/bin";

@@ -1,0 +1,195 @@
+//! What is meant by the words: every check across options is here.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+use sandbox_core::settings::{Overrides, ProjectTrust};
+
+use crate::{
+    args::{Args, Tool, ToolArgs},
+    env::Environment,
+    exit_code, message,
+};
+
+/// A complete, checked invocation.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    pub(crate) options: Options,
+    pub(crate) action: Action,
+}
+
+/// What holds for every action.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) settings: Option<PathBuf>,
+    pub(crate) overrides: Overrides,
+    pub(crate) trust: ProjectTrust,
+    pub(crate) debug: bool,
+    pub(crate) quiet: bool,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Run a command.
+    Run(CommandWords),
+    /// Something of our own.
+    Tool(Tool),
+}
+
+/// The command to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CommandWords {
+    /// Name or path of the program.
+    pub(crate) program: OsString,
+    /// The word that it gets as its own name, if another.
+    pub(crate) name: Option<OsString>,
+    /// Its arguments.
+    pub(crate) arguments: Vec<OsString>,
+    /// The shell line, if the program is a shell that was not named.
+    pub(crate) line: Option<OsString>,
+}
+
+/// Why the words mean nothing.
+#[derive(Debug)]
+pub(crate) enum UsageError {
+    /// There is nothing to run.
+    NoCommand,
+    /// A tool's words are wrong, or its help was asked for.
+    Tool(clap::Error),
+}
+
+impl Invocation {
+    /// `words` are those that `args` were parsed from.
+    pub(crate) fn new(
+        args: Args,
+        words: &[OsString],
+        environment: &Environment,
+    ) -> Result<Self, UsageError> {
+        let options_ended = ended_by_dashes(words, &args.words);
+        let Args {
+            line,
+            settings,
+            trust_project,
+            allow_write,
+            deny_write,
+            allow_read,
+            deny_read,
+            allow_domain,
+            deny_domain,
+            debug,
+            quiet,
+            words,
+        } = args;
+        let overrides = Overrides {
+            allow_write,
+            deny_write,
+            allow_read,
+            deny_read,
+            allow_domains: allow_domain,
+            deny_domains: deny_domain,
+        };
+        let trust = if trust_project { ProjectTrust::Granted } else { ProjectTrust::Recorded };
+        let debug = debug || environment.debug;
+        let options = Options { settings, overrides, trust, debug, quiet };
+        let action = match (line, words.as_slice()) {
+            (Some(line), _) => Action::Run(CommandWords::shell(line, words)),
+            (None, []) => return Err(UsageError::NoCommand),
+            (None, [first, ..]) if !options_ended && is_tool(first) => {
+                let words = [OsString::from("srt")].into_iter().chain(words);
+                Action::Tool(ToolArgs::try_parse_from(words).map_err(UsageError::Tool)?.tool)
+            }
+            (None, [line]) if has_white_space(line) && !is_program(line, environment) => {
+                Action::Run(CommandWords::shell(line.clone(), Vec::new()))
+            }
+            (None, [program, arguments @ ..]) => Action::Run(CommandWords {
+                program: program.clone(),
+                name: None,
+                arguments: arguments.to_vec(),
+                line: None,
+            }),
+        };
+        Ok(Self { options, action })
+    }
+}
+
+impl CommandWords {
+    /// A line for the shell; further words are its `$0`, `$1`, ….
+    fn shell(line: OsString, words: Vec<OsString>) -> Self {
+        let (program, name) = if is_file(Path::new(BASH)) { (BASH, "bash") } else { (SH, "sh") };
+        let arguments = [OsString::from("-c"), line.clone()].into_iter().chain(words);
+        Self {
+            program: program.into(),
+            name: Some(name.into()),
+            arguments: arguments.collect(),
+            line: Some(line),
+        }
+    }
+
+    /// The command as one line for people: the shell line, or the words with spaces between.
+    pub(crate) fn display(&self) -> String {
+        if let Some(line) = &self.line {
+            return line.display().to_string();
+        }
+        let words = [&self.program].into_iter().chain(&self.arguments);
+        words.map(|word| word.display().to_string()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl UsageError {
+    /// Says it, and gives the exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        match self {
+            Self::NoCommand => {
+                message::say(format_args!(
+                    "Error: No command specified. Name a program, or give a shell line with -c."
+                ));
+                message::say(format_args!("For more information, try '--help'."));
+                ExitCode::from(exit_code::USAGE)
+            }
+            Self::Tool(error) => message::usage(&error),
+        }
+    }
+}
+
+/// Whether `--` stands in front of the command's words: no option takes `--` as its value but `-c`,
+/// beside which no word is a tool's name.
+fn ended_by_dashes(words: &[OsString], command: &[OsString]) -> bool {
+    let before = words.len().saturating_sub(command.len());
+    words.get(..before).and_then(<[_]>::last).is_some_and(|word| word == "--")
+}
+
+fn is_tool(word: &OsStr) -> bool {
+    Tool::NAMES.iter().any(|name| word == *name)
+}
+
+fn has_white_space(word: &OsStr) -> bool {
+    word.as_bytes().iter().any(u8::is_ascii_whitespace)
+}
+
+/// Whether a word with white space is the exact name of a program.
+fn is_program(word: &OsStr, environment: &Environment) -> bool {
+    if word.as_bytes().contains(&b'/') {
+        return is_executable(&environment.working_directory.as_path().join(word));
+    }
+    std::env::split_paths(&environment.search_path)
+        .any(|directory| is_executable(&directory.join(word)))
+}
+
+// An unreadable directory holds no program for us: the answers are the same as for "no such file".
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+fn is_file(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.is_file())
+}
+
+const BASH: &str = "/bin/bash";
+const SH: &str = "/bin/sh";
