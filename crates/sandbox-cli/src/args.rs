@@ -12,8 +12,9 @@ use clap::{Parser, Subcommand};
     about = "Runs a command with exactly the files and hosts that the settings name",
     override_usage = "srt [OPTIONS] <PROGRAM> [ARGS]...\n       srt [OPTIONS] -c <LINE> [ARGS]...\n       srt [OPTIONS] <settings|trust|plan|schema>",
     after_help = AFTER_HELP,
-    max_term_width = 100
+    term_width = 100
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each flag is one")]
 pub(crate) struct Args {
     /// Run a shell line instead of a program
     #[arg(short = 'c', value_name = "LINE", allow_hyphen_values = true)]
@@ -55,7 +56,7 @@ pub(crate) struct Args {
     #[arg(short, long)]
     pub(crate) debug: bool,
 
-    /// Say nothing but errors
+    /// Leave out notices and the list of what was refused
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
@@ -101,7 +102,7 @@ impl Tool {
 const AFTER_HELP: &str = "\
 Commands of srt itself, as the first word (`srt -- NAME` runs a program of that name):
   settings [--json]    Print the effective settings with the place that each value comes from
-  trust [--dry-run]    Let this project's settings files, as they are now, widen what commands may do
+  trust [--dry-run]    Let this project's settings, as they are now, widen what commands may do
   plan                 Print how the settings would be enforced here
   schema               Print the JSON Schema of settings files
 

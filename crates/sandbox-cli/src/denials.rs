@@ -1,19 +1,26 @@
 //! What the proxies refused, in a few lines after the run.
 
-use sandbox_core::{Denial, DenialReason, Report, settings::IgnoredViolation};
+use sandbox_core::{Denial, DenialReason, NetworkDenial, settings::IgnoredViolation};
 
 /// The lines to print: each distinct refusal once, and how many there are more.
-pub(crate) fn summary(report: &Report, ignored: &[IgnoredViolation], command: &str) -> Vec<String> {
+pub(crate) fn summary(
+    denials: &[NetworkDenial],
+    ignored: &[IgnoredViolation],
+    command: &str,
+) -> Vec<String> {
     let mut distinct: Vec<&Denial> = Vec::new();
-    for refused in &report.network_denials {
-        let text = refused.denial.to_string();
-        if !is_ignored(ignored, command, &text) && !distinct.contains(&&refused.denial) {
-            distinct.push(&refused.denial);
+    for NetworkDenial { denial, .. } in denials {
+        if !distinct.contains(&denial) && !is_ignored(ignored, command, denial) {
+            distinct.push(denial);
         }
     }
-    let mut lines: Vec<_> = distinct.iter().take(SHOWN).map(|denial| line(denial)).collect();
+    let mut lines: Vec<_> = distinct
+        .iter()
+        .take(SHOWN)
+        .map(|denial| line(denial))
+        .collect();
     if let Some(more) = distinct.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-        lines.push(format!("{more} more targets were refused"));
+        lines.push(format!("refused: {more} others"));
     }
     lines
 }
@@ -35,7 +42,8 @@ fn line(denial: &Denial) -> String {
     }
 }
 
-fn is_ignored(ignored: &[IgnoredViolation], command: &str, text: &str) -> bool {
+fn is_ignored(ignored: &[IgnoredViolation], command: &str, denial: &Denial) -> bool {
+    let text = denial.to_string();
     ignored.iter().any(|rule| {
         (rule.command == "*" || command.contains(&rule.command)) && text.contains(&rule.text)
     })

@@ -50,9 +50,11 @@ pub(crate) enum EnvironmentError {
         /// The reason.
         source: sandbox_core::PathError,
     },
-    /// The working directory has no usable name.
-    #[error("unusable working directory")]
-    UnusableWorkingDirectory {
+    /// A directory without a usable name.
+    #[error("unusable {what}")]
+    UnusableDirectory {
+        /// Which.
+        what: &'static str,
         /// The reason.
         source: sandbox_core::PathError,
     },
@@ -68,18 +70,19 @@ impl Environment {
                 None => None,
             },
         };
-        let data = match variable(XDG_DATA_HOME) {
-            // The XDG base directory specification wants relative paths ignored.
-            Some(data) => AbsolutePath::new(data).ok(),
-            None => None,
+        // The XDG base directory specification wants relative paths ignored.
+        let data = variable(XDG_DATA_HOME).and_then(|data| AbsolutePath::new(data).ok());
+        let trust_store = match (&data, &home) {
+            (Some(data), _) => Some(below(data, "srt/trust")?),
+            (None, Some(home)) => Some(below(home, ".local/share/srt/trust")?),
+            (None, None) => None,
         };
-        let data = data.or_else(|| home.as_ref()?.join(".local/share").ok());
         Ok(Self {
             working_directory: working_directory()?,
             search_path: variable(PATH).unwrap_or_else(|| DEFAULT_SEARCH_PATH.into()),
-            trust_store: data.and_then(|data| data.join("srt/trust").ok()),
             debug: variable(SRT_DEBUG).is_some_and(|value| value != "0" && value != "false"),
             home,
+            trust_store,
         })
     }
 }
@@ -103,12 +106,21 @@ fn variable(name: &str) -> Option<OsString> {
 fn working_directory() -> Result<AbsolutePath, EnvironmentError> {
     let directory =
         env::current_dir().map_err(|source| EnvironmentError::WorkingDirectory { source })?;
-    AbsolutePath::new(directory)
-        .map_err(|source| EnvironmentError::UnusableWorkingDirectory { source })
+    AbsolutePath::new(directory).map_err(|source| EnvironmentError::UnusableDirectory {
+        what: "working directory",
+        source,
+    })
 }
 
 fn absolute(name: &'static str, value: &OsStr) -> Result<AbsolutePath, EnvironmentError> {
     AbsolutePath::new(value).map_err(|source| EnvironmentError::NotAbsolute { name, source })
+}
+
+fn below(directory: &AbsolutePath, path: &str) -> Result<AbsolutePath, EnvironmentError> {
+    AbsolutePath::resolve(directory, path).map_err(|source| EnvironmentError::UnusableDirectory {
+        what: "trust store",
+        source,
+    })
 }
 
 /// Where programs are searched for without a `PATH` (`_PATH_DEFPATH` of paths.h).

@@ -95,15 +95,29 @@ impl Invocation {
             allow_domains: allow_domain,
             deny_domains: deny_domain,
         };
-        let trust = if trust_project { ProjectTrust::Granted } else { ProjectTrust::Recorded };
+        let trust = if trust_project {
+            ProjectTrust::Granted
+        } else {
+            ProjectTrust::Recorded
+        };
         let debug = debug || environment.debug;
-        let options = Options { settings, overrides, trust, debug, quiet };
+        let options = Options {
+            settings,
+            overrides,
+            trust,
+            debug,
+            quiet,
+        };
         let action = match (line, words.as_slice()) {
             (Some(line), _) => Action::Run(CommandWords::shell(line, words)),
             (None, []) => return Err(UsageError::NoCommand),
             (None, [first, ..]) if !options_ended && is_tool(first) => {
                 let words = [OsString::from("srt")].into_iter().chain(words);
-                Action::Tool(ToolArgs::try_parse_from(words).map_err(UsageError::Tool)?.tool)
+                Action::Tool(
+                    ToolArgs::try_parse_from(words)
+                        .map_err(UsageError::Tool)?
+                        .tool,
+                )
             }
             (None, [line]) if has_white_space(line) && !is_program(line, environment) => {
                 Action::Run(CommandWords::shell(line.clone(), Vec::new()))
@@ -122,8 +136,14 @@ impl Invocation {
 impl CommandWords {
     /// A line for the shell; further words are its `$0`, `$1`, ….
     fn shell(line: OsString, words: Vec<OsString>) -> Self {
-        let (program, name) = if is_file(Path::new(BASH)) { (BASH, "bash") } else { (SH, "sh") };
-        let arguments = [OsString::from("-c"), line.clone()].into_iter().chain(words);
+        let (program, name) = if is_file(Path::new(BASH)) {
+            (BASH, "bash")
+        } else {
+            (SH, "sh")
+        };
+        let arguments = [OsString::from("-c"), line.clone()]
+            .into_iter()
+            .chain(words);
         Self {
             program: program.into(),
             name: Some(name.into()),
@@ -138,7 +158,10 @@ impl CommandWords {
             return line.display().to_string();
         }
         let words = [&self.program].into_iter().chain(&self.arguments);
-        words.map(|word| word.display().to_string()).collect::<Vec<_>>().join(" ")
+        words
+            .map(|word| word.display().to_string())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 }
 
@@ -162,7 +185,10 @@ impl UsageError {
 /// beside which no word is a tool's name.
 fn ended_by_dashes(words: &[OsString], command: &[OsString]) -> bool {
     let before = words.len().saturating_sub(command.len());
-    words.get(..before).and_then(<[_]>::last).is_some_and(|word| word == "--")
+    words
+        .get(..before)
+        .and_then(<[_]>::last)
+        .is_some_and(|word| word == "--")
 }
 
 fn is_tool(word: &OsStr) -> bool {

@@ -23,7 +23,10 @@ use crate::{env::Environment, invocation::Options, message};
 pub(crate) struct NoTrustStore;
 
 /// The settings of all files and options.
-pub(crate) fn load(options: &Options, environment: &Environment) -> Result<Settings, SettingsErrors> {
+pub(crate) fn load(
+    options: &Options,
+    environment: &Environment,
+) -> Result<Settings, SettingsErrors> {
     settings::load(&Sources {
         home: environment.home.clone(),
         working_directory: environment.working_directory.clone(),
@@ -36,7 +39,10 @@ pub(crate) fn load(options: &Options, environment: &Environment) -> Result<Setti
 }
 
 /// A sandbox for the settings, with this process's working directory and home.
-pub(crate) fn sandbox(settings: &Settings, environment: &Environment) -> Result<Sandbox, BuildError> {
+pub(crate) fn sandbox(
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<Sandbox, BuildError> {
     Sandbox::builder(settings.policy.clone())
         .working_directory(environment.working_directory.clone())
         .home(environment.home.clone())
@@ -49,9 +55,15 @@ pub(crate) fn mention_held_back(options: &Options, settings: &Settings) {
     if held_back.is_empty() || options.quiet {
         return;
     }
-    let files: BTreeSet<_> =
-        held_back.iter().map(|entry| format!("`{}`", entry.file.display())).collect();
-    let (entries, are) = if held_back.len() == 1 { ("entry", "is") } else { ("entries", "are") };
+    let files: BTreeSet<_> = held_back
+        .iter()
+        .map(|entry| format!("`{}`", entry.file.display()))
+        .collect();
+    let (entries, are) = if held_back.len() == 1 {
+        ("entry", "is")
+    } else {
+        ("entries", "are")
+    };
     message::notice(&format!(
         "{} {entries} of {} {are} held back, as this project is not trusted; `srt trust` lists and trusts them",
         held_back.len(),
@@ -86,12 +98,18 @@ pub(crate) fn offer_trust(
 fn ask(settings: &Settings) -> io::Result<bool> {
     let terminal = File::options().read(true).write(true).open("/dev/tty")?;
     let mut screen = &terminal;
-    let mut question = String::from("This project's settings ask for more than they may without your trust:\n");
+    let mut question =
+        String::from("This project's settings ask for more than they may without your trust:\n");
     for entry in settings.held_back.iter().take(SHOWN) {
         let place = format!("{}:{}: {}", entry.file.display(), entry.line, entry.what);
         question.push_str(&format!("  {}\n", message::visible(&place)));
     }
-    if let Some(more) = settings.held_back.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+    if let Some(more) = settings
+        .held_back
+        .len()
+        .checked_sub(SHOWN)
+        .filter(|more| *more > 0)
+    {
         question.push_str(&format!("  and {more} more, see `srt settings`\n"));
     }
     question.push_str("Trust this project's settings? [y/N] ");

@@ -36,7 +36,9 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         write!(writer, "[SandboxDebug] ")?;
-        context.field_format().format_fields(writer.by_ref(), event)?;
+        context
+            .field_format()
+            .format_fields(writer.by_ref(), event)?;
         writeln!(writer)
     }
 }

@@ -1,16 +1,26 @@
 //! Mistakes in settings, as the user sees them: the line, an underline, the code, advice.
 
-use std::{error::Error, fmt, io::{self, IsTerminal as _}, process::ExitCode};
+use std::{
+    error::Error,
+    fmt,
+    io::{self, IsTerminal as _},
+    process::ExitCode,
+};
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
+};
 use sandbox_core::settings::{SettingsError, SettingsErrors};
 
 use crate::{env, exit_code, message};
 
 /// Prints all of them; nothing runs.
 pub(crate) fn settings_errors(errors: &SettingsErrors) -> ExitCode {
-    let handler = handler(io::stderr().is_terminal(), env::no_color());
-    for error in &errors.0 {
+    let handler = handler();
+    for (index, error) in errors.0.iter().enumerate() {
+        if index > 0 {
+            message::say(format_args!(""));
+        }
         let shown = Shown::new(error);
         let mut text = String::new();
         match handler.render_report(&mut text, &shown) {
@@ -21,10 +31,12 @@ pub(crate) fn settings_errors(errors: &SettingsErrors) -> ExitCode {
     ExitCode::from(exit_code::SET_UP)
 }
 
-fn handler(terminal: bool, no_color: bool) -> GraphicalReportHandler {
-    let theme = match (terminal, no_color) {
-        (true, false) => GraphicalTheme::unicode(),
-        (true, true) | (false, _) => GraphicalTheme::unicode_nocolor(),
+fn handler() -> GraphicalReportHandler {
+    let terminal = io::stderr().is_terminal();
+    let theme = if terminal && !env::no_color() {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
     };
     // Programs that read messages are not helped by line breaks in paths.
     GraphicalReportHandler::new_themed(theme)
@@ -48,12 +60,14 @@ impl<'a> Shown<'a> {
     fn new(error: &'a SettingsError) -> Self {
         let file = message::visible(&error.file.display().to_string());
         let text = clean(&error.source_text);
-        let is_drawn = error.span.end <= text.len() && longest_line_around(&text, error.span.start) <= LINE_LIMIT;
-        let is_drawn = is_drawn && !text.trim().is_empty();
+        let is_drawn = !text.trim().is_empty()
+            && error.span.end <= text.len()
+            && longest_line_around(&text, error.span.start) <= LINE_LIMIT;
+        // Where no line is drawn, the message itself says where.
         let message = match (is_drawn, error.source_text.is_empty()) {
-            (true, _) => error.to_string(),
-            (false, true) => format!("{file}: {error}"),
-            (false, false) => format!("{file}:{}:{}: {error}", error.line, error.column),
+            (true, _) => error.kind.to_string(),
+            (false, true) => format!("{file}: {}", error.kind),
+            (false, false) => format!("{file}:{}:{}: {}", error.line, error.column, error.kind),
         };
         Self {
             error,
@@ -78,11 +92,16 @@ impl Error for Shown<'_> {
 
 impl Diagnostic for Shown<'_> {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(format!("sandbox::settings::{}", self.error.kind.code())))
+        Some(Box::new(format!(
+            "sandbox::settings::{}",
+            self.error.kind.code()
+        )))
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display + 'a>)
+        self.help
+            .as_ref()
+            .map(|help| Box::new(help) as Box<dyn fmt::Display + 'a>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -99,16 +118,19 @@ impl Diagnostic for Shown<'_> {
 /// The text with every character that could deceive replaced by one of the same length, so that
 /// byte ranges still hold.
 fn clean(text: &str) -> String {
-    let replace = |character: char| {
-        let kept = matches!(character, '\n' | '\t' | '\r') || !message::deceives(character);
-        match character.len_utf8() {
+    let mut cleaned = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let ends_line = character == '\r' && characters.peek() == Some(&'\n');
+        let kept = ends_line || matches!(character, '\n' | '\t') || !message::deceives(character);
+        cleaned.push(match character.len_utf8() {
             _ if kept => character,
             1 => '?',
             2 => '\u{bf}',
             _ => '\u{fffd}',
-        }
-    };
-    text.chars().map(replace).collect()
+        });
+    }
+    cleaned
 }
 
 /// Bytes of the longest of the lines that would be drawn: the mistake's own and its neighbours.

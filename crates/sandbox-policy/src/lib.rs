@@ -37,7 +37,7 @@ pub use filesystem::{
     FileVerdict, FilesystemPolicy, Firmness, LayerId, PathRule, ReadAllow, ReadDeny,
 };
 pub use host::{Host, HostError, HostName, Port, Target};
-pub use network::{DomainRule, NetworkPolicy};
+pub use network::{DomainRule, LookupVerdict, NetworkPolicy};
 pub use origin::Origin;
 pub use path::{AbsolutePath, PathError};
 pub use pattern::{Glob, GlobSet, GlobToken, PathBase, PathPattern, PatternError, PatternSyntax};

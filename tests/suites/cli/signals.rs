@@ -67,8 +67,9 @@ fn stop_and_continue_do_no_harm() {
 fn the_tree_ends_with_the_tool_however_it_ends() {
     let bed = Bed::new();
     for name in ["KILL", "TERM", "HUP", "INT", "QUIT", "SEGV", "ABRT"] {
-        let line =
-            format!("(sleep 300 & setsid sleep 300 & ) ; touch up-{name}; sleep 300 & exec sleep 300");
+        let line = format!(
+            "(sleep 300 & setsid sleep 300 & ) ; touch up-{name}; sleep 300 & exec sleep 300"
+        );
         let running = bed.srt().sh(&line).spawn();
         wait_for(&bed, &format!("up-{name}"));
         assert!(!carriers(bed.marker()).is_empty(), "the marker is not seen");

@@ -346,7 +346,7 @@ fn nonsense_is_answered_and_goes_nowhere() {
     let open = settings(&[&format!("127.0.0.1:{port}")], &[]);
     let target = format!("http://127.0.0.1:{port}/");
     for request in [
-        "GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".to_owned(),
+        format!("GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"),
         "CONNECT nonsense HTTP/1.1\r\n\r\n".to_owned(),
         "CONNECT 127.0.0.1: HTTP/1.1\r\n\r\n".to_owned(),
         "CONNECT 127.0.0.1:99999 HTTP/1.1\r\n\r\n".to_owned(),

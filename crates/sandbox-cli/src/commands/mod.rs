@@ -28,5 +28,9 @@ pub(crate) fn execute(invocation: Invocation, environment: &Environment) -> Exit
 }
 
 fn schema() -> ExitCode {
-    message::print(&format!("{:#}\n", sandbox_core::settings::schema()))
+    print_json(&sandbox_core::settings::schema())
+}
+
+fn print_json(value: &serde_json::Value) -> ExitCode {
+    message::print(&format!("{value:#}\n"))
 }

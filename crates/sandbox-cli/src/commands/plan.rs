@@ -11,7 +11,11 @@ pub(crate) fn print(options: &Options, environment: &Environment) -> ExitCode {
     };
     load::mention_held_back(options, &settings);
     match load::sandbox(&settings, environment) {
-        Ok(sandbox) => message::print(&format!("{}\n{}", sandbox.plan().trim_end(), sandbox.report())),
+        Ok(sandbox) => message::print(&format!(
+            "{}\n{}",
+            sandbox.plan().trim_end(),
+            sandbox.report()
+        )),
         Err(error) => message::set_up_error(&error, None),
     }
 }

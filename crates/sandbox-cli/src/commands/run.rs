@@ -1,6 +1,10 @@
 //! `srt <program>`: runs a command and stands between it and the world until it has ended.
 
-use std::{io, process::ExitCode, time::{Duration, Instant}};
+use std::{
+    io,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use sandbox_core::{
     Child, ExitStatus, Sandbox, SpawnError, StateChange,
@@ -17,7 +21,11 @@ use crate::{
     load, message, render,
 };
 
-pub(crate) fn run(options: &Options, command: &CommandWords, environment: &Environment) -> ExitCode {
+pub(crate) fn run(
+    options: &Options,
+    command: &CommandWords,
+    environment: &Environment,
+) -> ExitCode {
     let started = Instant::now();
     log_command(command);
     let settings = match settings(options, environment) {
@@ -28,7 +36,9 @@ pub(crate) fn run(options: &Options, command: &CommandWords, environment: &Envir
     match unsandboxed::placement(&settings, options, command) {
         Ok(Placement::Inside) => {}
         Ok(Placement::Outside { key, origin }) => {
-            message::notice(&format!("running without a sandbox, because of `{key}` ({origin})"));
+            message::notice(&format!(
+                "running without a sandbox, because of `{key}` ({origin})"
+            ));
             return unsandboxed::execute(command);
         }
         Err(error) => return message::set_up_error(&error, None),
@@ -59,8 +69,8 @@ pub(crate) fn run(options: &Options, command: &CommandWords, environment: &Envir
     modes.restore();
     tracing::debug!("ended after {:?}", started.elapsed());
     if !options.quiet {
-        let report = sandbox.report();
-        for line in denials::summary(&report, &settings.ignore_violations, &command.display()) {
+        let refused = sandbox.report().network_denials;
+        for line in denials::summary(&refused, &settings.ignore_violations, &command.display()) {
             message::say(format_args!("srt: {}", message::visible(&line)));
         }
     }
@@ -94,14 +104,17 @@ impl RunError {
                 unsandboxed::not_started(&command.program, false, source)
             }
             Self::Spawn(error) => message::set_up_error(error, error.hint()),
-            Self::Runtime(_) | Self::Signals(_) | Self::Wait(_) => message::set_up_error(self, None),
+            Self::Runtime(_) | Self::Signals(_) | Self::Wait(_) => {
+                message::set_up_error(self, None)
+            }
         }
     }
 }
 
 /// The settings, after the user has been asked about the project's.
 fn settings(options: &Options, environment: &Environment) -> Result<Settings, ExitCode> {
-    let load = || load::load(options, environment).map_err(|errors| render::settings_errors(&errors));
+    let load =
+        || load::load(options, environment).map_err(|errors| render::settings_errors(&errors));
     let settings = load()?;
     if settings.held_back.is_empty() {
         return Ok(settings);
@@ -158,7 +171,10 @@ async fn stop_with(child: &mut Child, signals: &Listening) -> Result<(), RunErro
 
 /// Sends the command a signal that it has not received itself.
 fn forward(child: &Child, signal: ReceivedSignal) {
-    let ReceivedSignal { number, from_kernel } = signal;
+    let ReceivedSignal {
+        number,
+        from_kernel,
+    } = signal;
     // What the terminal sends, it sends to the whole foreground process group, the command
     // included; but a hang-up may reach the session's leader alone.
     if from_kernel && number != SIGHUP {
@@ -172,7 +188,10 @@ fn forward(child: &Child, signal: ReceivedSignal) {
 
 fn log_command(command: &CommandWords) {
     if command.line.is_some() {
-        tracing::debug!("Command string mode: {}", message::visible(&command.display()));
+        tracing::debug!(
+            "Command string mode: {}",
+            message::visible(&command.display())
+        );
     }
     tracing::debug!("Original command: {}", message::visible(&command.display()));
 }

@@ -12,8 +12,13 @@ pub(crate) fn print(options: &Options, environment: &Environment, json: bool) ->
         Err(errors) => return render::settings_errors(&errors),
     };
     if json {
-        return message::print(&format!("{:#}\n", describe(&settings)));
+        return super::print_json(&describe(&settings));
     }
     let lines = describe_lines(&settings);
-    message::print(&lines.iter().map(|line| format!("{}\n", message::visible(line))).collect::<String>())
+    message::print(
+        &lines
+            .iter()
+            .map(|line| format!("{}\n", message::visible(line)))
+            .collect::<String>(),
+    )
 }

@@ -13,7 +13,9 @@ pub(crate) fn trust(options: &Options, environment: &Environment, dry_run: bool)
     };
     let files: Vec<LoadedFile> = settings.untrusted_files().cloned().collect();
     if files.is_empty() {
-        return message::print("Nothing to trust: no settings file of this project is held back.\n");
+        return message::print(
+            "Nothing to trust: no settings file of this project is held back.\n",
+        );
     }
     if !dry_run {
         let Some(store) = &environment.trust_store else {
@@ -23,7 +25,11 @@ pub(crate) fn trust(options: &Options, environment: &Environment, dry_run: bool)
             return message::set_up_error(&error, None);
         }
     }
-    message::print(&listed(&settings, &files, if dry_run { "Would trust" } else { "Trusted" }))
+    message::print(&listed(
+        &settings,
+        &files,
+        if dry_run { "Would trust" } else { "Trusted" },
+    ))
 }
 
 fn listed(settings: &Settings, files: &[LoadedFile], verb: &str) -> String {
@@ -31,8 +37,16 @@ fn listed(settings: &Settings, files: &[LoadedFile], verb: &str) -> String {
     for file in files {
         let path = file.path.display().to_string();
         text.push_str(&format!("{verb} {}\n", message::visible(&path)));
-        for entry in settings.held_back.iter().filter(|entry| entry.file == file.path) {
-            text.push_str(&format!("  line {}: {}\n", entry.line, message::visible(&entry.what)));
+        for entry in settings
+            .held_back
+            .iter()
+            .filter(|entry| entry.file == file.path)
+        {
+            text.push_str(&format!(
+                "  line {}: {}\n",
+                entry.line,
+                message::visible(&entry.what)
+            ));
         }
     }
     text

@@ -21,14 +21,19 @@ pub(crate) enum Placement<'a> {
     /// It does.
     Inside,
     /// It does not, because of a setting.
-    Outside { key: &'static str, origin: &'a Origin },
+    Outside {
+        key: &'static str,
+        origin: &'a Origin,
+    },
 }
 
 /// Settings that contradict each other about a command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlacementError {
     /// Excluded, and nothing may run outside.
-    #[error("`{entry}` of `excludedCommands` ({excluded}) names this command, but `allowUnsandboxedCommands` is off ({off})")]
+    #[error(
+        "`{entry}` of `excludedCommands` ({excluded}) names this command, but `allowUnsandboxedCommands` is off ({off})"
+    )]
     ExcludedButNotAllowed {
         /// The entry.
         entry: String,
@@ -38,7 +43,9 @@ pub(crate) enum PlacementError {
         off: Origin,
     },
     /// Rules for a sandbox that there would not be.
-    #[error("rules on the command line need a sandbox, but `{key}` ({origin}) runs this command without one")]
+    #[error(
+        "rules on the command line need a sandbox, but `{key}` ({origin}) runs this command without one"
+    )]
     RulesWithoutSandbox {
         /// The setting.
         key: &'static str,
@@ -56,8 +63,10 @@ pub(crate) fn placement<'a>(
     let execution = &settings.execution;
     let (key, origin) = if !execution.enabled.value {
         ("enabled", &execution.enabled.origin)
-    } else if let Some(entry) =
-        execution.excluded_commands.iter().find(|entry| names(&entry.value, command))
+    } else if let Some(entry) = execution
+        .excluded_commands
+        .iter()
+        .find(|entry| names(&entry.value, command))
     {
         let permission = &execution.allow_unsandboxed_commands;
         if !permission.value {
@@ -74,19 +83,29 @@ pub(crate) fn placement<'a>(
     if options.overrides == sandbox_core::settings::Overrides::none() {
         Ok(Placement::Outside { key, origin })
     } else {
-        Err(PlacementError::RulesWithoutSandbox { key, origin: origin.clone() })
+        Err(PlacementError::RulesWithoutSandbox {
+            key,
+            origin: origin.clone(),
+        })
     }
 }
 
 /// Runs the command in the place of this process, without a sandbox. Returns only if it can't.
-#[expect(clippy::disallowed_methods, reason = "the settings take this command out of the sandbox")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the settings take this command out of the sandbox"
+)]
 pub(crate) fn execute(command: &CommandWords) -> ExitCode {
     let mut process = std::process::Command::new(&command.program);
     if let Some(name) = &command.name {
         process.arg0(name);
     }
     let error = process.args(&command.arguments).exec();
-    not_started(&command.program, error.kind() == io::ErrorKind::NotFound, &error)
+    not_started(
+        &command.program,
+        error.kind() == io::ErrorKind::NotFound,
+        &error,
+    )
 }
 
 /// Says that a program was not started, as shells do.
@@ -97,7 +116,11 @@ pub(crate) fn not_started(program: &OsStr, not_found: bool, error: &io::Error) -
         return ExitCode::from(exit_code::NOT_EXECUTABLE);
     }
     let is_path = program.as_bytes().contains(&b'/');
-    let text = if is_path { "No such file or directory" } else { "command not found" };
+    let text = if is_path {
+        "No such file or directory"
+    } else {
+        "command not found"
+    };
     message::command_line_error(&name, text);
     ExitCode::from(exit_code::NOT_FOUND)
 }
@@ -106,7 +129,10 @@ pub(crate) fn not_started(program: &OsStr, not_found: bool, error: &io::Error) -
 /// is another word than a name, so that a file put into the project does not pass for a program of
 /// the system; and a line that could run a second command is not named by its first.
 fn names(entry: &str, command: &CommandWords) -> bool {
-    let entry = entry.trim().trim_end_matches('*').trim_end_matches([' ', ':']);
+    let entry = entry
+        .trim()
+        .trim_end_matches('*')
+        .trim_end_matches([' ', ':']);
     let word = match &command.line {
         None => command.program.as_bytes(),
         Some(line) => {

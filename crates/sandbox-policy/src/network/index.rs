@@ -82,6 +82,28 @@ impl HostIndex {
             .and_then(|position| self.rules.get(position))
     }
 
+    /// The first rule that names the host on some port, or, with `every_port`, on all of them.
+    pub(super) fn find_name(&self, name: &HostName, every_port: bool) -> Option<&DomainRule> {
+        let position = |slot: &FirstByPort| {
+            if every_port {
+                slot.every_port
+            } else {
+                slot.earliest()
+            }
+        };
+        let above = name
+            .parents()
+            .filter_map(|parent| self.subdomains.get(parent));
+        self.names
+            .get(name)
+            .into_iter()
+            .chain(above)
+            .chain([&self.any])
+            .filter_map(position)
+            .min()
+            .and_then(|position| self.rules.get(position))
+    }
+
     /// The first rule that lists this very address.
     pub(super) fn find_address(&self, address: IpAddr, port: Port) -> Option<&DomainRule> {
         let slot = self.addresses.get(&address)?;
@@ -112,6 +134,13 @@ impl FirstByPort {
         self.every_port
             .into_iter()
             .chain(self.by_port.get(&port).copied())
+            .min()
+    }
+
+    fn earliest(&self) -> Option<usize> {
+        self.every_port
+            .into_iter()
+            .chain(self.by_port.values().copied())
             .min()
     }
 }

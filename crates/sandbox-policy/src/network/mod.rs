@@ -4,6 +4,7 @@
 //! program, else no. An empty policy permits nothing.
 
 mod index;
+mod lookup;
 mod resolved;
 
 use crate::address::AddressRule;
@@ -12,6 +13,8 @@ use crate::host::{Host, Target};
 use crate::origin::Origin;
 use crate::verdict::{Denial, DenialReason, Permit, Question, Verdict};
 use index::{AddressIndex, HostIndex};
+
+pub use lookup::LookupVerdict;
 
 /// One entry of an allow or deny list.
 #[derive(Clone, Debug, PartialEq, Eq)]
