@@ -12,6 +12,7 @@
 //! * `SRT_EXPECT_ALL=1`: a skip is a failure.
 //! * `SRT_TEST_TMP`: where the beds are made; it should not lie below `/tmp`.
 //! * `SRT_BWRAP`: a `bwrap` to compare start-up with, where none is in the path.
+#![forbid(unsafe_code)]
 #![expect(
     clippy::panic,
     clippy::expect_used,
@@ -38,9 +39,9 @@ pub use net::{Datagrams, Listener, UnixWitness, hosts_launcher, names_can_be_set
 pub use origin::{Origin, Reply, Request};
 pub use output::{Output, show};
 pub use pty::{Session, Terminal};
-pub use run::{Running, host, is_root, signal, tool, tool_path, wait_until};
+pub use run::{Running, host, host_time, is_root, signal, tool, tool_path, wait_until};
 pub use scan::{carriers, mounts, namespaces, processes_below, running};
-pub use skip::{count_skip, skipped};
+pub use skip::{count_skip, note, skipped};
 pub use srt::Srt;
 pub use subject::{Subject, binary, bwrap, is_debug_build, subject, time_scale, timeout};
 pub use timing::{interleave, median};

@@ -59,6 +59,29 @@ pub fn host<I: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item =
     Running::start(command, None).finish(timeout(60.0))
 }
 
+/// How long a program of the host takes, with nothing to read or write.
+pub fn host_time<I: AsRef<OsStr>>(
+    program: &Path,
+    arguments: impl IntoIterator<Item = I>,
+) -> Duration {
+    time(bare(program).args(arguments))
+}
+
+/// Starts and waits without polling and without pipes, which would cost more than a start.
+pub(crate) fn time(command: &mut Command) -> Duration {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let start = Instant::now();
+    let status = command
+        .status()
+        .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let elapsed = start.elapsed();
+    assert!(status.success(), "{command:?}: {status}");
+    elapsed
+}
+
 /// Whether the suites run as root.
 #[must_use]
 pub fn is_root() -> bool {
@@ -170,18 +193,26 @@ impl Running {
             self.stdout.recv_timeout(left),
             self.stderr.recv_timeout(left),
         ) else {
+            self.end_group();
             panic!(
                 "{} exited ({status}) but something still holds its streams",
                 self.what
             )
         };
         Output {
-            what: self.what,
+            what: self.what.clone(),
             status,
             stdout,
             stderr,
             elapsed,
         }
+    }
+
+    /// Ends what is left of the group; a survivor that made a group of its own stays to be seen.
+    fn end_group(&self) {
+        let group = rustix::process::Pid::from_child(&self.child);
+        // Nobody may be left in it.
+        rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
     }
 
     #[track_caller]
@@ -193,8 +224,7 @@ impl Running {
                 return status;
             }
             if start.elapsed() > limit {
-                let group = rustix::process::Pid::from_child(&self.child);
-                rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
+                self.end_group();
                 let partial = self
                     .stdout
                     .recv_timeout(timeout(1.0))
@@ -210,6 +240,16 @@ impl Running {
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Running {
+    /// A case that fails half-way leaves nothing running.
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            self.end_group();
+            self.child.wait().ok();
         }
     }
 }

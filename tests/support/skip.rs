@@ -28,6 +28,18 @@ pub fn count_skip(reason: &str) {
     );
 }
 
+/// Records that a case or a part of one has no meaning here, for this user or this architecture.
+/// Unlike a skip it is never a failure: elsewhere in the matrix it runs.
+pub fn note(reason: &str) {
+    HERE.set(HERE.get() + 1);
+    let name = std::thread::current().name().unwrap_or("?").to_owned();
+    writeln!(
+        std::io::stderr().lock(),
+        "not applicable: {reason} [{name}]"
+    )
+    .ok();
+}
+
 /// How many cases of this executable were skipped so far.
 #[must_use]
 pub fn skipped() -> usize {
@@ -44,6 +56,15 @@ pub(crate) fn skipped_here() -> usize {
 macro_rules! skip {
     ($($reason:tt)+) => {{
         $crate::count_skip(&::std::format!($($reason)+));
+        return;
+    }};
+}
+
+/// Leaves the test because it has no meaning for this user or this machine.
+#[macro_export]
+macro_rules! inapplicable {
+    ($($reason:tt)+) => {{
+        $crate::note(&::std::format!($($reason)+));
         return;
     }};
 }

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -159,12 +159,31 @@ impl<'b> Srt<'b> {
         words
     }
 
+    /// Runs it with nothing to read or write, and says how long that took.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[must_use]
+    pub fn time(self) -> Duration {
+        crate::run::time(&mut self.command())
+    }
+
     /// Starts it and leaves it running.
     ///
     /// # Panics
     /// When the binary cannot be started.
     #[must_use]
     pub fn spawn(self) -> Running {
+        let mut command = self.command();
+        command.stdin(if self.keep_stdin {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        });
+        Running::start(command, self.stdin)
+    }
+
+    fn command(&self) -> Command {
         let argv = self.argv();
         let (program, rest) = argv.split_first().expect("a program");
         let mut command = bare(Path::new(program));
@@ -173,13 +192,8 @@ impl<'b> Srt<'b> {
             .current_dir(&self.directory)
             .env("HOME", self.bed.home())
             .env("SRT_TEST_MARK", self.bed.marker())
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(if self.keep_stdin {
-                Stdio::piped()
-            } else {
-                Stdio::null()
-            });
-        Running::start(command, self.stdin)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
     }
 
     /// Runs it to its end.

@@ -1,6 +1,6 @@
 //! Comparing durations on a machine that is busy with other things.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The middle value.
 ///
@@ -14,26 +14,21 @@ pub fn median(mut times: Vec<Duration>) -> Duration {
         .expect("at least one measurement")
 }
 
-/// Runs two actions in turn, so that both meet the same noise, and returns their times.
+/// Takes two measurements in turn, so that both meet the same noise, and returns them.
 pub fn interleave(
     rounds: usize,
-    mut first: impl FnMut(),
-    mut second: impl FnMut(),
+    mut first: impl FnMut() -> Duration,
+    mut second: impl FnMut() -> Duration,
 ) -> (Vec<Duration>, Vec<Duration>) {
-    let timed = |action: &mut dyn FnMut()| {
-        let start = Instant::now();
-        action();
-        start.elapsed()
-    };
     let mut times = (Vec::with_capacity(rounds), Vec::with_capacity(rounds));
     for round in 0..rounds {
         // Whoever comes second finds warmer caches: take turns at that, too.
         if round % 2 == 0 {
-            times.0.push(timed(&mut first));
-            times.1.push(timed(&mut second));
+            times.0.push(first());
+            times.1.push(second());
         } else {
-            times.1.push(timed(&mut second));
-            times.0.push(timed(&mut first));
+            times.1.push(second());
+            times.0.push(first());
         }
     }
     times

@@ -23,7 +23,9 @@ impl Steps {
     ) -> Result<()> {
         say(format!("\n=== {title}"));
         let started = Instant::now();
-        let result = step(&mut self.tally);
+        let mut found = Tally::default();
+        let result = step(&mut found);
+        self.tally += &found.labelled(title);
         let took = started.elapsed();
         let word = if result.is_ok() { "done" } else { "FAILED" };
         say(format!(
@@ -48,6 +50,9 @@ impl Steps {
         }
         let total: Duration = self.done.iter().map(|(_, took)| *took).sum();
         say(format!("{:8.1} s  total", total.as_secs_f64()));
+        for name in &self.tally.failures {
+            say(format!("failed: {name}"));
+        }
         for title in &self.left_out {
             say(format!("left out: {title}"));
         }

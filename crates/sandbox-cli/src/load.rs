@@ -13,6 +13,7 @@ use sandbox_core::{
         self, LoadedFile, MANAGED_SETTINGS, Settings, SettingsErrors, Sources, TrustError,
         trust_files,
     },
+    terminal,
 };
 
 use crate::{env::Environment, invocation::Options, message};
@@ -78,7 +79,7 @@ pub(crate) fn offer_trust(
     environment: &Environment,
     settings: &Settings,
 ) -> Result<bool, TrustError> {
-    let asks = io::stdin().is_terminal() && io::stderr().is_terminal() && !options.quiet;
+    let asks = terminal::is_interactive() && io::stderr().is_terminal() && !options.quiet;
     let Some(store) = environment.trust_store.as_ref().filter(|_| asks) else {
         mention_held_back(options, settings);
         return Ok(false);

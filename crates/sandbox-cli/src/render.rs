@@ -158,3 +158,25 @@ const WIDTH: usize = 100;
 
 /// Bytes of a line that is still worth drawing.
 const LINE_LIMIT: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deceiving_characters_are_replaced_in_their_length() {
+        let text = "a\u{1b}[2Jb\u{202e}c\u{9b}d\re\r\nf\tg";
+        let cleaned = clean(text);
+        assert_eq!(cleaned, "a?[2Jb\u{fffd}c\u{bf}d?e\r\nf\tg");
+        assert_eq!(cleaned.len(), text.len());
+    }
+
+    #[test]
+    fn the_drawn_lines_are_measured() {
+        let text = "1\n22\n333\n4444\n55555";
+        assert_eq!(longest_line_around(text, 0), 3);
+        assert_eq!(longest_line_around(text, 5), 5);
+        assert_eq!(longest_line_around(text, text.len() - 1), 5);
+        assert_eq!(longest_line_around(text, text.len()), 0);
+    }
+}

@@ -54,6 +54,13 @@ pub struct ExitStatus {
 #[derive(Debug)]
 pub(crate) struct Serving(pub(crate) Vec<AbortHandle>);
 
+impl Serving {
+    /// Has a task run until the command ends.
+    pub(crate) fn start(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.push(tokio::spawn(task).abort_handle());
+    }
+}
+
 impl Drop for Serving {
     fn drop(&mut self) {
         for task in &self.0 {

@@ -44,6 +44,13 @@ fn is_foreground(stream: impl AsFd) -> bool {
     termios::tcgetpgrp(stream).is_ok_and(|group| group == rustix::process::getpgrp())
 }
 
+/// Whether standard input is a terminal in whose foreground this process is: whether somebody can be
+/// asked something.
+#[must_use]
+pub fn is_interactive() -> bool {
+    is_foreground(io::stdin())
+}
+
 /// Stops this process as the command was stopped, until a shell continues it.
 pub fn stop_self() -> io::Result<()> {
     let own = rustix::process::getpid();

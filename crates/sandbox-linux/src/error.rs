@@ -98,6 +98,7 @@ impl LaunchError {
 
 fn step_text(step: Step) -> &'static str {
     match step {
+        Step::Descriptors => "close the host program's descriptors",
         Step::Namespaces => "create the namespaces",
         Step::IdMap => "write the id maps of the user namespace",
         Step::NamespaceLimit => "forbid nested user namespaces",

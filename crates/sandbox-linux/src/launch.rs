@@ -9,7 +9,7 @@ use std::{
     io,
     net::{TcpListener, UdpSocket},
     os::{
-        fd::{AsRawFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd, RawFd},
         unix::ffi::{OsStrExt, OsStringExt},
     },
     path::PathBuf,
@@ -18,6 +18,7 @@ use std::{
 };
 
 use rustix::{
+    net::{AddressFamily, SocketFlags, SocketType},
     pipe::PipeFlags,
     process::{Pid, PidfdFlags, Signal},
 };
@@ -239,6 +240,7 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<Started, LaunchErr
     let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(call("pipe2"));
     let (status, status_inside) = pipe()?;
     let (lifeline_inside, lifeline) = pipe()?;
+    let (handover, handover_inside) = socket_pair().map_err(call("socketpair"))?;
     let host_maps = match prepared.plan.ids {
         IdMap::Identity => Some(id_map::HostMaps::start().map_err(call("pipe2"))?),
         IdMap::Own { .. } => None,
@@ -257,6 +259,7 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<Started, LaunchErr
         command.environment,
         &command.working_directory,
     )?;
+    let network_stack = Stack::new().map_err(call("mmap"))?;
     let mut context = Context {
         prepared,
         ruleset,
@@ -264,6 +267,7 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<Started, LaunchErr
         sources: prepared.mounts.iter().map(|_| None).collect(),
         id_maps,
         inner_stack: Some(Stack::new().map_err(call("mmap"))?),
+        network_stack: &network_stack,
         command: &command_image,
         streams: stream_numbers(&streams),
         init: InitImage {
@@ -273,14 +277,17 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<Started, LaunchErr
             argv: StringArray::new(vec![c"srt-init".into(), c"0000000".into()]),
             envp: StringArray::new(Vec::new()),
         },
-        sockets: None,
+        kept: Vec::new(),
+        handover: &handover_inside,
         failure: None,
     };
+    context.kept = kept(&context);
     let stack = Stack::new().map_err(call("mmap"))?;
-    // No exit signal: pid 1 stays out of the host program's own wait loops. The descriptor table is
-    // shared, so the listeners that the stage makes are the host's at once.
-    let flags = stage::NAMESPACES | libc::CLONE_FILES;
+    // No exit signal: pid 1 stays out of the host program's own wait loops.
+    let flags = stage::NAMESPACES;
     let cloned = sys::clone::clone_into(&stack, flags, stage::outer, &mut context);
+    // What is left here names descriptors of a table that is gone with the child, not of ours.
+    context.sources.drain(..).for_each(std::mem::forget);
     let failed = |failure| LaunchError::stage(failure, prepared);
     let pid = cloned
         .map_err(StageFailure::at(Step::Namespaces))
@@ -289,11 +296,12 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<Started, LaunchErr
         reap(pid);
         return Err(failed(failure));
     }
-    let running = running(pid, context.sockets)?;
+    let sockets = stage::handover::receive(handover.as_fd()).map_err(call("recvmsg"))?;
+    let running = running(pid, sockets)?;
     Ok((running, pid, status, lifeline))
 }
 
-fn running(pid: libc::pid_t, sockets: Option<stage::Sockets>) -> Result<Running, LaunchError> {
+fn running(pid: libc::pid_t, sockets: stage::Sockets) -> Result<Running, LaunchError> {
     // Nobody has waited for the child yet, so its pid can't have been given to another process.
     let process = Pid::from_raw(pid).ok_or(LaunchError::ThreadGone)?;
     let process = rustix::process::pidfd_open(process, PidfdFlags::empty()).map_err(|errno| {
@@ -305,8 +313,33 @@ fn running(pid: libc::pid_t, sockets: Option<stage::Sockets>) -> Result<Running,
     Ok(Running {
         pid,
         process,
-        sockets: sockets.map(Sockets::from),
+        sockets: Some(sockets.into()),
     })
+}
+
+/// The descriptors that the stages use, ascending.
+fn kept(context: &Context<'_>) -> Vec<RawFd> {
+    let mut kept = vec![
+        context.init.status,
+        context.init.lifeline,
+        context.prepared.init_image.as_raw_fd(),
+        context.handover.as_raw_fd(),
+    ];
+    kept.extend(context.streams);
+    kept.extend(context.ruleset.as_ref().map(AsRawFd::as_raw_fd));
+    if let IdMaps::ByHost { ready, done } = &context.id_maps {
+        kept.extend(ready.map(AsRawFd::as_raw_fd));
+        kept.push(done.as_raw_fd());
+    }
+    kept.sort_unstable();
+    kept.dedup();
+    kept
+}
+
+/// Messages of one end arrive whole at the other.
+fn socket_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let flags = SocketFlags::CLOEXEC;
+    rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
 }
 
 fn stream_numbers(streams: &[Stream; 3]) -> [i32; 3] {

@@ -41,7 +41,7 @@ pub enum PrepareError {
 pub struct Prepared {
     pub(crate) plan: LinuxPlan,
     pub(crate) mounts: Vec<PreparedMount>,
-    pub(crate) programs: Vec<Vec<Instruction>>,
+    pub(crate) filter: Vec<Instruction>,
     pub(crate) init_image: OwnedFd,
     pub(crate) network: NetworkMessages,
 }
@@ -97,7 +97,7 @@ pub(crate) enum MountAction {
 impl Prepared {
     /// Prepares a plan.
     pub fn new(plan: LinuxPlan) -> Result<Self, PrepareError> {
-        let programs = filter::compile(&plan.filter)?;
+        let filter = filter::compile(&plan.filter)?;
         let operations = plan.mounts.operations().iter().enumerate();
         let mounts = operations
             .map(|(index, op)| mount(&plan, index, op))
@@ -113,7 +113,7 @@ impl Prepared {
         Ok(Self {
             plan,
             mounts,
-            programs,
+            filter,
             init_image,
             network,
         })

@@ -94,28 +94,24 @@ pub fn probe(
             paths: found,
         });
     }
-    let mut start = |path: &AbsolutePath| {
-        let canonical = learn(&mut paths, path).and_then(|found| {
-            let canonical = found.unwrap_or_else(|| path.clone());
-            learn(&mut paths, &canonical)?;
-            Ok(canonical)
-        });
-        canonical.map_err(|source| ProbeError::Start {
-            path: path.as_path().to_path_buf(),
-            source,
-        })
-    };
-    let working_directory = start(working_directory)?;
-    let home = home.map(&mut start).transpose()?;
+    let literals = denies().filter_map(|rule| match &rule.pattern {
+        PathPattern::Subtree(path) => Some(path),
+        PathPattern::Glob(_) => None,
+    });
+    let matched = glob_matches
+        .iter()
+        .flat_map(|found: &GlobMatches| &found.paths);
+    for path in literals.chain(matched) {
+        learn_above(&mut paths, path, policy).map_err(|source| start_error(path, source))?;
+    }
+    let working_directory = learn_start(&mut paths, working_directory)?;
+    let home = home.map(|home| learn_start(&mut paths, home)).transpose()?;
     for name in ["/dev", "/proc", HOSTS] {
         let path = AbsolutePath::new(name).map_err(|source| ProbeError::Start {
             path: name.into(),
             source: io::Error::other(source),
         })?;
-        learn(&mut paths, &path).map_err(|source| ProbeError::Start {
-            path: name.into(),
-            source,
-        })?;
+        learn(&mut paths, &path).map_err(|source| start_error(&path, source))?;
     }
     let capabilities =
         rustix::thread::capabilities(None).map_err(|errno| ProbeError::CapabilitiesCall {
@@ -139,6 +135,22 @@ pub fn probe(
         paths,
         glob_matches,
     })
+}
+
+fn start_error(path: &AbsolutePath, source: io::Error) -> ProbeError {
+    ProbeError::Start {
+        path: path.as_path().to_path_buf(),
+        source,
+    }
+}
+
+/// Records a place that a command starts from; returns it without symlinks.
+fn learn_start(
+    paths: &mut BTreeMap<AbsolutePath, PathFacts>,
+    path: &AbsolutePath,
+) -> Result<AbsolutePath, ProbeError> {
+    let canonical = learn(paths, path).map_err(|source| start_error(path, source))?;
+    Ok(canonical.unwrap_or_else(|| path.clone()))
 }
 
 fn unexaminable(path: &AbsolutePath, rule: &PathRule, source: io::Error) -> ProbeError {
@@ -183,6 +195,41 @@ fn learn(
     paths.insert(canonical.clone(), found.clone());
     paths.insert(path.clone(), found);
     Ok(Some(canonical))
+}
+
+/// Records the directories between a write root and a path in it: they will be pinned.
+fn learn_above(
+    paths: &mut BTreeMap<AbsolutePath, PathFacts>,
+    path: &AbsolutePath,
+    policy: &FilesystemPolicy,
+) -> io::Result<()> {
+    let Some(found) = paths.get(path) else {
+        return Ok(());
+    };
+    let places = [path.clone(), found.canonical.clone()];
+    let is_inside = |path: &AbsolutePath| {
+        policy
+            .allow_write
+            .iter()
+            .any(|root| root.rule.pattern.opens(path).is_some())
+    };
+    // A write root's own place is known by now, also if a symlink leads to it.
+    let roots: Vec<_> = policy
+        .allow_write
+        .iter()
+        .filter_map(|root| match &root.rule.pattern {
+            PathPattern::Subtree(root) => paths.get(root).map(|found| found.canonical.clone()),
+            PathPattern::Glob(_) => None,
+        })
+        .collect();
+    for place in &places {
+        for above in place.ancestors().skip(1) {
+            if is_inside(&above) || roots.iter().any(|root| above.is_within(root)) {
+                learn(paths, &above)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What does not exist, or lies where the caller can't look (so the command can't either), has no

@@ -6,8 +6,8 @@
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use sandbox_policy::{
-    Denial, DenialReason, Host, NetworkPolicy, OwnAddresses, Permit, Question, ResolvedTarget,
-    Target, Verdict,
+    Denial, DenialReason, Host, HostName, LookupVerdict, NetworkPolicy, OwnAddresses, Permit,
+    Question, ResolvedTarget, Target, Verdict,
 };
 use tokio::{net::TcpStream, sync::watch, task::JoinSet, time};
 
@@ -97,6 +97,20 @@ impl Gate {
             Verdict::Ask(question) => self.ask(question, config).await?,
         };
         Ok(Authorized { permit, policy })
+    }
+
+    /// May an address of the name be told? What only a decider could permit is told if there is
+    /// one, which is asked when the port is known.
+    pub(crate) fn judge_lookup(&self, name: &HostName) -> Result<(), Denial> {
+        match self.policy.borrow().judge_lookup(name) {
+            LookupVerdict::Allow => Ok(()),
+            LookupVerdict::Ask if self.decider.is_some() => Ok(()),
+            LookupVerdict::Ask => Err(Denial::by_default(
+                DenialReason::HostNotAllowed,
+                name.to_string(),
+            )),
+            LookupVerdict::Deny(denial) => Err(denial),
+        }
     }
 
     async fn ask(&self, question: Question, config: &ProxyConfig) -> Result<Permit, Denial> {

@@ -37,6 +37,10 @@ pub enum FrontEnd {
     HttpForward,
     /// SOCKS5.
     Socks5,
+    /// A connection of a program that knows nothing of proxies.
+    Transparent,
+    /// A look-up of a name. Only refusals are told; the target is `None`, as it has no port.
+    Dns,
 }
 
 /// What came of an attempt.

@@ -15,8 +15,9 @@
 //! 6. Bytes are relayed (`tunnel`) or, for plain HTTP, messages are forwarded (`http::forward`).
 //! 7. Each attempt becomes one [`ProxyEvent`].
 //!
-//! A further front end (a transparent listener, for programs that ignore proxies) needs step 2
-//! only: it hands its target to the same gate and its socket to the same tunnel.
+//! Programs that know nothing of proxies come in another way. The name service (`dns`) answers
+//! permitted names with synthetic addresses, and the `transparent` front end turns the address that
+//! a connection was made to back into the name: its step 2. The rest is the same for all.
 //!
 //! # Terminology
 //!
@@ -29,6 +30,7 @@ mod authorize;
 mod buffer;
 mod config;
 mod decider;
+mod dns;
 mod event;
 mod explain;
 mod http;
@@ -36,6 +38,7 @@ mod proxy;
 mod resolve;
 mod serve;
 mod socks5;
+mod transparent;
 mod tunnel;
 mod upstream;
 

@@ -1,20 +1,24 @@
 //! The proxy as its user sees it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use sandbox_policy::{NetworkPolicy, OwnAddresses};
-use tokio::{net::TcpListener, time};
+use tokio::{
+    net::{TcpListener, UdpSocket},
+    time,
+};
 
 use crate::{
     authorize::Gate,
     buffer::BufferPool,
     config::ProxyConfig,
     decider::Decide,
+    dns::{self, NameService},
     event::EventSink,
     http,
     resolve::Resolve,
     serve::{self, Life},
-    socks5,
+    socks5, transparent,
 };
 
 /// A proxy for one sandbox. Clones are handles of the same proxy.
@@ -29,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) config: ProxyConfig,
     pub(crate) buffers: BufferPool,
     pub(crate) life: Life,
+    pub(crate) dns: NameService,
 }
 
 impl Proxy {
@@ -50,6 +55,7 @@ impl Proxy {
                 gate: Gate::new(policy, own, resolver, decider, events),
                 buffers: BufferPool::new(config.copy_buffer_bytes),
                 life: Life::new(config.max_connections),
+                dns: NameService::new(),
                 config,
             }),
         }
@@ -71,6 +77,44 @@ impl Proxy {
     /// Outside a tokio runtime with timers and I/O enabled.
     pub fn serve_socks5(&self, listener: TcpListener) -> impl Future<Output = ()> + Send + 'static {
         serve::accept_loop(Arc::clone(&self.shared), listener, socks5::serve)
+    }
+
+    /// Serves connections of programs that know nothing of proxies, until [`Proxy::shutdown`]: the
+    /// local address of each is where its program wanted to go.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with timers and I/O enabled.
+    pub fn serve_transparent(
+        &self,
+        listener: TcpListener,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        serve::accept_loop(Arc::clone(&self.shared), listener, transparent::serve)
+    }
+
+    /// Serves name look-ups over UDP until [`Proxy::shutdown`]. Its answers lead to
+    /// [`Proxy::serve_transparent`] of the same proxy, and leave from the address that was asked.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel can't tell the destination of datagrams.
+    pub fn serve_dns_udp(
+        &self,
+        socket: UdpSocket,
+    ) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+        Ok(dns::UdpServer::new(socket)?.serve(Arc::clone(&self.shared)))
+    }
+
+    /// Serves name look-ups over TCP until [`Proxy::shutdown`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with timers and I/O enabled.
+    pub fn serve_dns_tcp(
+        &self,
+        listener: TcpListener,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        serve::accept_loop(Arc::clone(&self.shared), listener, dns::serve_tcp)
     }
 
     /// Replaces the policy: requests and connections that begin from now on are judged by it.

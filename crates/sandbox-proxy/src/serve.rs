@@ -65,6 +65,15 @@ impl Life {
         self.phase.send_replace(Phase::Closed);
     }
 
+    /// Ends when the proxy drains.
+    pub(crate) fn draining(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut phase = self.phase.subscribe();
+        async move {
+            // An error means that the proxy is gone.
+            drop(phase.wait_for(|phase| *phase >= Phase::Draining).await);
+        }
+    }
+
     /// Ends when no connection is left: all permits are back.
     pub(crate) async fn drained(&self) {
         // The semaphore is never closed, so this can only succeed.

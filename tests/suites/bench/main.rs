@@ -3,16 +3,23 @@
 //! Figures are only asserted of an optimised build on a quiet machine; they are printed always.
 
 use std::io::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sandbox_tests::{
-    Bed, Subject, bwrap, host, interleave, is_debug_build, median, need, skip, subject, time_scale,
-    timeout, wait_until,
+    Bed, Subject, bwrap, host, host_time, inapplicable, interleave, is_debug_build, median, need,
+    skip, subject, time_scale, timeout, wait_until,
 };
 use serde_json::json;
 
 /// Past libtest's capture, so that a figure can be copied from any run.
 fn note(line: &str) {
     writeln!(std::io::stderr().lock(), "{line}").ok();
+}
+
+/// One measurement at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A policy with everything in it: names, denied files and directories, write roots and denies.
@@ -41,6 +48,7 @@ fn bed() -> Bed {
 
 #[test]
 fn start_up_costs_no_more_than_bwraps_smallest() {
+    let _alone = alone();
     let Some(bwrap) = bwrap() else {
         skip!("no bwrap to compare with; name one in SRT_BWRAP")
     };
@@ -64,16 +72,8 @@ fn start_up_costs_no_more_than_bwraps_smallest() {
     let rounds = if time_scale() > 4.0 { 20 } else { 150 };
     let (ours, theirs) = interleave(
         rounds,
-        || {
-            drop(
-                bed.srt()
-                    .options(["-s".as_ref(), bed.root().join("settings.json").as_os_str()])
-                    .args(["true"])
-                    .run()
-                    .ok(),
-            )
-        },
-        || drop(host(&bwrap, smallest).ok()),
+        || bed.srt().flat(&settings).args(["true"]).time(),
+        || host_time(&bwrap, smallest),
     );
     let (ours, theirs) = (median(ours), median(theirs));
     let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
@@ -81,13 +81,14 @@ fn start_up_costs_no_more_than_bwraps_smallest() {
         "start-up: srt {ours:?}, bwrap {theirs:?}, ratio {ratio:.2} (medians of {rounds})"
     ));
     if is_debug_build() || subject() == Subject::Upstream {
-        skip!("no speed is asked of this build");
+        inapplicable!("no speed is asked of this build");
     }
     assert!(ratio <= 1.0, "srt {ours:?} against bwrap {theirs:?}");
 }
 
 #[test]
 fn start_up_does_not_grow_with_the_tree() {
+    let _alone = alone();
     let bed = bed();
     let many: Vec<String> = (0..500)
         .map(|number| format!("many/{number}/deep"))
@@ -99,8 +100,8 @@ fn start_up_does_not_grow_with_the_tree() {
     let other = Bed::new();
     let (large, small) = interleave(
         if time_scale() > 4.0 { 5 } else { 40 },
-        || drop(bed.srt().flat(&settings).args(["true"]).run().ok()),
-        || drop(other.srt().flat(&settings).args(["true"]).run().ok()),
+        || bed.srt().flat(&settings).args(["true"]).time(),
+        || other.srt().flat(&settings).args(["true"]).time(),
     );
     let (large, small) = (median(large), median(small));
     note(&format!(
@@ -114,6 +115,7 @@ fn start_up_does_not_grow_with_the_tree() {
 
 #[test]
 fn the_tool_stays_small() {
+    let _alone = alone();
     need!("sleep");
     let bed = bed();
     let up = bed.work().join("up");
@@ -135,7 +137,7 @@ fn the_tool_stays_small() {
         f64::from(u32::try_from(peak).unwrap()) / 1024.0
     ));
     if is_debug_build() || subject() == Subject::Upstream {
-        skip!("no size is asked of this build");
+        inapplicable!("no size is asked of this build");
     }
     assert!(peak <= 12 * 1024, "{peak} kB");
 }

@@ -66,7 +66,7 @@ fn stop_and_continue_do_no_harm() {
 #[test]
 fn the_tree_ends_with_the_tool_however_it_ends() {
     let bed = Bed::new();
-    for name in ["KILL", "TERM", "HUP", "INT", "QUIT", "SEGV", "ABRT"] {
+    for name in ["KILL", "TERM", "HUP", "INT", "QUIT", "ABRT", "SYS"] {
         let line = format!(
             "(sleep 300 & setsid sleep 300 & ) ; touch up-{name}; sleep 300 & exec sleep 300"
         );

@@ -33,9 +33,11 @@ fn a_kill_at_any_moment_leaves_nothing() {
     for moment in spread(rounds) {
         let line = "sleep 300 & (setsid sleep 300 &) ; sleep 300";
         let mut running = bed.srt().flat(&settings).sh(line).spawn();
-        // From before the namespaces exist until well after the command is up.
+        // From before the namespaces exist until well after the command is up; half of them in the
+        // few milliseconds in which everything is set up.
+        let window = if moment % 2 == 0 { 6_000 } else { 40_000 };
         let scale = time_scale().max(1.0);
-        std::thread::sleep(Duration::from_micros(moment % 40_000).mul_f64(scale));
+        std::thread::sleep(Duration::from_micros(moment / 2 % window).mul_f64(scale));
         running.kill();
         let output = running.finish(timeout(10.0));
         assert_eq!(output.signal(), Some(9), "{output}");
@@ -78,7 +80,8 @@ fn a_command_that_was_up_dies_with_the_tool() {
         std::thread::sleep(timeout(0.3));
         assert_eq!(size(()), before, "it still ticks");
         std::fs::remove_file(&up).unwrap();
-        std::fs::remove_file(bed.work().join("ticks")).unwrap();
+        // Killed early enough, it has not ticked at all.
+        std::fs::remove_file(bed.work().join("ticks")).ok();
     }
     traces.assert_none("killed commands");
 }

@@ -77,7 +77,7 @@ fn a_rust_program_is_built_and_tested() {
     let bed = Bed::new();
     bed.file(
         "work/Cargo.toml",
-        "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
+        "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[workspace]\n",
     );
     bed.file(
         "work/src/main.rs",

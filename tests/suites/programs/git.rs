@@ -103,7 +103,10 @@ fn git_clones_from_an_allowed_name_and_works_on() {
         "git status --porcelain",
     ];
     for step in steps {
-        let output = git_in(&bed, step).hosts(&names).directory(&copy).run();
+        // The tree beside the clone is in the working directory, too.
+        let output = git_in(&bed, &format!("cd copy && {step}"))
+            .hosts(&names)
+            .run();
         assert!(output.succeeded(), "`{step}`\n{output}");
         if step.ends_with("--porcelain") {
             output.prints("");

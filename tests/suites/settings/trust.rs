@@ -1,6 +1,6 @@
 //! A project's files narrow at once and widen when trusted; managed settings win.
 
-use sandbox_tests::{Bed, Output, host, is_root, need, skip};
+use sandbox_tests::{Bed, Output, host, inapplicable, is_root, need, skip};
 use serde_json::{Value, json};
 
 /// Writes in a place that only the project's settings open.
@@ -193,7 +193,7 @@ fn a_deny_of_any_layer_stands() {
 #[test]
 fn managed_settings_win_over_everything() {
     if !is_root() {
-        skip!("managed settings can only be placed by root");
+        inapplicable!("managed settings can only be placed by root");
     }
     let bed = Bed::new();
     let check = host(&need!("unshare"), ["-m", "true"]);

@@ -1,7 +1,8 @@
 //! Network and file limits in use.
 
 use sandbox_tests::{
-    Bed, Output, UnixWitness, carriers, is_root, need, python, signal, skip, timeout, wait_until,
+    Bed, Output, UnixWitness, carriers, inapplicable, is_root, need, python, signal, timeout,
+    wait_until,
 };
 use serde_json::{Value, json};
 
@@ -184,7 +185,7 @@ pub(crate) const CASES: &[Case] = &[
     }),
     ("integration: no privileges to gain", || {
         if is_root() {
-            skip!("only an ordinary user could gain privileges");
+            inapplicable!("only an ordinary user could gain privileges");
         }
         let bed = Bed::new();
         let text = "cp $(command -v id) ./i && chmod u+s ./i && ./i -u";

@@ -48,10 +48,13 @@ const TABLE: &[Row] = &[
         workspace: &["sandbox-policy"],
         external: &[
             "bytes",
+            "hickory-proto",
             "http",
             "http-body-util",
             "hyper",
             "hyper-util",
+            "lru",
+            "quinn-udp",
             "thiserror",
             "tokio",
             "tracing",

@@ -7,7 +7,8 @@ use anyhow::Result;
 
 use super::{
     kernel::Kernel,
-    machine::{Accel, GuestUser, Machine, pack_payload},
+    machine::{Accel, GuestUser, Machine},
+    payload::Payload,
 };
 use crate::shell::say;
 
@@ -36,12 +37,7 @@ pub(crate) fn that_works(cache: &Path, kernel: &Kernel, root: &Path) -> Result<A
 }
 
 fn boots(kernel: &Kernel, root: &Path) -> Result<bool> {
-    let dir = tempfile::tempdir()?;
-    let content = dir.path().join("content");
-    fs::create_dir(&content)?;
-    fs::write(content.join("job"), "true\n")?;
-    let payload = dir.path().join("payload.sqfs");
-    pack_payload(&content, &payload)?;
+    let payload = Payload::shell_line("true")?;
     let (user, timeout) = (GuestUser::Tester, Duration::from_secs(20));
     let machine = Machine {
         kernel,

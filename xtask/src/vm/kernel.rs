@@ -71,6 +71,10 @@ impl Kernel {
         let ready = staging.path().join("ready");
         fs::create_dir(&ready)?;
         make_bootable(&unpacked, &ready)?;
+        if is_present(&kernel.dir)? {
+            // From a version of this task that kept other files.
+            fs::remove_dir_all(&kernel.dir)?;
+        }
         // The rename is what makes it visible: an interrupted preparation leaves nothing that looks complete.
         fs::rename(&ready, &kernel.dir)
             .with_context(|| format!("cannot keep `{}`", kernel.dir.display()))?;
@@ -82,9 +86,17 @@ impl Kernel {
         self.dir.join("vmlinux")
     }
 
-    /// The first file system of the guest.
-    pub(crate) fn initramfs(&self) -> PathBuf {
-        self.dir.join("initramfs")
+    /// The first file system of the guest. The kernel unpacks archives that follow each other: the cached one has what
+    /// belongs to the kernel, the second one our scripts as they are today.
+    pub(crate) fn initramfs(&self) -> Result<Vec<u8>> {
+        let cached = self.dir.join(MODULES);
+        let mut bytes =
+            fs::read(&cached).with_context(|| format!("cannot read `{}`", cached.display()))?;
+        let mut scripts = Cpio::default();
+        scripts.executable("init", include_bytes!("../../guest/init"));
+        scripts.executable("stage2", include_bytes!("../../guest/stage2"));
+        bytes.extend(scripts.finish());
+        Ok(bytes)
     }
 
     /// The kernel's modules as a disk image.
@@ -96,7 +108,7 @@ impl Kernel {
         let mut names = Vec::new();
         for entry in fs::read_dir(kernels)? {
             let entry = entry?;
-            if is_present(&entry.path().join("vmlinux"))?
+            if is_present(&entry.path().join(MODULES))?
                 && let Ok(name) = entry.file_name().into_string()
             {
                 names.push(name);
@@ -119,6 +131,9 @@ pub(crate) const SERIES: &[(&str, &[&str])] = &[
     ("7.2", &["sid"]),                            // ABI 10
     ("7.3", &["trixie-backports", "sid"]),        // ABI 11
 ];
+
+/// The cached part of the initramfs.
+const MODULES: &str = "modules.cpio";
 
 /// `6.1.0-56-cloud` of `linux-image-6.1.0-56-cloud-amd64`: that flavour is small and has all that the suites need.
 fn cloud_name(package: &str) -> Option<&str> {
@@ -189,7 +204,7 @@ fn make_bootable(unpacked: &Path, ready: &Path) -> Result<()> {
         .arg(base)
         .arg(release)
         .run_quietly()?;
-    fs::write(ready.join("initramfs"), initramfs(base, release)?)?;
+    fs::write(ready.join(MODULES), first_modules(base, release)?)?;
     command("mksquashfs")
         .arg(&modules)
         .arg(ready.join("modules.sqfs"))
@@ -205,8 +220,8 @@ fn make_bootable(unpacked: &Path, ready: &Path) -> Result<()> {
         .run_quietly()
 }
 
-/// busybox, the modules that lead to the disks, and the guest's two stages.
-fn initramfs(base: &Path, release: &str) -> Result<Vec<u8>> {
+/// busybox and the modules that lead to the disks.
+fn first_modules(base: &Path, release: &str) -> Result<Vec<u8>> {
     let mut cpio = Cpio::default();
     for directory in ["bin", "dev", "modules", "proc", "root", "sys"] {
         cpio.directory(directory);
@@ -215,8 +230,6 @@ fn initramfs(base: &Path, release: &str) -> Result<Vec<u8>> {
         "bin/busybox",
         &fs::read("/bin/busybox").context("cannot read the static busybox")?,
     );
-    cpio.executable("init", include_bytes!("../../guest/init"));
-    cpio.executable("stage2", include_bytes!("../../guest/stage2"));
     let mut order: Vec<String> = Vec::new();
     for module in ["virtio_pci", "virtio_blk", "ext4", "squashfs"] {
         for path in module_files(base, release, module)? {

@@ -11,8 +11,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::kernel::Kernel;
-use crate::shell::{CommandExt as _, command, readable};
+use super::{kernel::Kernel, payload::Payload};
+use crate::shell::{command, readable};
 
 /// Who runs the job in the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +49,8 @@ pub(crate) struct Machine<'lab> {
     pub(crate) kernel: &'lab Kernel,
     /// The disk image with its root; writes to it are thrown away.
     pub(crate) root: &'lab Path,
-    /// The disk image with the job.
-    pub(crate) payload: &'lab Path,
+    /// The disk with the job.
+    pub(crate) payload: &'lab Payload,
     /// Who runs the job.
     pub(crate) user: GuestUser,
     /// How the processor works.
@@ -66,9 +66,11 @@ impl Machine<'_> {
         let dir = tempfile::tempdir()?;
         let paths = Serial::in_dir(dir.path());
         let log = dir.path().join("qemu.log");
+        let initramfs = dir.path().join("initramfs");
+        fs::write(&initramfs, self.kernel.initramfs()?)?;
         let started = Instant::now();
         let mut qemu = Qemu(
-            self.qemu(&paths)
+            self.qemu(&paths, &initramfs)
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(fs::File::create(&log)?)
@@ -105,7 +107,7 @@ impl Machine<'_> {
         )
     }
 
-    fn qemu(&self, serial: &Serial) -> Command {
+    fn qemu(&self, serial: &Serial, initramfs: &Path) -> Command {
         let (accel, cpu) = match self.accel {
             Accel::Kvm => ("kvm", "host"),
             Accel::Tcg => ("tcg,thread=multi", "max"),
@@ -126,7 +128,7 @@ impl Machine<'_> {
         qemu.arg("-kernel")
             .arg(self.kernel.vmlinux())
             .arg("-initrd")
-            .arg(self.kernel.initramfs());
+            .arg(initramfs);
         let user = self.user.name();
         qemu.arg("-append").arg(format!(
             "console=ttyS0 quiet loglevel=4 panic=-1 srtvm.user={user}"
@@ -140,11 +142,11 @@ impl Machine<'_> {
                 .arg(format!("file,id={name},path={}", path.display()));
             qemu.arg("-serial").arg(format!("chardev:{name}"));
         }
-        let modules = self.kernel.modules();
+        let (modules, payload) = (self.kernel.modules(), self.payload.image());
         for (image, mode) in [
             (self.root, "snapshot=on"),
             (&modules, "readonly=on"),
-            (self.payload, "readonly=on"),
+            (&payload, "readonly=on"),
         ] {
             qemu.arg("-drive").arg(format!(
                 "file={},if=virtio,format=raw,{mode}",
@@ -154,22 +156,6 @@ impl Machine<'_> {
         qemu.args(["-device", "virtio-rng-pci"]);
         qemu
     }
-}
-
-/// Makes the disk image with the job out of a directory.
-pub(crate) fn pack_payload(dir: &Path, image: &Path) -> Result<()> {
-    command("mksquashfs")
-        .arg(dir)
-        .arg(image)
-        .args([
-            "-quiet",
-            "-no-progress",
-            "-noappend",
-            "-comp",
-            "lz4",
-            "-all-root",
-        ])
-        .run_quietly()
 }
 
 /// The files that the guest's serial lines end in.

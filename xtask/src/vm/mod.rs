@@ -9,6 +9,7 @@ mod cpio;
 mod kernel;
 mod machine;
 mod mirror;
+mod payload;
 mod rootfs;
 mod vmlinux;
 
@@ -25,14 +26,14 @@ use clap::ValueEnum;
 
 use self::{
     kernel::{Kernel, SERIES},
-    machine::{Accel, GuestUser, Machine, pack_payload},
+    machine::{Accel, GuestUser, Machine},
     mirror::Mirror,
+    payload::Payload,
 };
 use crate::{
     apt,
     shell::say,
-    suites::{Linking, Suites},
-    tally::Tally,
+    tally::{Skips, Tally},
     workspace,
 };
 
@@ -102,6 +103,9 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     if let Err(error) = &result {
         say(format!("error: {error:#}"));
     }
+    for name in &tally.failures {
+        say(format!("failed: {name}"));
+    }
     say(&tally);
     if result.is_ok() {
         ExitCode::SUCCESS
@@ -139,7 +143,7 @@ pub(crate) fn test(args: &Args, tally: &mut Tally) -> Result<()> {
     };
     let lab = Lab {
         root,
-        payload: payload(args, accel)?,
+        payload: Payload::new(args.command.as_deref(), &args.filter, accel)?,
         accel,
         timeout: Duration::from_secs(args.timeout),
     };
@@ -195,7 +199,7 @@ impl Lab {
         let machine = Machine {
             kernel,
             root: &self.root,
-            payload: &self.payload.image,
+            payload: &self.payload,
             user,
             accel: self.accel,
             timeout: self.timeout,
@@ -204,7 +208,7 @@ impl Lab {
         let started = Instant::now();
         let mut tally = Tally::default();
         let status = machine.run(&mut |line| {
-            tally.read(line);
+            tally.read(line, Skips::Count);
             say(format!("[{label}] {line}"));
         })?;
         say(format!(
@@ -221,72 +225,9 @@ impl Lab {
         if status != 0 && tally.failed == 0 {
             bail!("{label}: the job ended with status {status}");
         }
-        Ok(tally)
+        Ok(tally.labelled(&label))
     }
 }
-
-/// The disk image with the job, and how many suites the job runs.
-struct Payload {
-    _dir: tempfile::TempDir,
-    image: PathBuf,
-    suites: usize,
-}
-
-fn payload(args: &Args, accel: Accel) -> Result<Payload> {
-    let dir = tempfile::tempdir()?;
-    let content = dir.path().join("content");
-    fs::create_dir(&content)?;
-    let (job, suites) = match &args.command {
-        Some(line) => (format!("{line}\n"), 0),
-        None => {
-            let suites = Suites::build(Linking::Static, &content)?;
-            job(args, accel, &suites)?
-        }
-    };
-    fs::write(content.join("job"), job)?;
-    let image = dir.path().join("payload.sqfs");
-    pack_payload(&content, &image)?;
-    Ok(Payload {
-        _dir: dir,
-        image,
-        suites,
-    })
-}
-
-/// The shell script that runs the suites in the guest, and how many it runs. It goes on after a failed suite.
-fn job(args: &Args, accel: Accel, suites: &Suites) -> Result<(String, usize)> {
-    let scale = match accel {
-        Accel::Kvm => 2,
-        Accel::Tcg => 30,
-    };
-    let mut job = format!("export SRT_UNDER_TEST=/payload/srt SRT_TIME_SCALE={scale}\nfailed=0\n");
-    let filter: Vec<String> = args
-        .filter
-        .iter()
-        .map(|word| format!("'{}'", word.replace('\'', r"'\''")))
-        .collect();
-    let mut count = 0;
-    for executable in &suites.executables {
-        let name = executable
-            .file_name()
-            .and_then(|name| name.to_str())
-            .context("a suite has no name")?;
-        if accel == Accel::Tcg && name == BENCHMARKS {
-            say(format!(
-                "left out: suite `{name}`, times mean nothing in an emulated machine"
-            ));
-            continue;
-        }
-        let run = format!("/payload/suites/{name} --color never {}", filter.join(" "));
-        job.push_str(&format!("echo 'suite {name}'\n{run} || failed=1\n"));
-        count += 1;
-    }
-    job.push_str("exit $failed\n");
-    Ok((job, count))
-}
-
-/// The suite that measures.
-const BENCHMARKS: &str = "bench";
 
 const DEFAULT_SERIES: &str = "6.12";
 

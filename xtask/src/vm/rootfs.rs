@@ -17,7 +17,7 @@ pub(crate) fn image(cache: &Path, mirror: &mut Mirror) -> Result<PathBuf> {
     let dir = cache.join("rootfs");
     fs::create_dir_all(&dir)?;
     let (image, stamp) = (dir.join("root.ext4"), dir.join("contents"));
-    let contents = format!("{SUITE} {PACKAGES}\n");
+    let contents = format!("{REVISION} {SUITE} {PACKAGES}\n");
     let archive_file = dir.join("archive");
     if is_present(&image)? && fs::read_to_string(&stamp).is_ok_and(|old| old == contents) {
         if mirror.archive.is_none() {
@@ -42,7 +42,7 @@ pub(crate) fn image(cache: &Path, mirror: &mut Mirror) -> Result<PathBuf> {
         .args(["-q", "-t", "ext4", "-O", "^has_journal", "-m0", "-d"])
         .arg(&root)
         .arg(&fresh)
-        .arg("512M")
+        .arg("1G")
         .run_quietly()?;
     fs::rename(&fresh, &image)?;
     fs::write(&stamp, contents)?;
@@ -61,6 +61,8 @@ fn bootstrap(root: &Path, mirror: &Mirror) -> Result<()> {
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
         "--customize-hook=chroot \"$1\" useradd --uid 1000 --user-group --create-home --shell /bin/bash tester",
+        "--customize-hook=echo srt-guest > \"$1/etc/hostname\"",
+        "--customize-hook=echo '127.0.0.1 localhost srt-guest' > \"$1/etc/hosts\"",
         "--customize-hook=mkdir -p \"$1/payload\" \"$1/.modules\"",
         "--customize-hook=rm -rf \"$1\"/var/cache/apt/* \"$1\"/var/lib/apt/lists/*",
     ]);
@@ -97,4 +99,8 @@ fn archive_of(root: &Path) -> Result<String> {
 /// The suites and srt are linked statically, so the guest's release does not matter to them.
 const SUITE: &str = "bookworm";
 
-const PACKAGES: &str = "git,curl,ca-certificates,python3,procps,kmod,iproute2,netcat-openbsd";
+/// What the suites use, as far as it is small.
+const PACKAGES: &str = "git,curl,wget,ca-certificates,python3,procps,kmod,iproute2,netcat-openbsd,gcc,libc6-dev,make,openssh-client";
+
+/// Counted up when something else about the image changes, so that cached ones are built anew.
+const REVISION: u32 = 2;

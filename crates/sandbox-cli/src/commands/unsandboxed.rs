@@ -145,3 +145,59 @@ fn names(entry: &str, command: &CommandWords) -> bool {
     };
     !entry.is_empty() && entry.as_bytes() == word
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(program: &str) -> CommandWords {
+        CommandWords {
+            program: program.into(),
+            name: None,
+            arguments: vec!["argument".into()],
+            line: None,
+        }
+    }
+
+    fn line(line: &str) -> CommandWords {
+        CommandWords {
+            line: Some(line.into()),
+            ..words("/bin/sh")
+        }
+    }
+
+    #[test]
+    fn an_entry_names_commands_by_their_first_word() {
+        for entry in ["docker", " docker ", "docker *", "docker:*"] {
+            assert!(names(entry, &words("docker")), "{entry}");
+            assert!(names(entry, &line("docker ps -a")), "{entry}");
+            assert!(!names(entry, &words("docker-compose")), "{entry}");
+            assert!(!names(entry, &line("dockerd")), "{entry}");
+        }
+        assert!(names("/usr/bin/docker", &words("/usr/bin/docker")));
+        assert!(!names("*", &words("docker")));
+        assert!(!names("", &words("")));
+    }
+
+    #[test]
+    fn a_planted_program_is_not_named() {
+        assert!(!names("docker", &words("./docker")));
+        assert!(!names("docker", &words("/somewhere/docker")));
+    }
+
+    #[test]
+    fn a_line_of_several_commands_is_not_named() {
+        for text in [
+            "docker ps; id",
+            "docker ps && id",
+            "docker ps | id",
+            "docker $(id)",
+            "docker `id`",
+            "docker ps\nid",
+            "docker ps > file",
+            "(docker ps)",
+        ] {
+            assert!(!names("docker", &line(text)), "{text}");
+        }
+    }
+}

@@ -4,13 +4,13 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     io,
-    net::TcpListener,
-    sync::Arc,
+    net::{TcpListener, UdpSocket},
+    sync::{Arc, OnceLock},
 };
 
 use sandbox_linux::{
     ChildEvent, CommandSpec, Endpoints, Exit, IdMap, LaunchError, PlanError, PrepareError, Prepared,
-    ProbeError, Running, SignalSource, Stream,
+    ProbeError, Running, SignalSource, Sockets, Stream, Transparent,
 };
 use sandbox_policy::{AbsolutePath, Policy, UnixSocketPolicy};
 use sandbox_proxy::Proxy;
@@ -27,6 +27,9 @@ pub use sandbox_linux::ReceivedSignal;
 
 /// Where programs are searched for without a `PATH` (`_PATH_DEFPATH` of paths.h).
 const DEFAULT_SEARCH_PATH: &str = "/usr/bin:/bin";
+
+const NOT_TRANSPARENT: &str =
+    "the kernel lacks nf_tables TPROXY: programs must use the proxy variables";
 
 /// Why Linux can't enforce a policy.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +51,9 @@ pub enum PlatformError {
 pub(crate) struct Backend {
     prepared: Arc<Prepared>,
     unix_sockets: UnixSocketPolicy,
+    /// Whether the kernel leads connections to the transparent listener, which shows when the first
+    /// command is launched.
+    transparent: OnceLock<bool>,
 }
 
 impl Backend {
@@ -59,7 +65,11 @@ impl Backend {
         let facts = sandbox_linux::probe(&policy.filesystem, working_directory, home)?;
         let plan = sandbox_linux::lower(policy, &facts, Endpoints::standard())?;
         let prepared = Arc::new(Prepared::new(plan)?);
-        Ok(Self { prepared, unix_sockets: policy.unix_sockets.clone() })
+        Ok(Self {
+            prepared,
+            unix_sockets: policy.unix_sockets.clone(),
+            transparent: OnceLock::new(),
+        })
     }
 
     pub(crate) fn environment(
@@ -75,7 +85,9 @@ impl Backend {
     }
 
     pub(crate) fn notices(&self) -> Vec<String> {
-        self.prepared.plan().notices.iter().map(ToString::to_string).collect()
+        let plan = self.prepared.plan().notices.iter().map(ToString::to_string);
+        let missing = self.transparent.get() == Some(&false);
+        plan.chain(missing.then(|| NOT_TRANSPARENT.to_owned())).collect()
     }
 
     pub(crate) fn layers(&self) -> Vec<LayerReport> {
@@ -97,13 +109,22 @@ impl Backend {
                 (Enforcement::Full, format!("{} rules", plan.filter.rules().len()))
             }
         };
-        vec![
+        let transparent = self.transparent.get().map(|available| {
+            let (enforcement, detail) = if *available {
+                (Enforcement::Full, "TCP and DNS of programs that know nothing of proxies")
+            } else {
+                (Enforcement::None, "no nf_tables TPROXY")
+            };
+            LayerReport::new("transparent", enforcement, detail.to_owned())
+        });
+        let layers = [
             LayerReport::new("namespaces", Enforcement::Full, ids),
             LayerReport::new("mounts", Enforcement::Full, mounts),
             LayerReport::new("landlock", landlock.0, landlock.1),
             LayerReport::new("seccomp", filter.0, filter.1),
             LayerReport::new("proxy", Enforcement::Full, "HTTP and SOCKS5".to_owned()),
-        ]
+        ];
+        layers.into_iter().chain(transparent).collect()
     }
 
     pub(crate) fn launch(
@@ -129,23 +150,41 @@ impl Backend {
             .map_err(spawn_error)?;
         let serving = match running.take_sockets() {
             Some(sockets) => {
-                let network = |source| SpawnError::Network { source };
-                let http = listener(sockets.http).map_err(network)?;
-                let socks = listener(sockets.socks).map_err(network)?;
-                vec![
-                    tokio::spawn(proxy.serve_http(http)).abort_handle(),
-                    tokio::spawn(proxy.serve_socks5(socks)).abort_handle(),
-                ]
+                // Every launch of a sandbox finds the same kernel.
+                self.transparent.get_or_init(|| sockets.transparent.is_some());
+                serve(sockets, proxy).map_err(|source| SpawnError::Network { source })?
             }
-            None => Vec::new(),
+            None => Serving(Vec::new()),
         };
-        Ok((Process(running), Serving(serving)))
+        Ok((Process(running), serving))
     }
+}
+
+/// Has the proxy serve a command's sockets.
+fn serve(sockets: Sockets, proxy: &Proxy) -> io::Result<Serving> {
+    let Sockets { http, socks, transparent } = sockets;
+    let mut serving = Serving(Vec::new());
+    serving.start(proxy.serve_http(listener(http)?));
+    serving.start(proxy.serve_socks5(listener(socks)?));
+    if let Some(Transparent { tcp, dns_udp, dns_tcp }) = transparent {
+        for socket in tcp {
+            serving.start(proxy.serve_transparent(listener(socket)?));
+        }
+        for socket in dns_udp {
+            serving.start(proxy.serve_dns_udp(datagrams(socket)?)?);
+        }
+        serving.start(proxy.serve_dns_tcp(listener(dns_tcp)?));
+    }
+    Ok(serving)
 }
 
 /// The launcher hands out non-blocking listeners, as tokio wants them.
 fn listener(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
     tokio::net::TcpListener::from_std(listener)
+}
+
+fn datagrams(socket: UdpSocket) -> io::Result<tokio::net::UdpSocket> {
+    tokio::net::UdpSocket::from_std(socket)
 }
 
 fn state_change(event: ChildEvent) -> StateChange {

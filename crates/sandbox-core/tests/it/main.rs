@@ -1,8 +1,6 @@
 //! The facade as a host program uses it: on a real kernel, with real commands.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
     reason = "a test that can't set itself up has failed"
 )]
 #![cfg(target_os = "linux")]

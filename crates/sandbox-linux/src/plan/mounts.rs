@@ -12,12 +12,12 @@
 //! What each path is follows from the policy's own `judge_read` and `judge_write`, asked at every
 //! path that a rule names; between those paths nothing changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sandbox_policy::{AbsolutePath, FileVerdict, FilesystemPolicy, PathPattern, PathRule};
 
 use super::{PlanError, kind_of};
-use crate::facts::{FileIdentity, HostFacts, PathKind};
+use crate::facts::{FileIdentity, HostFacts, PathFacts, PathKind};
 
 /// One step of the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +133,8 @@ pub(super) fn lower(
     facts: &HostFacts,
     fresh_proc: bool,
 ) -> Result<MountPlan, PlanError> {
-    let points = named_paths(policy, facts);
+    let pins = pins(policy, facts);
+    let points = named_paths(policy, facts, &pins);
     let mut regions: BTreeMap<&AbsolutePath, Region> = BTreeMap::new();
     let root = AbsolutePath::root();
     let base = region(policy, &root);
@@ -149,7 +150,9 @@ pub(super) fn lower(
             (Region::Scratch, Region::Scratch) if is_start(path, facts) => Region::ReadOnly,
             (_, own) => own,
         };
-        if let Some(kind) = transition(around, own, path, facts, &points, policy) {
+        let pin = || pin(around, own, facts.paths.get(path)?, pins.contains(path));
+        let changed = transition(around, own, path, facts, &points, policy);
+        if let Some(kind) = changed.or_else(pin) {
             let creates_target = matches!(around, Region::Hidden | Region::Scratch);
             operations.push(MountOp {
                 target: path.clone(),
@@ -266,7 +269,11 @@ fn bind(access: BindAccess, kind: PathKind, identity: FileIdentity) -> MountKind
 }
 
 /// Every existing path at which the verdict can change.
-fn named_paths(policy: &FilesystemPolicy, facts: &HostFacts) -> Vec<AbsolutePath> {
+fn named_paths(
+    policy: &FilesystemPolicy,
+    facts: &HostFacts,
+    pins: &BTreeSet<AbsolutePath>,
+) -> Vec<AbsolutePath> {
     let FilesystemPolicy {
         deny_read,
         allow_read,
@@ -286,6 +293,7 @@ fn named_paths(policy: &FilesystemPolicy, facts: &HostFacts) -> Vec<AbsolutePath
             .iter()
             .flat_map(|found| found.paths.iter().cloned()),
     );
+    paths.extend(pins.iter().cloned());
     paths.push(facts.working_directory.clone());
     paths.extend(facts.home.clone());
     paths.retain(|path| facts.paths.contains_key(path) && !is_ours(path));
@@ -299,6 +307,33 @@ fn literal(rule: &PathRule) -> Option<&AbsolutePath> {
         PathPattern::Subtree(path) => Some(path),
         PathPattern::Glob(_) => None,
     }
+}
+
+/// The directories between a write root and a closed or write-denied path in it.
+///
+/// A mount on the path alone can be carried away: `mv .git x; mkdir -p .git/hooks`. A directory that
+/// is a mount point itself can't be renamed or removed (rename(2), `EBUSY`).
+fn pins(policy: &FilesystemPolicy, facts: &HostFacts) -> BTreeSet<AbsolutePath> {
+    let reads = policy.deny_read.iter().map(|deny| &deny.rule);
+    let literals = reads.chain(&policy.deny_write).filter_map(literal);
+    let matched = facts.glob_matches.iter().flat_map(|found| &found.paths);
+    let existing = literals
+        .chain(matched)
+        .filter(|path| facts.paths.contains_key(*path));
+    let above = existing.flat_map(|path| path.ancestors().skip(1).collect::<Vec<_>>());
+    let is_inside = |path: &AbsolutePath| {
+        let roots = policy.allow_write.iter();
+        roots
+            .filter_map(|root| root.rule.pattern.opens(path))
+            .any(|depth| depth < path.depth())
+    };
+    above.filter(is_inside).collect()
+}
+
+/// A bind of a pinned directory on itself, where nothing else is mounted there.
+fn pin(around: Region, own: Region, found: &PathFacts, is_pin: bool) -> Option<MountKind> {
+    let stays_writable = (around, own) == (Region::Writable, Region::Writable);
+    (is_pin && stays_writable).then(|| bind(BindAccess::Writable, found.kind, found.identity))
 }
 
 /// `/dev` and `/proc` are made by us: rules about places in them name the host's.

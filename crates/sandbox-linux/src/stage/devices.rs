@@ -2,7 +2,7 @@
 
 use std::{
     ffi::CStr,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, OwnedFd},
 };
 
 use rustix::{
@@ -10,8 +10,11 @@ use rustix::{
     mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags},
 };
 
-use super::mounts::{attach_beneath, new_filesystem};
-use crate::sys::{self, Errno, mount::Reach};
+use super::{
+    mounts::{attach_beneath, new_filesystem},
+    private::Private,
+};
+use crate::sys::Errno;
 
 /// Devices whose drivers keep no state between processes, and the caller's own terminal.
 const SHARED: [(&CStr, &CStr); 6] = [
@@ -49,8 +52,9 @@ pub(super) fn clone_sources() -> Result<DeviceSources, Errno> {
     Ok(DeviceSources(sources))
 }
 
-/// Fills an attached, empty `/dev` and makes it read-only.
-pub(super) fn populate(directory: BorrowedFd<'_>, sources: DeviceSources) -> Result<(), Errno> {
+/// Fills an attached, empty `/dev`. It stays writable until the private parts in it are sealed.
+pub(super) fn populate(device_mount: &OwnedFd, sources: DeviceSources) -> Result<Private, Errno> {
+    let directory = device_mount.as_fd();
     for (source, (name, _)) in sources.0.into_iter().zip(SHARED) {
         let Some(source) = source else { continue };
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
@@ -78,5 +82,5 @@ pub(super) fn populate(directory: BorrowedFd<'_>, sources: DeviceSources) -> Res
         MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV,
     )?;
     attach_beneath(directory, c"shm", &shared_memory)?;
-    sys::mount::set_attributes(directory.as_fd(), c"", Reach::One, sys::mount::READ_ONLY)
+    Private::new(device_mount.try_clone().map_err(|_full| Errno::MFILE)?)
 }

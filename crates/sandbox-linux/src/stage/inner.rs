@@ -12,7 +12,7 @@
 use std::os::fd::AsFd;
 
 use super::{Context, StageFailure, Step, outer};
-use crate::sys::{self, Errno, fd::RangeAction, signal::SignalSet};
+use crate::sys::{self, Errno, signal::SignalSet};
 
 /// Where the standard streams wait while they are placed.
 const OUT_OF_THE_WAY: libc::c_int = 16;
@@ -37,11 +37,8 @@ fn restrict(context: &Context<'_>) -> Result<(), StageFailure> {
     if let Some(ruleset) = &context.ruleset {
         sys::landlock::restrict_self(ruleset.as_fd()).map_err(StageFailure::at(Step::Landlock))?;
     }
-    for program in &context.prepared.programs {
-        sys::seccomp::install(program).map_err(StageFailure::at(Step::Filter))?;
-    }
-    sys::fd::close_range_from(3, RangeAction::CloseOnExec)
-        .map_err(StageFailure::at(Step::StandardStreams))
+    sys::seccomp::install(&context.prepared.filter).map_err(StageFailure::at(Step::Filter))?;
+    sys::fd::close_on_exec_from(3).map_err(StageFailure::at(Step::StandardStreams))
 }
 
 fn place_streams(streams: [libc::c_int; 3]) -> Result<(), Errno> {

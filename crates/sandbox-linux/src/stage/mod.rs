@@ -6,14 +6,16 @@
 //! [`Context`] when it wakes.
 //!
 //! Invariants: code here calls only `sys` and `rustix` with prepared arguments, so it does not
-//! allocate, lock, unwind or decide policy. Descriptors that it opens land in the host's table
-//! (`CLONE_FILES`), all of them close-on-exec, and are closed by dropping them.
+//! allocate, lock, unwind or decide policy. Each stage has a descriptor table of its own: what the
+//! host is to have is sent to it.
 
 mod devices;
+pub(crate) mod handover;
 mod inner;
 mod mounts;
 mod network;
 mod outer;
+mod private;
 
 use std::{
     ffi::CString,
@@ -32,6 +34,8 @@ pub(crate) use outer::{NAMESPACES, outer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
+    /// Closing the host's descriptors.
+    Descriptors,
     /// Creating the namespaces.
     Namespaces,
     /// Writing the id maps.
@@ -98,11 +102,15 @@ pub(crate) struct Context<'launch> {
     pub(crate) id_maps: IdMaps<'launch>,
     /// Taken by the outer stage.
     pub(crate) inner_stack: Option<Stack>,
+    /// For the thread that sets the network up.
+    pub(crate) network_stack: &'launch Stack,
     pub(crate) command: &'launch CommandImage,
     pub(crate) streams: [RawFd; 3],
     pub(crate) init: InitImage,
-    /// Written by the outer stage.
-    pub(crate) sockets: Option<Sockets>,
+    /// The descriptors that the stages need, ascending; all others of the host's are closed first.
+    pub(crate) kept: Vec<RawFd>,
+    /// Where the outer stage sends the network namespace's sockets.
+    pub(crate) handover: &'launch OwnedFd,
     /// Written by either stage.
     pub(crate) failure: Option<StageFailure>,
 }

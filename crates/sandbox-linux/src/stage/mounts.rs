@@ -15,7 +15,7 @@ use rustix::{
     },
 };
 
-use super::{Context, StageFailure, Step, devices};
+use super::{Context, StageFailure, Step, devices, private::Private};
 use crate::{
     facts::{FileIdentity, PathKind},
     plan::BindAccess,
@@ -37,13 +37,6 @@ const ON_THE_WAY: Mode = Mode::RWXU
     .union(Mode::ROTH)
     .union(Mode::XOTH);
 
-/// Filesystems of our own that parts of are mounted: an empty directory that nobody may open, and
-/// one for files.
-struct Private {
-    closed: OwnedFd,
-    files: OwnedFd,
-}
-
 /// Runs the plan's operations.
 pub(super) fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
     let prepared = context.prepared;
@@ -55,11 +48,11 @@ pub(super) fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
         })?;
     }
     let mut devices = Some(devices::clone_sources().map_err(StageFailure::at(Step::MountSource))?);
-    let private = Private::new().map_err(StageFailure::at(Step::Mount))?;
+    let mut private = None;
     for (index, mount) in prepared.mounts.iter().enumerate() {
         let source = context.sources.get_mut(index).and_then(Option::take);
         let attached =
-            perform(mount, source, &mut devices, &private).map_err(|errno| StageFailure {
+            perform(mount, source, &mut devices, &mut private).map_err(|errno| StageFailure {
                 step: Step::Mount,
                 errno,
                 operation: Some(index),
@@ -70,7 +63,10 @@ pub(super) fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
             operation: Some(index),
         })?;
     }
-    Ok(())
+    match private {
+        Some(private) => private.seal().map_err(StageFailure::at(Step::Mount)),
+        None => Ok(()),
+    }
 }
 
 /// Clones the host tree of a bind, whose object must be the one that was judged.
@@ -124,7 +120,7 @@ fn perform(
     mount: &PreparedMount,
     source: Option<OwnedFd>,
     devices: &mut Option<devices::DeviceSources>,
-    private: &Private,
+    private: &mut Option<Private>,
 ) -> Result<Option<OwnedFd>, Errno> {
     if mount.creates_target {
         create_target(mount)?;
@@ -161,15 +157,14 @@ fn perform(
         }
         MountAction::MaskDirectory {
             holds_mount_points: false,
-        } => clone_of(&private.closed)?,
-        MountAction::MaskFile => private.closed_file()?,
-        MountAction::File { content } => {
-            private.file(c"hosts", Mode::from_raw_mode(0o444), content)?
-        }
+        } => parts(private)?.closed_directory()?,
+        MountAction::MaskFile => parts(private)?.closed_file()?,
+        MountAction::File { content } => parts(private)?.file(content)?,
     };
     attach(&mount.target, &attached)?;
     if let MountAction::Devices = &mount.action {
-        devices::populate(attached.as_fd(), devices.take().ok_or(Errno::BADF)?)?;
+        let sources = devices.take().ok_or(Errno::BADF)?;
+        *private = Some(devices::populate(&attached, sources)?);
     }
     if let MountAction::Proc {
         guards_sysctls: true,
@@ -212,48 +207,9 @@ pub(super) fn attach_beneath(
     rustix::mount::move_mount(tree, c"", directory, name, flags)
 }
 
-fn clone_of(tree: &OwnedFd) -> Result<OwnedFd, Errno> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_EMPTY_PATH;
-    rustix::mount::open_tree(tree, c"", flags)
-}
-
-impl Private {
-    fn new() -> Result<Self, Errno> {
-        let flags = MountAttrFlags::MOUNT_ATTR_NOSUID
-            | MountAttrFlags::MOUNT_ATTR_NODEV
-            | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-        let closed = new_filesystem(c"tmpfs", &[(c"mode", c"0")], flags)?;
-        sys::mount::set_attributes(closed.as_fd(), c"", Reach::One, READ_ONLY)?;
-        let files = new_filesystem(c"tmpfs", &[(c"mode", c"700")], flags)?;
-        Ok(Self { closed, files })
-    }
-
-    /// A file with this content, detached and read-only.
-    fn file(&self, name: &CStr, mode: Mode, content: &[u8]) -> Result<OwnedFd, Errno> {
-        let create = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.files, name, create, mode)?;
-        rustix::fs::fchmod(&file, mode)?;
-        rustix::io::write(&file, content)?;
-        self.clone_file(name)
-    }
-
-    fn clone_file(&self, name: &CStr) -> Result<OwnedFd, Errno> {
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        let file = rustix::mount::open_tree(&self.files, name, flags)?;
-        let attributes = READ_ONLY | NO_SUID | NO_DEVICES | NO_EXEC;
-        sys::mount::set_attributes(file.as_fd(), c"", Reach::One, attributes)?;
-        Ok(file)
-    }
-
-    /// The file that nobody may open.
-    fn closed_file(&self) -> Result<OwnedFd, Errno> {
-        match self.clone_file(c"closed") {
-            Err(Errno::NOENT) => self.file(c"closed", Mode::empty(), b""),
-            other => other,
-        }
-    }
+/// The parts for masks and files: they lie in `/dev`, which every plan makes first.
+fn parts(private: &Option<Private>) -> Result<&Private, Errno> {
+    private.as_ref().ok_or(Errno::BADF)
 }
 
 /// Makes the mount point of an operation, with its parents, in a private directory. Everything

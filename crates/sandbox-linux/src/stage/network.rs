@@ -108,6 +108,8 @@ fn transparent_v6() -> Result<(OwnedFd, OwnedFd), Errno> {
     rustix::net::listen(&tcp, BACKLOG)?;
     let udp = socket(AddressFamily::INET6, SocketType::DGRAM)?;
     sockopt::set_ipv6_v6only(&udp, true)?;
+    // Without it the kernel refuses to answer from an address that is only routed here.
+    sys::net::set_transparent(udp.as_fd(), sys::net::Family::V6)?;
     sys::net::set_packet_info(udp.as_fd(), sys::net::Family::V6)?;
     rustix::net::bind(&udp, &any(DNS_PORT))?;
     Ok((tcp, udp))

@@ -2,7 +2,8 @@
 
 use std::{
     ffi::CStr,
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd},
+    sync::atomic::{AtomicI32, AtomicU32, Ordering},
 };
 
 use rustix::{
@@ -12,17 +13,18 @@ use rustix::{
     thread::{CapabilitySet, CapabilitySets},
 };
 
-use super::{Context, IdMaps, StageFailure, Step, inner, mounts, network};
+use super::{Context, IdMaps, StageFailure, Step, handover, inner, mounts, network};
 use crate::{
     plan::NestedNamespaces,
-    sys::{self, Errno, fd::RangeAction},
+    prepare::Prepared,
+    sys::{self, Errno, clone::ThreadCall},
 };
 
-/// All namespaces but time's, which has its own flag.
+/// All namespaces but time's, which has its own flag, and the network's, which a thread makes while
+/// this one mounts: it takes as long as all the rest.
 pub(crate) const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWNS
     | libc::CLONE_NEWPID
-    | libc::CLONE_NEWNET
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWCGROUP;
@@ -46,23 +48,98 @@ pub(crate) fn outer(context: &mut Context<'_>) -> libc::c_int {
 }
 
 fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
-    // The lifeline covers a host program that died before this call.
+    // First, so that no copy of a pipe's other end keeps this process, or another sandbox's, waiting
+    // for a host program that is gone.
+    close_all_but(&context.kept).map_err(StageFailure::at(Step::Descriptors))?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(StageFailure::at(Step::Privileges))?;
+    // The signal is not sent for a host program that died before that call.
+    is_host_alive(context.init.lifeline).map_err(StageFailure::at(Step::Descriptors))?;
     write_id_maps(&context.id_maps).map_err(StageFailure::at(Step::IdMap))?;
     if context.prepared.plan.user_namespaces == NestedNamespaces::Refused {
         // The limit counts for the writer's user namespace, so the proc outside serves.
         write_file(c"/proc/sys/user/max_user_namespaces", b"0")
             .map_err(StageFailure::at(Step::NamespaceLimit))?;
     }
-    let prepared = context.prepared;
-    let sockets = network::set_up(prepared.plan.endpoints, &prepared.network)
-        .map_err(StageFailure::at(Step::Network))?;
-    context.sockets = Some(sockets);
-    mounts::set_up(context)?;
+    set_up_network_and_mounts(context)?;
     empty_bounding_set().map_err(StageFailure::at(Step::Privileges))?;
     let command = start_inner(context)?;
     Err(become_init(context, command))
+}
+
+/// What the network thread and the outer stage share.
+struct NetworkTask<'launch> {
+    prepared: &'launch Prepared,
+    handover: BorrowedFd<'launch>,
+    /// The proc outside, which mounts may cover or replace meanwhile.
+    proc: OwnedFd,
+    /// The descriptor of its namespace plus 1, a negated errno, or 0 if it never came so far.
+    outcome: AtomicI32,
+}
+
+fn set_up_network_and_mounts(context: &mut Context<'_>) -> Result<(), StageFailure> {
+    let failed = || StageFailure::at(Step::Network);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let proc = rustix::fs::open(c"/proc", flags, Mode::empty()).map_err(failed())?;
+    let running = AtomicU32::new(0);
+    let mut call = ThreadCall::new();
+    let task = NetworkTask {
+        prepared: context.prepared,
+        handover: context.handover.as_fd(),
+        proc,
+        outcome: AtomicI32::new(0),
+    };
+    let stack = context.network_stack;
+    let thread = sys::clone::start_thread(stack, network_thread, &task, &mut call, &running)
+        .map_err(failed())?;
+    let mounted = mounts::set_up(context);
+    // In any case: the thread must not outlive the memory that it runs in.
+    thread.wait();
+    mounted?;
+    let namespace = match task.outcome.load(Ordering::SeqCst) {
+        0 => return Err(failed()(Errno::NOENT)),
+        errno if errno < 0 => {
+            return Err(failed()(Errno::from_raw_os_error(errno.saturating_neg())));
+        }
+        descriptor => descriptor - 1,
+    };
+    sys::fd::enter_network(namespace).map_err(failed())?;
+    sys::fd::close_between(namespace, namespace).map_err(failed())
+}
+
+/// Runs beside the mounts, in a network namespace that the stage then enters.
+fn network_thread(task: &NetworkTask<'_>) -> libc::c_int {
+    let outcome = match make_network(task) {
+        Ok(namespace) => namespace.into_raw_fd() + 1,
+        Err(errno) => errno.raw_os_error().saturating_neg(),
+    };
+    task.outcome.store(outcome, Ordering::SeqCst);
+    0
+}
+
+fn make_network(task: &NetworkTask<'_>) -> Result<OwnedFd, Errno> {
+    sys::clone::unshare_network()?;
+    let sockets = network::set_up(task.prepared.plan.endpoints, &task.prepared.network)?;
+    handover::send(task.handover, &sockets)?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::openat(&task.proc, c"thread-self/ns/net", flags, Mode::empty())
+}
+
+fn close_all_but(kept: &[RawFd]) -> Result<(), Errno> {
+    let mut first = 0;
+    for descriptor in kept {
+        if first < *descriptor {
+            sys::fd::close_between(first, descriptor - 1)?;
+        }
+        first = descriptor + 1;
+    }
+    sys::fd::close_between(first, RawFd::MAX)
+}
+
+/// The lifeline's other end is the host program's alone.
+fn is_host_alive(lifeline: RawFd) -> Result<(), Errno> {
+    sys::fd::poll_hang_up(lifeline)
+        .and_then(|hung_up| if hung_up { Err(Errno::PIPE) } else { Ok(()) })
 }
 
 fn write_id_maps(maps: &IdMaps<'_>) -> Result<(), Errno> {
@@ -99,7 +176,6 @@ fn start_inner(context: &mut Context<'_>) -> Result<libc::pid_t, StageFailure> {
     let Some(stack) = context.inner_stack.take() else {
         return Err(failed(Errno::NOMEM));
     };
-    // A descriptor table of its own (no CLONE_FILES): what it closes stays open here.
     let pid =
         sys::clone::clone_into(&stack, libc::SIGCHLD, inner::inner, context).map_err(failed)?;
     match context.failure {
@@ -124,15 +200,13 @@ fn become_init(context: &mut Context<'_>, command: libc::pid_t) -> StageFailure 
 /// Places the init image's descriptors and drops every capability; returns the image's number.
 fn prepare_init(context: &mut Context<'_>, command: libc::pid_t) -> Result<libc::c_int, Errno> {
     context.init.argv.write_decimal(1, command.unsigned_abs());
-    // From here on the table is our own: an empty range at the end closes nothing.
-    sys::fd::close_range_from(libc::c_uint::MAX, RangeAction::CloseUnshared)?;
     let aside = |descriptor| sys::fd::duplicate_above(descriptor, OUT_OF_THE_WAY);
     let image = aside(context.prepared.init_image.as_raw_fd())?;
     let status = aside(context.init.status)?;
     let lifeline = aside(context.init.lifeline)?;
     sys::fd::place(status, INIT_STATUS)?;
     sys::fd::place(lifeline, INIT_LIFELINE)?;
-    sys::fd::close_range_from(INIT_FIRST_UNUSED, RangeAction::CloseOnExec)?;
+    sys::fd::close_on_exec_from(INIT_FIRST_UNUSED)?;
     for stream in [
         rustix::stdio::stdin(),
         rustix::stdio::stdout(),

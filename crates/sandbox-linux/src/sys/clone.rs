@@ -2,7 +2,11 @@
 //! thread is suspended until it executes a program or exits.
 #![expect(unsafe_code, reason = "system call wrappers")]
 
-use std::{ffi::c_void, ptr};
+use std::{
+    ffi::c_void,
+    ptr,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use super::{Errno, check};
 
@@ -106,4 +110,110 @@ extern "C" fn trampoline<T>(argument: *mut c_void) -> libc::c_int {
     // SAFETY: it holds a pointer made of a `&mut T`, whose borrow lasts as long as the child runs.
     let state = unsafe { &mut *call.state };
     (call.entry)(state)
+}
+
+/// A thread of a stage, while it runs. It shares everything with the stage but its stack.
+pub(crate) struct StageThread<'state> {
+    /// Set to 0 by the kernel when the thread has left the memory (`CLONE_CHILD_CLEARTID`).
+    running: &'state AtomicU32,
+}
+
+/// Starts a thread of the calling process, which must wait for it before it leaves this memory.
+///
+/// The thread has the caller's thread-local storage, so `errno` is shared: `entry` and the caller
+/// must not rely on it at the same time.
+pub(crate) fn start_thread<'state, T: Sync>(
+    stack: &'state Stack,
+    entry: ThreadEntry<T>,
+    state: &'state T,
+    call: &'state mut ThreadCall<T>,
+    running: &'state AtomicU32,
+) -> Result<StageThread<'state>, Errno> {
+    const FLAGS: libc::c_int = libc::CLONE_VM
+        | libc::CLONE_FS
+        | libc::CLONE_FILES
+        | libc::CLONE_SIGHAND
+        | libc::CLONE_THREAD
+        | libc::CLONE_SYSVSEM
+        | libc::CLONE_CHILD_CLEARTID;
+    running.store(1, Ordering::SeqCst);
+    *call = ThreadCall(Some((entry, ptr::from_ref(state))));
+    let argument = ptr::from_mut(call).cast::<c_void>();
+    let (unused, cleared) = (ptr::null_mut::<c_void>(), running.as_ptr());
+    // SAFETY: stack, call, state and the word that is cleared live as long as the returned value's
+    // lifetime, and `StageThread` is waited for before the process leaves this memory.
+    let thread = unsafe {
+        libc::clone(
+            thread_trampoline::<T>,
+            stack.top(),
+            FLAGS,
+            argument,
+            unused,
+            unused,
+            cleared,
+        )
+    };
+    if thread == -1 {
+        Err(super::last_errno())
+    } else {
+        Ok(StageThread { running })
+    }
+}
+
+/// What a thread runs.
+type ThreadEntry<T> = fn(&T) -> libc::c_int;
+
+/// Memory that a thread starts from.
+pub(crate) struct ThreadCall<T>(Option<(ThreadEntry<T>, *const T)>);
+
+impl<T> ThreadCall<T> {
+    /// Memory for one start.
+    pub(crate) const fn new() -> Self {
+        Self(None)
+    }
+}
+
+extern "C" fn thread_trampoline<T>(argument: *mut c_void) -> libc::c_int {
+    let call = argument.cast::<ThreadCall<T>>();
+    // SAFETY: `start_thread` passes a `ThreadCall<T>` that it does not touch any more.
+    let ThreadCall(Some((entry, state))) = (unsafe { &*call }) else {
+        return 1;
+    };
+    // SAFETY: it points to a shared value that lives until the thread has been waited for.
+    let state = unsafe { &**state };
+    entry(state)
+}
+
+impl StageThread<'_> {
+    /// Waits until the thread has left the memory.
+    pub(crate) fn wait(self) {
+        while self.running.load(Ordering::SeqCst) != 0 {
+            futex_wait(self.running, 1);
+        }
+    }
+}
+
+/// Waits while the word has this value, or for a moment.
+fn futex_wait(word: &AtomicU32, value: u32) {
+    let moment = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 10_000_000,
+    };
+    // SAFETY: both pointers are to values that live for the call; the kernel reads them.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAIT,
+            value,
+            &raw const moment,
+        );
+    }
+}
+
+/// Moves the calling thread into a new network namespace.
+pub(crate) fn unshare_network() -> Result<(), Errno> {
+    // SAFETY: the call takes a flag and changes no memory and no descriptor.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+    check(result.into()).map(drop)
 }

@@ -5,25 +5,39 @@ use std::os::fd::RawFd;
 
 use super::{Errno, check};
 
-/// What happens to the descriptors of a range.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum RangeAction {
-    /// They are closed in a table of the caller's own: a table shared with others is copied first.
-    CloseUnshared,
-    /// They close at the next `execve`.
-    CloseOnExec,
+/// Closes the descriptors from `first` to `last` (`close_range(2)`, Linux 5.9).
+pub(crate) fn close_between(first: RawFd, last: RawFd) -> Result<(), Errno> {
+    let (first, last) = (first.unsigned_abs(), last.unsigned_abs());
+    // SAFETY: the callers are stages, which own the whole table and use none of these afterwards.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    check(result).map(drop)
 }
 
-/// Applies an action to all descriptors from `first` on (`close_range(2)`, Linux 5.9, 5.11).
-pub(crate) fn close_range_from(first: libc::c_uint, action: RangeAction) -> Result<(), Errno> {
-    let flags = match action {
-        RangeAction::CloseUnshared => libc::CLOSE_RANGE_UNSHARE,
-        RangeAction::CloseOnExec => libc::CLOSE_RANGE_CLOEXEC,
-    };
-    // SAFETY: no Rust value that owns one of these descriptors is used afterwards: the callers
-    // are stages that go on to `execve` or `_exit` with descriptors below `first` only.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, flags) };
+/// Makes all descriptors from `first` on close at the next `execve` (`close_range(2)`, Linux 5.11).
+pub(crate) fn close_on_exec_from(first: libc::c_uint) -> Result<(), Errno> {
+    let (last, flags) = (libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
+    // SAFETY: the call only sets a flag on descriptors of the calling process.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
     check(result).map(drop)
+}
+
+/// Moves the calling thread into the network namespace that a descriptor refers to.
+pub(crate) fn enter_network(namespace: RawFd) -> Result<(), Errno> {
+    // SAFETY: the call takes a descriptor and a flag and changes no memory.
+    let result = unsafe { libc::setns(namespace, libc::CLONE_NEWNET) };
+    check(result.into()).map(drop)
+}
+
+/// Whether the other end of a pipe has been closed everywhere.
+pub(crate) fn poll_hang_up(descriptor: RawFd) -> Result<bool, Errno> {
+    let mut poll = libc::pollfd {
+        fd: descriptor,
+        events: 0,
+        revents: 0,
+    };
+    // SAFETY: the pointer is to one structure that lives for the call, which does not wait.
+    let result = unsafe { libc::poll(&raw mut poll, 1, 0) };
+    check(result.into()).map(|_| poll.revents & libc::POLLHUP != 0)
 }
 
 /// Makes `to` a duplicate of `from` without the close-on-exec flag, also if they are equal.

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::{base, origin};
 use crate::{
     AbsolutePath, AddressRule, DomainPattern, DomainRule, FileVerdict, FilesystemPolicy, Firmness,
-    Host, HostPattern, LayerId, NetworkPolicy, OwnAddresses, PathPattern, PathRule, PatternSyntax,
-    Port, ReadAllow, ReadDeny, Target, Verdict,
+    Host, HostPattern, LayerId, LookupVerdict, NetworkPolicy, OwnAddresses, PathPattern, PathRule,
+    PatternSyntax, Port, ReadAllow, ReadDeny, Target, Verdict,
 };
 
 /// Names out of few labels, so that rules and targets meet often.
@@ -239,6 +239,21 @@ proptest! {
             prop_assert!(reach(&narrowed, &target) <= reached);
             for address in dialled(&narrowed, &target, &addresses) {
                 prop_assert!(addresses_before.contains(&address), "{address} is new");
+            }
+        }
+    }
+
+    #[test]
+    fn a_lookup_is_refused_only_if_every_port_is(policy in network(), target in target()) {
+        let Host::Name(name) = &target.host else { return Ok(()) };
+        let lookup = policy.judge_lookup(name);
+        let connection = policy.judge(target.clone());
+        match lookup {
+            LookupVerdict::Deny(_) => prop_assert!(matches!(connection, Verdict::Deny(_))),
+            LookupVerdict::Ask => prop_assert!(!matches!(connection, Verdict::Allow(_))),
+            LookupVerdict::Allow => {
+                let listed = policy.allowed().iter().any(|rule| rule.pattern.host.matches(&target.host));
+                prop_assert!(listed);
             }
         }
     }

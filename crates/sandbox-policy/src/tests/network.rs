@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use super::{domain_rules, ip, origin, target};
 use crate::{
-    AddressClass, AddressRule, Denial, DenialReason, DomainRule, NetworkPolicy, Origin,
-    OwnAddresses, Permit, Port, Target, Verdict,
+    AddressClass, AddressRule, Denial, DenialReason, DomainRule, Host, LookupVerdict,
+    NetworkPolicy, Origin, OwnAddresses, Permit, Port, Target, Verdict,
 };
 
 fn policy(allowed: &[&str], denied: &[&str]) -> NetworkPolicy {
@@ -128,10 +128,7 @@ fn every_spelling_of_a_denied_address_is_denied() {
         assert_eq!(denial.reason, DenialReason::HostDenied, "{spelling}");
     }
     // Built by hand, not parsed: canonicalised all the same.
-    let mapped = Target::new(
-        crate::Host::Ip(ip("::ffff:127.0.0.1")),
-        Port::new(1).unwrap(),
-    );
+    let mapped = Target::new(Host::Ip(ip("::ffff:127.0.0.1")), Port::new(1).unwrap());
     assert_eq!(denial(&policy, mapped).reason, DenialReason::HostDenied);
 }
 
@@ -396,4 +393,50 @@ fn lookup_does_not_grow_with_the_number_of_rules() {
         very_many < few * 10,
         "{few:?} for 10 rules, {very_many:?} for 20,000"
     );
+}
+
+fn lookup(policy: &NetworkPolicy, name: &str) -> LookupVerdict {
+    let Host::Name(name) = super::host(name) else {
+        panic!("{name} is an address");
+    };
+    policy.judge_lookup(&name)
+}
+
+#[test]
+fn a_lookup_is_judged_without_a_port() {
+    let policy = policy(
+        &["ok.test:443", "*.sub.test", "both.test", "port.test"],
+        &["bad.sub.test", "both.test", "port.test:80", "*:22"],
+    );
+    for allowed in ["ok.test", "a.sub.test", "a.b.sub.test", "port.test"] {
+        assert_eq!(lookup(&policy, allowed), LookupVerdict::Allow, "{allowed}");
+    }
+    assert_eq!(
+        lookup(&policy, "bad.sub.test"),
+        LookupVerdict::Deny(Denial {
+            reason: DenialReason::HostDenied,
+            object: "bad.sub.test".to_owned(),
+            rule: Some(("bad.sub.test".to_owned(), origin(1))),
+            note: None,
+        })
+    );
+    assert!(matches!(
+        lookup(&policy, "both.test"),
+        LookupVerdict::Deny(_)
+    ));
+    for open in ["sub.test", "a.ok.test", "other.test", "test"] {
+        assert_eq!(lookup(&policy, open), LookupVerdict::Ask, "{open}");
+    }
+    let strict = policy.strict(true);
+    assert_eq!(
+        lookup(&strict, "other.test"),
+        LookupVerdict::Deny(Denial::by_default(
+            DenialReason::HostNotAllowed,
+            "other.test".to_owned()
+        ))
+    );
+    assert!(matches!(
+        lookup(&NetworkPolicy::blocked(), "ok.test"),
+        LookupVerdict::Deny(_)
+    ));
 }

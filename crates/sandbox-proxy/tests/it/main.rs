@@ -11,6 +11,7 @@
 
 mod connect;
 mod decider;
+mod dns;
 mod events;
 mod forward;
 mod limits;

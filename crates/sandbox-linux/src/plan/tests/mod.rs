@@ -1,11 +1,7 @@
 //! Plans for invented hosts: no kernel is asked.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that can't set itself up has failed"
-)]
 
-mod mounts;
 mod environment;
+mod mounts;
 
 use std::collections::BTreeMap;
 
@@ -26,12 +22,28 @@ fn path(text: &str) -> AbsolutePath {
 impl Host {
     fn new(entries: &[&str]) -> Self {
         let mut paths = BTreeMap::new();
-        let base = ["/dev/", "/proc/", "/tmp/", "/var/tmp/", "/etc/hosts", "/home/u/", "/home/u/ws/"];
+        let base = [
+            "/dev/",
+            "/proc/",
+            "/tmp/",
+            "/var/tmp/",
+            "/etc/hosts",
+            "/home/u/",
+            "/home/u/ws/",
+        ];
         for (inode, entry) in (1..).zip(base.iter().chain(entries)) {
             let identity = FileIdentity { device: 1, inode };
             let (name, target) = entry.split_once(" -> ").unwrap_or((entry, entry));
-            let kind = if target.ends_with('/') { PathKind::Directory } else { PathKind::File };
-            let found = PathFacts { canonical: path(target), kind, identity };
+            let kind = if target.ends_with('/') {
+                PathKind::Directory
+            } else {
+                PathKind::File
+            };
+            let found = PathFacts {
+                canonical: path(target),
+                kind,
+                identity,
+            };
             paths.insert(path(target), found.clone());
             paths.insert(path(name), found);
         }
@@ -56,7 +68,10 @@ impl Host {
     /// The mount lines of the plan's description.
     fn mounts(&self, policy: &Policy) -> Vec<String> {
         let text = self.plan(policy).unwrap().to_string();
-        let lines = text.lines().skip(1).take_while(|line| !line.starts_with("landlock"));
+        let lines = text
+            .lines()
+            .skip(1)
+            .take_while(|line| !line.starts_with("landlock"));
         lines.map(str::to_owned).collect()
     }
 }

@@ -2,7 +2,9 @@
 
 use std::error::Error as _;
 
-use sandbox_policy::{Firmness, LayerId, Origin, PathPattern, PathRule, Policy, ReadDeny, workspace};
+use sandbox_policy::{
+    Firmness, LayerId, Origin, PathPattern, PathRule, Policy, ReadDeny, workspace,
+};
 
 use super::{Host, path};
 use crate::plan::{PlanError, PlanNotice};
@@ -23,8 +25,12 @@ fn the_strictest_policy_has_private_scratch_and_its_own_hosts_file() {
 #[test]
 fn a_write_root_is_a_writable_bind() {
     let policy = Policy::restrictive().allow_write("/home/u/ws").unwrap();
-    let expected =
-        ["scratch /tmp", "scratch /var/tmp", "bind /home/u/ws Writable", "file /etc/hosts"];
+    let expected = [
+        "scratch /tmp",
+        "scratch /var/tmp",
+        "bind /home/u/ws Writable",
+        "file /etc/hosts",
+    ];
     check(&Host::new(&[]), &policy, &expected);
 }
 
@@ -46,7 +52,11 @@ fn a_write_deny_inside_a_write_root_is_read_only() {
 fn a_write_root_inside_a_write_deny_stays_read_only() {
     let policy = Policy::restrictive().allow_write("/home/u/ws").unwrap();
     let policy = policy.deny_write("/home/u").unwrap();
-    check(&Host::new(&[]), &policy, &["scratch /tmp", "scratch /var/tmp", "file /etc/hosts"]);
+    check(
+        &Host::new(&[]),
+        &policy,
+        &["scratch /tmp", "scratch /var/tmp", "file /etc/hosts"],
+    );
 }
 
 #[test]
@@ -60,7 +70,11 @@ fn closed_files_and_directories_are_masked() {
         "mask /home/u/.ssh",
         "file /etc/hosts",
     ];
-    check(&Host::new(&["/home/u/.ssh/", "/home/u/.netrc"]), &policy, &expected);
+    check(
+        &Host::new(&["/home/u/.ssh/", "/home/u/.netrc"]),
+        &policy,
+        &expected,
+    );
 }
 
 #[test]
@@ -82,7 +96,12 @@ fn a_re_opened_path_is_mounted_into_the_mask_which_is_sealed_at_the_end() {
 fn the_working_directory_stays_visible_in_scratch() {
     let mut host = Host::new(&["/tmp/job/"]);
     host.facts.working_directory = path("/tmp/job");
-    let expected = ["scratch /tmp", "bind /tmp/job ReadOnly", "scratch /var/tmp", "file /etc/hosts"];
+    let expected = [
+        "scratch /tmp",
+        "bind /tmp/job ReadOnly",
+        "scratch /var/tmp",
+        "file /etc/hosts",
+    ];
     let mut mounts = host.mounts(&Policy::restrictive());
     mounts.drain(..BASE.len());
     mounts.sort();
@@ -95,7 +114,12 @@ fn the_working_directory_stays_visible_in_scratch() {
 fn a_deny_through_a_symlink_closes_where_it_lands() {
     let policy = Policy::restrictive().deny_read("/home/u/link").unwrap();
     let host = Host::new(&["/home/u/link -> /srv/secret/"]);
-    let expected = ["scratch /tmp", "mask /srv/secret", "scratch /var/tmp", "file /etc/hosts"];
+    let expected = [
+        "scratch /tmp",
+        "mask /srv/secret",
+        "scratch /var/tmp",
+        "file /etc/hosts",
+    ];
     check(&host, &policy, &expected);
 }
 
@@ -103,8 +127,12 @@ fn a_deny_through_a_symlink_closes_where_it_lands() {
 fn a_write_root_through_a_symlink_is_where_it_lands() {
     let policy = Policy::restrictive().allow_write("/home/u/link").unwrap();
     let host = Host::new(&["/home/u/link -> /srv/data/"]);
-    let expected =
-        ["scratch /tmp", "bind /srv/data Writable", "scratch /var/tmp", "file /etc/hosts"];
+    let expected = [
+        "scratch /tmp",
+        "bind /srv/data Writable",
+        "scratch /var/tmp",
+        "file /etc/hosts",
+    ];
     check(&host, &policy, &expected);
 }
 
@@ -113,7 +141,10 @@ fn a_symlink_that_a_command_could_have_planted_is_no_write_root() {
     let policy = Policy::restrictive().allow_write("/home/u/ws").unwrap();
     let policy = policy.allow_write("/home/u/ws/build").unwrap();
     let planted = Host::new(&["/home/u/ws/build -> /etc/"]);
-    assert!(matches!(planted.plan(&policy), Err(PlanError::PlantedLink { .. })));
+    assert!(matches!(
+        planted.plan(&policy),
+        Err(PlanError::PlantedLink { .. })
+    ));
     let inside = Host::new(&["/home/u/ws/build -> /home/u/ws/out/"]);
     assert!(inside.plan(&policy).is_ok());
 }
@@ -123,7 +154,12 @@ fn a_symlink_at_a_re_opened_name_does_not_re_open_a_closed_place() {
     let policy = Policy::restrictive().deny_read("/srv/secret").unwrap();
     let policy = policy.allow_read("/home/u/ws/link").unwrap();
     let host = Host::new(&["/srv/secret/", "/home/u/ws/link -> /srv/secret/key"]);
-    let expected = ["scratch /tmp", "mask /srv/secret", "scratch /var/tmp", "file /etc/hosts"];
+    let expected = [
+        "scratch /tmp",
+        "mask /srv/secret",
+        "scratch /var/tmp",
+        "file /etc/hosts",
+    ];
     check(&host, &policy, &expected);
 }
 
@@ -138,8 +174,15 @@ fn a_closed_root_is_replaced_by_an_empty_one() {
     let mounts = host.mounts(&policy);
     assert_eq!(mounts.first().map(String::as_str), Some("empty /"));
     assert_eq!(mounts.last().map(String::as_str), Some("seal /"));
-    for line in ["bind /usr ReadOnly", "symlink /lib -> /usr/lib", "bind /home/u/ws Writable"] {
-        assert!(mounts.iter().any(|mount| mount == line), "{line} is missing in {mounts:?}");
+    for line in [
+        "bind /usr ReadOnly",
+        "symlink /lib -> /usr/lib",
+        "bind /home/u/ws Writable",
+    ] {
+        assert!(
+            mounts.iter().any(|mount| mount == line),
+            "{line} is missing in {mounts:?}"
+        );
     }
     assert!(!mounts.iter().any(|mount| mount.contains(".ssh")));
 }
@@ -148,7 +191,10 @@ fn a_closed_root_is_replaced_by_an_empty_one() {
 fn a_closed_working_directory_is_an_error() {
     let policy = Policy::restrictive().deny_read("/home/u/ws").unwrap();
     let error = Host::new(&[]).plan(&policy).unwrap_err();
-    assert!(matches!(error, PlanError::ClosedWorkingDirectory { .. }), "{error}");
+    assert!(
+        matches!(error, PlanError::ClosedWorkingDirectory { .. }),
+        "{error}"
+    );
     assert!(error.source().is_none());
 }
 
@@ -157,18 +203,48 @@ fn what_is_not_enforced_exactly_is_told() {
     let policy = Policy::restrictive().allow_write("/home/u/ws").unwrap();
     let policy = policy.allow_write("/home/u/absent").unwrap();
     let mut policy = policy.deny_write("/home/u/ws/.env").unwrap();
-    let base = sandbox_policy::PathBase { working_directory: path("/home/u/ws"), home: None };
+    let base = sandbox_policy::PathBase {
+        working_directory: path("/home/u/ws"),
+        home: None,
+    };
     let syntax = sandbox_policy::PatternSyntax::Glob;
     let pattern = PathPattern::parse("*.pem".as_ref(), syntax, &base).unwrap();
-    let rule = PathRule { pattern, origin: Origin::Program };
+    let rule = PathRule {
+        pattern,
+        origin: Origin::Program,
+    };
     let firmness = Firmness::Layer(LayerId::PROGRAM);
-    policy.filesystem.deny_read.push(ReadDeny { rule: rule.clone(), firmness });
+    policy.filesystem.deny_read.push(ReadDeny {
+        rule: rule.clone(),
+        firmness,
+    });
     let notices = Host::new(&[]).plan(&policy).unwrap().notices;
-    assert!(notices.iter().any(|notice| matches!(notice, PlanNotice::MissingWriteRoot { .. })));
-    assert!(notices.iter().any(|notice| matches!(notice, PlanNotice::MissingDeny { .. })));
-    assert!(notices.iter().any(|notice| matches!(notice, PlanNotice::GlobSnapshot { .. })));
-    policy.filesystem.allow_write.push(sandbox_policy::ReadAllow { rule, layer: LayerId::PROGRAM });
-    assert!(matches!(Host::new(&[]).plan(&policy), Err(PlanError::AllowGlob { .. })));
+    assert!(
+        notices
+            .iter()
+            .any(|notice| matches!(notice, PlanNotice::MissingWriteRoot { .. }))
+    );
+    assert!(
+        notices
+            .iter()
+            .any(|notice| matches!(notice, PlanNotice::MissingDeny { .. }))
+    );
+    assert!(
+        notices
+            .iter()
+            .any(|notice| matches!(notice, PlanNotice::GlobSnapshot { .. }))
+    );
+    policy
+        .filesystem
+        .allow_write
+        .push(sandbox_policy::ReadAllow {
+            rule,
+            layer: LayerId::PROGRAM,
+        });
+    assert!(matches!(
+        Host::new(&[]).plan(&policy),
+        Err(PlanError::AllowGlob { .. })
+    ));
 }
 
 #[test]
@@ -187,6 +263,11 @@ fn an_old_kernel_is_told_and_root_gets_guarded_sysctls() {
 #[test]
 fn equal_inputs_give_equal_plans() {
     let policy = Policy::restrictive().allow_write("/home/u/ws").unwrap();
-    let plan = || Host::new(&["/b/", "/a/"]).plan(&policy).unwrap().to_string();
+    let plan = || {
+        Host::new(&["/b/", "/a/"])
+            .plan(&policy)
+            .unwrap()
+            .to_string()
+    };
     assert_eq!(plan(), plan());
 }

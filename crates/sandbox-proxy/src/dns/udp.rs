@@ -1,0 +1,99 @@
+//! DNS over UDP, on sockets that are bound to all addresses: an answer leaves from the address that
+//! was asked, or the client would not take it.
+
+use std::{
+    io::{self, IoSliceMut},
+    sync::Arc,
+    time::Duration,
+};
+
+use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use tokio::{io::Interest, net::UdpSocket, time};
+
+use super::LONGEST_QUERY;
+use crate::{authorize::Client, proxy::Shared};
+
+/// A socket that tells which address a datagram came to.
+#[derive(Debug)]
+pub(crate) struct Server {
+    socket: UdpSocket,
+    state: UdpSocketState,
+}
+
+impl Server {
+    /// Has the kernel tell the destination of each datagram.
+    pub(crate) fn new(socket: UdpSocket) -> io::Result<Self> {
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        Ok(Self { socket, state })
+    }
+
+    /// Answers until the proxy drains.
+    ///
+    /// An answer takes no wait and no look-up, so one task answers one query after the other.
+    pub(crate) async fn serve(self, shared: Arc<Shared>) {
+        let draining = shared.life.draining();
+        tokio::select! {
+            biased;
+            () = draining => {}
+            () = self.answer_all(&shared) => {}
+        }
+    }
+
+    async fn answer_all(&self, shared: &Shared) {
+        let mut buffer = vec![0; LONGEST_QUERY];
+        loop {
+            match self.receive(&mut buffer).await {
+                Ok(meta) => {
+                    let received = buffer.get(..meta.len).unwrap_or_default();
+                    // The kernel may hand out several datagrams of one sender as one.
+                    for query in received.chunks(meta.stride.max(1)) {
+                        self.answer(shared, query, &meta);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot receive queries");
+                    time::sleep(BACKOFF).await;
+                }
+            }
+        }
+    }
+
+    async fn receive(&self, buffer: &mut [u8]) -> io::Result<RecvMeta> {
+        let mut meta = [RecvMeta::default()];
+        self.socket
+            .async_io(Interest::READABLE, || {
+                let mut buffers = [IoSliceMut::new(buffer)];
+                let socket = UdpSockRef::from(&self.socket);
+                self.state.recv(socket, &mut buffers, &mut meta)
+            })
+            .await?;
+        let [meta] = meta;
+        Ok(meta)
+    }
+
+    fn answer(&self, shared: &Shared, query: &[u8], meta: &RecvMeta) {
+        let client = Client {
+            port: meta.addr.port(),
+        };
+        let Some(answer) = shared.dns.answer(query, &shared.gate, client) else {
+            return;
+        };
+        let transmit = Transmit {
+            destination: meta.addr,
+            ecn: None,
+            contents: &answer,
+            segment_size: None,
+            src_ip: meta.dst_ip,
+        };
+        let sent = self.socket.try_io(Interest::WRITABLE, || {
+            self.state
+                .try_send(UdpSockRef::from(&self.socket), &transmit)
+        });
+        // As on every network an answer may get lost, and the client asks again.
+        if let Err(error) = sent {
+            tracing::debug!(%error, client = %meta.addr, "cannot send an answer");
+        }
+    }
+}
+
+const BACKOFF: Duration = Duration::from_millis(100);
