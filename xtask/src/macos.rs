@@ -21,7 +21,7 @@ use crate::workspace;
 /// Arguments of `check-macos`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Check the facade too, not only the macOS backend.
+    /// Check the facade and the program too, not only the macOS backend.
     #[arg(long)]
     all: bool,
     /// A tar archive with the `library` directory of our compiler's source.
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let library_tar = args.library_tar.clone().or_else(library_tar_of_environment);
     let toolchain = prepare(&cache, library_tar.as_deref())?;
     let packages: &[&str] = if args.all {
-        &["sandbox-macos", "sandbox-core"]
+        &["sandbox-macos", "sandbox-core", "sandbox-cli"]
     } else {
         &["sandbox-macos"]
     };

@@ -44,7 +44,9 @@ pub(crate) fn sandbox(
     settings: &Settings,
     environment: &Environment,
 ) -> Result<Sandbox, BuildError> {
+    // The main thread runs everything and ends last.
     Sandbox::builder(settings.policy.clone())
+        .launch_from_callers_thread()
         .working_directory(environment.working_directory.clone())
         .home(environment.home.clone())
         .build()

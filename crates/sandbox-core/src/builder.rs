@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use sandbox_policy::{AbsolutePath, Policy};
-use sandbox_proxy::{Decide, EventSink, Proxy, ProxyConfig, Resolve, SystemResolver};
-
-use crate::{
-    error::BuildError, host, platform::Backend, report::NetworkLog, sandbox::Sandbox,
+use sandbox_proxy::{
+    Decide, EventSink, HostAddresses, Proxy, ProxyConfig, Resolve, SystemResolver,
 };
+
+use crate::{error::BuildError, host, platform::Backend, report::NetworkLog, sandbox::Sandbox};
 
 /// Builds a [`Sandbox`].
 #[must_use]
@@ -17,11 +17,24 @@ pub struct SandboxBuilder {
     home: Option<AbsolutePath>,
     resolver: Arc<dyn Resolve>,
     decider: Option<Arc<dyn Decide>>,
+    launch_thread: LaunchThread,
+}
+
+/// Which thread clones a command's first process. The kernel kills the sandbox when that thread
+/// exits, so that nothing survives this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LaunchThread {
+    /// One of its own, which waits for the command's end.
+    Own,
+    /// The one that calls `spawn`.
+    Callers,
 }
 
 impl std::fmt::Debug for SandboxBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SandboxBuilder").field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("SandboxBuilder")
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
     }
 }
 
@@ -33,6 +46,7 @@ impl SandboxBuilder {
             home: host::home(),
             resolver: Arc::new(SystemResolver::new()),
             decider: None,
+            launch_thread: LaunchThread::Own,
         }
     }
 
@@ -61,22 +75,49 @@ impl SandboxBuilder {
         self
     }
 
+    /// Starts commands from the thread that calls `spawn` instead of one of their own, which is a
+    /// little faster. That thread must live as long as the commands: they are killed when it exits.
+    /// For programs whose main thread runs the runtime.
+    pub fn launch_from_callers_thread(mut self) -> Self {
+        self.launch_thread = LaunchThread::Callers;
+        self
+    }
+
     /// Examines the host and makes the plan. An error here means that the policy can't be enforced;
     /// nothing has run.
     pub fn build(self) -> Result<Sandbox, BuildError> {
-        let Self { policy, working_directory, home, resolver, decider } = self;
+        let Self {
+            policy,
+            working_directory,
+            home,
+            resolver,
+            decider,
+            launch_thread,
+        } = self;
         let working_directory = match working_directory {
             Some(directory) => directory,
             None => host::working_directory()
                 .map_err(|source| BuildError::WorkingDirectory { source })?,
         };
-        let backend = Backend::new(&policy, &working_directory, home.as_ref())?;
-        let own = host::own_addresses().map_err(|source| BuildError::OwnAddresses { source })?;
+        let backend = Backend::new(&policy, &working_directory, home.as_ref(), launch_thread)?;
+        let own = HostAddresses::found_by(host::own_addresses);
         let (sink, events) = EventSink::channel(NetworkLog::CAPACITY);
         let network = Arc::new(policy.network.clone());
-        let proxy =
-            Proxy::new(network, own, resolver, decider, sink, ProxyConfig::standard());
+        let proxy = Proxy::new(
+            network,
+            own,
+            resolver,
+            decider,
+            sink,
+            ProxyConfig::standard(),
+        );
         let log = NetworkLog::new(events);
-        Ok(Sandbox::from_parts(policy, working_directory, backend, proxy, log))
+        Ok(Sandbox::from_parts(
+            policy,
+            working_directory,
+            backend,
+            proxy,
+            log,
+        ))
     }
 }

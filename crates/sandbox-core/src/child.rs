@@ -30,7 +30,10 @@ pub struct Child {
 
 /// A change of a command's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "a further state must break every match")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a further state must break every match"
+)]
 pub enum StateChange {
     /// A signal stopped it.
     Stopped {
@@ -135,11 +138,17 @@ impl Child {
 
 impl ExitStatus {
     pub(crate) const fn exited(code: i32) -> Self {
-        Self { code: Some(code), signal: None }
+        Self {
+            code: Some(code),
+            signal: None,
+        }
     }
 
     pub(crate) const fn killed(signal: i32) -> Self {
-        Self { code: None, signal: Some(signal) }
+        Self {
+            code: None,
+            signal: Some(signal),
+        }
     }
 
     /// Whether it exited with status 0.

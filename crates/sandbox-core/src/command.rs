@@ -98,7 +98,8 @@ impl Command {
         variables: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
         let variables = variables.into_iter();
-        self.variables.extend(variables.map(|(name, value)| (name.into(), Some(value.into()))));
+        self.variables
+            .extend(variables.map(|(name, value)| (name.into(), Some(value.into()))));
         self
     }
 
@@ -117,9 +118,8 @@ impl Command {
 
     /// Where it starts. The directory must be visible inside.
     pub fn current_dir(mut self, directory: impl AsRef<Path>) -> Result<Self, SpawnError> {
-        self.working_directory =
-            AbsolutePath::resolve(&self.working_directory, directory.as_ref())
-                .map_err(|source| SpawnError::WorkingDirectory { source })?;
+        self.working_directory = AbsolutePath::resolve(&self.working_directory, directory.as_ref())
+            .map_err(|source| SpawnError::WorkingDirectory { source })?;
         Ok(self)
     }
 
@@ -147,7 +147,14 @@ impl Command {
     /// Must be called in a tokio runtime with I/O and time enabled.
     pub fn spawn(self) -> Result<Child, SpawnError> {
         let environment = self.environment();
-        let Self { shared, program, name, arguments, working_directory, .. } = self;
+        let Self {
+            shared,
+            program,
+            name,
+            arguments,
+            working_directory,
+            ..
+        } = self;
         let environment = shared.backend.environment(environment, &shared.policy);
         let mut argv = vec![name.unwrap_or_else(|| program.clone())];
         argv.extend(arguments);
@@ -155,19 +162,31 @@ impl Command {
         let (stdout, stdout_inside) = stdio::output(self.stdout)?;
         let (stderr, stderr_inside) = stdio::output(self.stderr)?;
         let streams = [stdin_inside, stdout_inside, stderr_inside];
-        let launch = Launch { program, argv, environment, working_directory, streams };
+        let launch = Launch {
+            program,
+            argv,
+            environment,
+            working_directory,
+            streams,
+        };
         Child::launch(&shared, launch, (stdin, stdout, stderr))
     }
 
     /// Runs it to its end.
     pub async fn status(self) -> Result<ExitStatus, SpawnError> {
         let mut child = self.spawn()?;
-        child.wait().await.map_err(|source| SpawnError::Wait { source })
+        child
+            .wait()
+            .await
+            .map_err(|source| SpawnError::Wait { source })
     }
 
     /// Runs it to its end with standard output and error collected and no standard input.
     pub async fn output(self) -> Result<Output, SpawnError> {
-        let command = self.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let command = self
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let collect = async |pipe: Option<stdio::ChildOutput>| -> io::Result<Vec<u8>> {
@@ -178,9 +197,12 @@ impl Command {
             Ok(bytes)
         };
         let collected = tokio::try_join!(collect(stdout), collect(stderr), child.wait());
-        let (stdout, stderr, status) =
-            collected.map_err(|source| SpawnError::Wait { source })?;
-        Ok(Output { status, stdout, stderr })
+        let (stdout, stderr, status) = collected.map_err(|source| SpawnError::Wait { source })?;
+        Ok(Output {
+            status,
+            stdout,
+            stderr,
+        })
     }
 
     fn environment(&self) -> BTreeMap<OsString, OsString> {

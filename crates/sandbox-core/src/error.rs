@@ -12,12 +12,6 @@ pub enum BuildError {
         /// The reason.
         source: io::Error,
     },
-    /// The host's own addresses are not known, so names could lead to them.
-    #[error("cannot list the addresses of the network interfaces")]
-    OwnAddresses {
-        /// The reason.
-        source: io::Error,
-    },
     /// The platform can't enforce the policy.
     #[error(transparent)]
     Platform(#[from] crate::platform::PlatformError),

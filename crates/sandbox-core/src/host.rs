@@ -11,7 +11,10 @@ pub(crate) fn environment() -> impl Iterator<Item = (OsString, OsString)> {
 }
 
 /// Where a command starts unless it is told otherwise.
-#[expect(clippy::disallowed_methods, reason = "a command inherits the working directory")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command inherits the working directory"
+)]
 pub(crate) fn working_directory() -> io::Result<AbsolutePath> {
     AbsolutePath::new(env::current_dir()?).map_err(io::Error::other)
 }

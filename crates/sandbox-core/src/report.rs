@@ -38,7 +38,10 @@ pub struct LayerReport {
 
 /// How far a layer is enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "a further state must break every match")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a further state must break every match"
+)]
 pub enum Enforcement {
     /// As asked for.
     Full,
@@ -76,7 +79,13 @@ impl NetworkLog {
     pub(crate) const CAPACITY: usize = 1024;
 
     pub(crate) fn new(events: EventReceiver) -> Self {
-        Self { state: Mutex::new(LogState { events, latest: VecDeque::new(), total: 0 }) }
+        Self {
+            state: Mutex::new(LogState {
+                events,
+                latest: VecDeque::new(),
+                total: 0,
+            }),
+        }
     }
 
     fn collect(&self) -> (Vec<NetworkDenial>, u64) {
@@ -88,7 +97,10 @@ impl NetworkLog {
                 if state.latest.len() == Self::CAPACITY {
                     state.latest.pop_front();
                 }
-                state.latest.push_back(NetworkDenial { time: event.time, denial });
+                state.latest.push_back(NetworkDenial {
+                    time: event.time,
+                    denial,
+                });
             }
         }
         (state.latest.iter().cloned().collect(), state.total)
@@ -98,13 +110,22 @@ impl NetworkLog {
 impl Report {
     pub(crate) fn new(layers: Vec<LayerReport>, notices: Vec<String>, log: &NetworkLog) -> Self {
         let (network_denials, network_denial_count) = log.collect();
-        Self { layers, notices, network_denials, network_denial_count }
+        Self {
+            layers,
+            notices,
+            network_denials,
+            network_denial_count,
+        }
     }
 }
 
 impl LayerReport {
     pub(crate) fn new(name: &'static str, enforcement: Enforcement, detail: String) -> Self {
-        Self { name, enforcement, detail }
+        Self {
+            name,
+            enforcement,
+            detail,
+        }
     }
 }
 

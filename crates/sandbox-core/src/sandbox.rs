@@ -51,7 +51,15 @@ impl Sandbox {
         proxy: Proxy,
         log: NetworkLog,
     ) -> Self {
-        Self { shared: Arc::new(Shared { policy, working_directory, backend, proxy, log }) }
+        Self {
+            shared: Arc::new(Shared {
+                policy,
+                working_directory,
+                backend,
+                proxy,
+                log,
+            }),
+        }
     }
 
     /// A command to run inside. `program` is searched for in the child's `PATH` unless it holds a
@@ -75,6 +83,10 @@ impl Sandbox {
     /// What is enforced, by which layer, and what the proxies have refused so far.
     #[must_use]
     pub fn report(&self) -> Report {
-        Report::new(self.shared.backend.layers(), self.shared.backend.notices(), &self.shared.log)
+        Report::new(
+            self.shared.backend.layers(),
+            self.shared.backend.notices(),
+            &self.shared.log,
+        )
     }
 }

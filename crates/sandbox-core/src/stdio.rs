@@ -81,7 +81,10 @@ pub(crate) fn output(stdio: Stdio) -> Result<(Option<ChildOutput>, Inside), Spaw
     let open = || -> io::Result<_> {
         Ok(match stdio.0 {
             Kind::Inherit => (None, None),
-            Kind::Null => (None, Some(File::options().write(true).open("/dev/null")?.into())),
+            Kind::Null => (
+                None,
+                Some(File::options().write(true).open("/dev/null")?.into()),
+            ),
             Kind::Descriptor(descriptor) => (None, Some(descriptor)),
             Kind::Piped => {
                 let (outside, inside) = pipe()?;

@@ -16,7 +16,8 @@ impl TerminalModes {
     /// Remembers the modes; nothing where there is no terminal.
     #[must_use]
     pub fn save() -> Self {
-        let modes = termios::tcgetattr(io::stdin().as_fd()).or_else(|_| termios::tcgetattr(io::stderr().as_fd()));
+        let modes = termios::tcgetattr(io::stdin().as_fd())
+            .or_else(|_| termios::tcgetattr(io::stderr().as_fd()));
         Self { modes: modes.ok() }
     }
 

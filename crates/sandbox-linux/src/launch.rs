@@ -188,49 +188,52 @@ pub fn candidates(program: &OsStr, search_path: &OsStr) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Launches the command. `on_event` is called on the launch's thread, `Ended` last.
+/// Launches the command from a thread of its own. `on_event` is called on that thread, `Ended` last.
 pub fn launch(
     prepared: Arc<Prepared>,
     command: CommandSpec,
-    on_event: impl FnMut(ChildEvent) + Send + 'static,
+    mut on_event: impl FnMut(ChildEvent) + Send + 'static,
 ) -> Result<Running, LaunchError> {
     let (started, outcome) = mpsc::sync_channel(1);
+    let run = move || match launch_here(&prepared, command) {
+        Ok((running, follower)) => {
+            // If the caller is gone, dropping the value kills the sandbox, and it is reaped below.
+            drop(started.send(Ok(running)));
+            follower.follow(&mut on_event);
+        }
+        Err(error) => drop(started.send(Err(error))),
+    };
     thread::Builder::new()
         .name("sandbox-launch".into())
-        .spawn(move || run(&prepared, command, &started, on_event))
+        .spawn(run)
         .map_err(|source| LaunchError::ThreadCall { source })?;
     outcome.recv().map_err(|_gone| LaunchError::ThreadGone)?
 }
 
-/// The launch thread.
-fn run(
+/// Launches the command from the calling thread, which must live as long as the command: the kernel
+/// kills the sandbox when it exits. This spares the thread of [`launch`] and its wake-ups.
+pub fn launch_here(
     prepared: &Prepared,
     command: CommandSpec,
-    started: &mpsc::SyncSender<Result<Running, LaunchError>>,
-    mut on_event: impl FnMut(ChildEvent),
-) {
-    match start(prepared, command) {
-        Ok((running, pid, status, lifeline)) => {
-            // If the caller is gone, dropping the value kills the sandbox, and it is reaped below.
-            drop(started.send(Ok(running)));
-            follow(pid, &status, &mut on_event);
-            drop(lifeline);
-        }
-        Err(error) => drop(started.send(Err(error))),
-    }
+) -> Result<(Running, Follower), LaunchError> {
+    let call = |errno: Errno| LaunchError::PrepareCall {
+        name: "pthread_sigmask",
+        source: errno.into(),
+    };
+    // The child starts with this thread's mask, so none of the host's handlers runs in it.
+    let mask = sys::signal::set_mask(&SignalSet::full()).map_err(call)?;
+    let started = start(prepared, command);
+    sys::signal::set_mask(&mask).map_err(call)?;
+    started
 }
 
-type Started = (Running, libc::pid_t, OwnedFd, OwnedFd);
-
-fn start(prepared: &Prepared, command: CommandSpec) -> Result<Started, LaunchError> {
+fn start(prepared: &Prepared, command: CommandSpec) -> Result<(Running, Follower), LaunchError> {
     let call = |name| {
         move |errno: Errno| LaunchError::PrepareCall {
             name,
             source: errno.into(),
         }
     };
-    // The child starts with this thread's mask, so none of the host's handlers runs in it.
-    sys::signal::set_mask(&SignalSet::full()).map_err(call("pthread_sigmask"))?;
     let abi = prepared.plan.landlock.as_ref().map_or(0, |spec| spec.abi);
     let ruleset = if abi == 0 {
         None
@@ -297,8 +300,12 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<Started, LaunchErr
         return Err(failed(failure));
     }
     let sockets = stage::handover::receive(handover.as_fd()).map_err(call("recvmsg"))?;
-    let running = running(pid, sockets)?;
-    Ok((running, pid, status, lifeline))
+    let follower = Follower {
+        pid,
+        status,
+        _lifeline: lifeline,
+    };
+    Ok((running(pid, sockets)?, follower))
 }
 
 fn running(pid: libc::pid_t, sockets: stage::Sockets) -> Result<Running, LaunchError> {
@@ -351,24 +358,55 @@ fn stream_numbers(streams: &[Stream; 3]) -> [i32; 3] {
     [number(stdin, 0), number(stdout, 1), number(stderr, 2)]
 }
 
-/// Reports every change of state until pid 1 has ended.
-fn follow(pid: libc::pid_t, status: &OwnedFd, on_event: &mut impl FnMut(ChildEvent)) {
-    let mut exit = None;
-    let mut record = [0_u8; 4];
-    loop {
-        match rustix::io::read(status, &mut record) {
-            Ok(4) => match event(i32::from_ne_bytes(record)) {
-                ChildEvent::Ended(how) => exit = Some(how),
-                event @ (ChildEvent::Stopped { .. } | ChildEvent::Continued) => on_event(event),
-            },
-            Err(Errno::INTR) => {}
-            Ok(_) | Err(_) => break,
-        }
+/// Reports what a launched command does. It must be kept until the command has ended: the sandbox
+/// dies with it.
+#[derive(Debug)]
+pub struct Follower {
+    pid: libc::pid_t,
+    status: OwnedFd,
+    _lifeline: OwnedFd,
+}
+
+/// Bytes of a report on the status pipe.
+pub const REPORT_BYTES: usize = 4;
+
+impl Follower {
+    /// The pipe that reports arrive on, [`REPORT_BYTES`] each, until pid 1 has ended.
+    pub fn status(&self) -> io::Result<OwnedFd> {
+        self.status.try_clone()
     }
-    // Without a report pid 1 was killed, and the kernel has killed the rest.
-    let killed = Exit::Signal(libc::SIGKILL);
-    reap(pid);
-    on_event(ChildEvent::Ended(exit.unwrap_or(killed)));
+
+    /// What a report says.
+    #[must_use]
+    pub fn event(report: [u8; REPORT_BYTES]) -> ChildEvent {
+        event(i32::from_ne_bytes(report))
+    }
+
+    /// After the pipe's end: takes pid 1's remains away, and everything inside is gone. `reported`
+    /// is the end that was reported, if it was.
+    #[must_use]
+    pub fn end(self, reported: Option<Exit>) -> Exit {
+        reap(self.pid);
+        // Without a report pid 1 was killed, and the kernel has killed the rest.
+        reported.unwrap_or(Exit::Signal(libc::SIGKILL))
+    }
+
+    /// Waits for every report.
+    fn follow(self, on_event: &mut impl FnMut(ChildEvent)) {
+        let mut reported = None;
+        let mut report = [0; REPORT_BYTES];
+        loop {
+            match rustix::io::read(&self.status, &mut report) {
+                Ok(REPORT_BYTES) => match Self::event(report) {
+                    ChildEvent::Ended(exit) => reported = Some(exit),
+                    event @ (ChildEvent::Stopped { .. } | ChildEvent::Continued) => on_event(event),
+                },
+                Err(Errno::INTR) => {}
+                Ok(_) | Err(_) => break,
+            }
+        }
+        on_event(ChildEvent::Ended(self.end(reported)));
+    }
 }
 
 /// Reaps pid 1. What its status says is known already, and ECHILD that it was reaped.

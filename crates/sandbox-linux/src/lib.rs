@@ -55,7 +55,8 @@ pub use self::{
     error::LaunchError,
     filter::FilterError,
     launch::{
-        ChildEvent, CommandSpec, Exit, Running, Sockets, Stream, Transparent, candidates, launch,
+        ChildEvent, CommandSpec, Exit, Follower, REPORT_BYTES, Running, Sockets, Stream,
+        Transparent, candidates, launch, launch_here,
     },
     prepare::{PrepareError, Prepared},
     probe::{ProbeError, probe},

@@ -1,10 +1,14 @@
 //! What a profile must know about the machine: plain data, the same type on every system.
 
-use std::path::Path;
-#[cfg(target_os = "macos")]
-use std::{fs, io, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
-use sandbox_policy::AbsolutePath;
+use sandbox_policy::{AbsolutePath, Policy, UnixSocketPolicy};
+
+use crate::profile::place;
 
 /// The facts of one macOS machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +21,9 @@ pub struct HostFacts {
     pub temp_dir: Option<AbsolutePath>,
     /// Directories that are symbolic links, with what they lead to. Seatbelt sees real paths only.
     pub aliases: Vec<(AbsolutePath, AbsolutePath)>,
+    /// Paths of rules that lead through other symbolic links, with what they lead to. Of a pattern
+    /// the directory counts that all its matches lie in.
+    pub landings: BTreeMap<AbsolutePath, AbsolutePath>,
 }
 
 /// A release of macOS.
@@ -66,6 +73,7 @@ impl HostFacts {
             release,
             temp_dir: None,
             aliases,
+            landings: BTreeMap::new(),
         };
         facts.temp_dir = temp_dir.map(|path| facts.real_path(&path));
         facts
@@ -99,8 +107,35 @@ impl HostFacts {
         Ok(Self::new(release, temp_dir))
     }
 
-    /// The path as Seatbelt sees it.
-    pub(crate) fn real_path(&self, path: &AbsolutePath) -> AbsolutePath {
+    /// Looks where the paths of the policy's rules lead on this machine.
+    pub fn with_landings(mut self, policy: &Policy) -> Result<Self, ProbeError> {
+        let files = &policy.filesystem;
+        let sockets = match &policy.unix_sockets {
+            UnixSocketPolicy::Listed(rules) => rules.as_slice(),
+            UnixSocketPolicy::Blocked | UnixSocketPolicy::Unrestricted(_) => &[],
+        };
+        let denies = files.deny_read.iter().map(|deny| &deny.rule);
+        let allows = files.allow_read.iter().chain(&files.allow_write);
+        let rules = denies
+            .chain(&files.deny_write)
+            .chain(allows.map(|allow| &allow.rule))
+            .chain(sockets);
+        for rule in rules {
+            let path = place(&rule.pattern);
+            let landing = landing(path).map_err(|source| ProbeError::ResolveRule {
+                path: path.as_path().to_path_buf(),
+                source,
+            })?;
+            if landing != self.real_path(path) {
+                self.landings.insert(path.clone(), landing);
+            }
+        }
+        Ok(self)
+    }
+
+    /// The path without the links of [`Self::aliases`].
+    #[must_use]
+    pub fn real_path(&self, path: &AbsolutePath) -> AbsolutePath {
         for (alias, real) in &self.aliases {
             let Ok(rest) = path.as_path().strip_prefix(alias.as_path()) else {
                 continue;
@@ -113,8 +148,30 @@ impl HostFacts {
     }
 }
 
+/// Where a path leads. What does not exist, or lies where the caller can't look, is where its
+/// nearest ancestor that can be seen leads.
+fn landing(path: &AbsolutePath) -> io::Result<AbsolutePath> {
+    for ancestor in path.ancestors() {
+        let real = match fs::canonicalize(&ancestor) {
+            Ok(real) => real,
+            Err(error) if is_absence(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        let rest = path.as_path().strip_prefix(&ancestor);
+        let whole = rest.map(|rest| real.join(rest)).map_err(io::Error::other)?;
+        return AbsolutePath::new(whole).map_err(io::Error::other);
+    }
+    Ok(path.clone())
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+    )
+}
+
 /// Why the machine's facts are not known.
-#[cfg(target_os = "macos")]
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProbeError {
@@ -131,6 +188,14 @@ pub enum ProbeError {
     UnknownRelease {
         /// The file.
         path: PathBuf,
+    },
+    /// The path of a rule can't be resolved.
+    #[error("cannot resolve `{}`", path.display())]
+    ResolveRule {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
     /// The temporary directory can't be resolved.
     #[error("cannot resolve the temporary directory `{}`", path.display())]

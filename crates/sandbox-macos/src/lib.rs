@@ -34,8 +34,8 @@
 //!   removed; a prepared directory that is renamed to such a name brings its content with it.
 //! * File names are taken without regard to case: what closes a path closes all its spellings.
 //! * A path that leads through a symbolic link closes nothing, as Seatbelt sees real paths. The
-//!   links of the system are known; a caller adds the links of its rules to
-//!   [`HostFacts::aliases`].
+//!   links of the system are known; a caller has the links of its rules looked up by
+//!   [`HostFacts::with_landings`].
 //! * Hard links can't be made, and private Unix sockets can't be told from the host's: what the
 //!   policy does not list is refused. New pseudo-terminals are refused too.
 //! * Writable although no rule says so: `/dev/null`, `/dev/zero`, `/dev/tty`, a few devices of the
@@ -47,9 +47,7 @@ mod facts;
 mod launch;
 mod profile;
 
-#[cfg(target_os = "macos")]
-pub use facts::ProbeError;
-pub use facts::{HostFacts, MacosRelease};
+pub use facts::{HostFacts, MacosRelease, ProbeError};
 pub use launch::LaunchSpec;
 #[cfg(target_os = "macos")]
 pub use launch::{LaunchError, Running, command, launch};

@@ -21,6 +21,7 @@
 
 mod address;
 mod domain;
+mod environment;
 mod filesystem;
 mod host;
 mod network;
@@ -33,6 +34,7 @@ mod verdict;
 
 pub use address::{AddressClass, AddressRule, OwnAddresses};
 pub use domain::{DomainPattern, DomainPatternError, HostPattern};
+pub use environment::{ProxyPorts, environment};
 pub use filesystem::{
     FileVerdict, FilesystemPolicy, Firmness, LayerId, PathRule, ReadAllow, ReadDeny,
 };

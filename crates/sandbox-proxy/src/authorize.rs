@@ -6,8 +6,8 @@
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use sandbox_policy::{
-    Denial, DenialReason, Host, HostName, LookupVerdict, NetworkPolicy, OwnAddresses, Permit,
-    Question, ResolvedTarget, Target, Verdict,
+    Denial, DenialReason, Host, HostName, LookupVerdict, NetworkPolicy, Permit, Question,
+    ResolvedTarget, Target, Verdict,
 };
 use tokio::{net::TcpStream, sync::watch, task::JoinSet, time};
 
@@ -15,6 +15,7 @@ use crate::{
     config::ProxyConfig,
     decider::{Decide, Decision},
     event::{EventSink, FrontEnd, Outcome, ProxyEvent},
+    own::HostAddresses,
     resolve::{Resolve, distinct},
     upstream::{self, ConnectError},
 };
@@ -22,7 +23,7 @@ use crate::{
 /// Judges, resolves and dials.
 pub(crate) struct Gate {
     policy: watch::Sender<Arc<NetworkPolicy>>,
-    own: OwnAddresses,
+    own: HostAddresses,
     resolver: Arc<dyn Resolve>,
     decider: Option<Arc<dyn Decide>>,
     events: EventSink,
@@ -65,7 +66,7 @@ pub(crate) enum OpenError {
 impl Gate {
     pub(crate) fn new(
         policy: Arc<NetworkPolicy>,
-        own: OwnAddresses,
+        own: HostAddresses,
         resolver: Arc<dyn Resolve>,
         decider: Option<Arc<dyn Decide>>,
         events: EventSink,
@@ -155,8 +156,12 @@ impl Gate {
                     })?
             }
         };
+        let own = self.own.get().map_err(|source| OpenError::Resolve {
+            target: permit.target().clone(),
+            source,
+        })?;
         permit
-            .resolve(&policy, &addresses, &self.own)
+            .resolve(&policy, &addresses, own)
             .map_err(OpenError::AddressDenied)
     }
 

@@ -34,6 +34,7 @@ mod dns;
 mod event;
 mod explain;
 mod http;
+mod own;
 mod proxy;
 mod resolve;
 mod serve;
@@ -48,6 +49,7 @@ pub use config::ProxyConfig;
 pub use decider::{Decide, Decision};
 pub use event::{EventReceiver, EventSink, FrontEnd, Outcome, ProxyEvent};
 pub use explain::plain_text;
+pub use own::HostAddresses;
 pub use proxy::Proxy;
 pub use resolve::{Resolve, SystemResolver};
 

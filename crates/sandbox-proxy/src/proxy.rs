@@ -2,7 +2,7 @@
 
 use std::{fmt, io, sync::Arc};
 
-use sandbox_policy::{NetworkPolicy, OwnAddresses};
+use sandbox_policy::NetworkPolicy;
 use tokio::{
     net::{TcpListener, UdpSocket},
     time,
@@ -16,6 +16,7 @@ use crate::{
     dns::{self, NameService},
     event::EventSink,
     http,
+    own::HostAddresses,
     resolve::Resolve,
     serve::{self, Life},
     socks5, transparent,
@@ -44,7 +45,7 @@ impl Proxy {
     #[must_use]
     pub fn new(
         policy: Arc<NetworkPolicy>,
-        own: OwnAddresses,
+        own: impl Into<HostAddresses>,
         resolver: Arc<dyn Resolve>,
         decider: Option<Arc<dyn Decide>>,
         events: EventSink,
@@ -52,7 +53,7 @@ impl Proxy {
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
-                gate: Gate::new(policy, own, resolver, decider, events),
+                gate: Gate::new(policy, own.into(), resolver, decider, events),
                 buffers: BufferPool::new(config.copy_buffer_bytes),
                 life: Life::new(config.max_connections),
                 dns: NameService::new(),

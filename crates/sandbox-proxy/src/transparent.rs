@@ -181,7 +181,7 @@ mod tests {
         });
         let policy = Arc::new(NetworkPolicy::new(rules.collect(), Vec::new(), Vec::new()));
         let (sink, events) = EventSink::channel(64);
-        let own = OwnAddresses(Vec::new());
+        let own = OwnAddresses(Vec::new()).into();
         let config = ProxyConfig::standard();
         let shared = Shared {
             gate: Gate::new(policy, own, Arc::new(ToLoopback), decider, sink),

@@ -62,10 +62,16 @@ pub(crate) fn run(
         }
     }
     let outcome = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
+        .enable_io()
+        .enable_time()
         .build()
         .map_err(RunError::Runtime)
-        .and_then(|runtime| runtime.block_on(supervise(&sandbox, command, signals)));
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(supervise(&sandbox, command, signals));
+            // The process ends: the kernel closes all sockets faster than the tasks would.
+            std::mem::forget(runtime);
+            outcome
+        });
     modes.restore();
     tracing::debug!("ended after {:?}", started.elapsed());
     if !options.quiet {

@@ -9,15 +9,20 @@ use std::{
 };
 
 use sandbox_linux::{
-    ChildEvent, CommandSpec, Endpoints, Exit, IdMap, LaunchError, PlanError, PrepareError, Prepared,
-    ProbeError, Running, SignalSource, Sockets, Stream, Transparent,
+    ChildEvent, CommandSpec, Endpoints, Exit, Follower, IdMap, LaunchError, PlanError,
+    PrepareError, Prepared, ProbeError, REPORT_BYTES, Running, SignalSource, Sockets, Stream,
+    Transparent,
 };
 use sandbox_policy::{AbsolutePath, Policy, UnixSocketPolicy};
 use sandbox_proxy::Proxy;
-use tokio::io::unix::AsyncFd;
+use tokio::{
+    io::{AsyncReadExt, unix::AsyncFd},
+    net::unix::pipe,
+};
 
 use super::Launch;
 use crate::{
+    builder::LaunchThread,
     child::{ExitStatus, Serving, StateChange},
     error::SpawnError,
     report::{Enforcement, LayerReport},
@@ -51,6 +56,7 @@ pub enum PlatformError {
 pub(crate) struct Backend {
     prepared: Arc<Prepared>,
     unix_sockets: UnixSocketPolicy,
+    launch_thread: LaunchThread,
     /// Whether the kernel leads connections to the transparent listener, which shows when the first
     /// command is launched.
     transparent: OnceLock<bool>,
@@ -61,6 +67,7 @@ impl Backend {
         policy: &Policy,
         working_directory: &AbsolutePath,
         home: Option<&AbsolutePath>,
+        launch_thread: LaunchThread,
     ) -> Result<Self, PlatformError> {
         let facts = sandbox_linux::probe(&policy.filesystem, working_directory, home)?;
         let plan = sandbox_linux::lower(policy, &facts, Endpoints::standard())?;
@@ -68,6 +75,7 @@ impl Backend {
         Ok(Self {
             prepared,
             unix_sockets: policy.unix_sockets.clone(),
+            launch_thread,
             transparent: OnceLock::new(),
         })
     }
@@ -87,7 +95,8 @@ impl Backend {
     pub(crate) fn notices(&self) -> Vec<String> {
         let plan = self.prepared.plan().notices.iter().map(ToString::to_string);
         let missing = self.transparent.get() == Some(&false);
-        plan.chain(missing.then(|| NOT_TRANSPARENT.to_owned())).collect()
+        plan.chain(missing.then(|| NOT_TRANSPARENT.to_owned()))
+            .collect()
     }
 
     pub(crate) fn layers(&self) -> Vec<LayerReport> {
@@ -102,16 +111,21 @@ impl Backend {
             None => (Enforcement::None, "the kernel has none".to_owned()),
         };
         let filter = match &self.unix_sockets {
-            UnixSocketPolicy::Unrestricted(origin) => {
-                (Enforcement::Partial, format!("Unix sockets are not filtered: {origin}"))
-            }
-            UnixSocketPolicy::Blocked | UnixSocketPolicy::Listed(_) => {
-                (Enforcement::Full, format!("{} rules", plan.filter.rules().len()))
-            }
+            UnixSocketPolicy::Unrestricted(origin) => (
+                Enforcement::Partial,
+                format!("Unix sockets are not filtered: {origin}"),
+            ),
+            UnixSocketPolicy::Blocked | UnixSocketPolicy::Listed(_) => (
+                Enforcement::Full,
+                format!("{} rules", plan.filter.rules().len()),
+            ),
         };
         let transparent = self.transparent.get().map(|available| {
             let (enforcement, detail) = if *available {
-                (Enforcement::Full, "TCP and DNS of programs that know nothing of proxies")
+                (
+                    Enforcement::Full,
+                    "TCP and DNS of programs that know nothing of proxies",
+                )
             } else {
                 (Enforcement::None, "no nf_tables TPROXY")
             };
@@ -134,7 +148,8 @@ impl Backend {
         on_change: impl Fn(StateChange) + Send + 'static,
     ) -> Result<(Process, Serving), SpawnError> {
         let search_path = launch.environment.get(OsStr::new("PATH"));
-        let search_path = search_path.map_or_else(|| OsStr::new(DEFAULT_SEARCH_PATH), OsString::as_os_str);
+        let search_path =
+            search_path.map_or_else(|| OsStr::new(DEFAULT_SEARCH_PATH), OsString::as_os_str);
         let spec = CommandSpec {
             candidates: sandbox_linux::candidates(&launch.program, search_path),
             argv: launch.argv,
@@ -145,13 +160,26 @@ impl Backend {
                 None => Stream::Inherited,
             }),
         };
-        let on_event = move |event| on_change(state_change(event));
-        let mut running = sandbox_linux::launch(Arc::clone(&self.prepared), spec, on_event)
-            .map_err(spawn_error)?;
+        let mut running = match self.launch_thread {
+            LaunchThread::Own => {
+                let on_event = move |event| on_change(state_change(event));
+                sandbox_linux::launch(Arc::clone(&self.prepared), spec, on_event)
+                    .map_err(spawn_error)?
+            }
+            LaunchThread::Callers => {
+                let launched = sandbox_linux::launch_here(&self.prepared, spec);
+                let (running, follower) = launched.map_err(spawn_error)?;
+                let reports = follower.status().and_then(pipe::Receiver::from_owned_fd);
+                let reports = reports.map_err(|source| SpawnError::Wait { source })?;
+                tokio::spawn(follow(follower, reports, on_change));
+                running
+            }
+        };
         let serving = match running.take_sockets() {
             Some(sockets) => {
                 // Every launch of a sandbox finds the same kernel.
-                self.transparent.get_or_init(|| sockets.transparent.is_some());
+                self.transparent
+                    .get_or_init(|| sockets.transparent.is_some());
                 serve(sockets, proxy).map_err(|source| SpawnError::Network { source })?
             }
             None => Serving(Vec::new()),
@@ -160,13 +188,42 @@ impl Backend {
     }
 }
 
+/// Passes a command's reports on, until it has ended.
+async fn follow(
+    follower: Follower,
+    mut reports: pipe::Receiver,
+    on_change: impl Fn(StateChange) + Send,
+) {
+    let mut reported = None;
+    let mut report = [0; REPORT_BYTES];
+    while reports.read_exact(&mut report).await.is_ok() {
+        match Follower::event(report) {
+            ChildEvent::Ended(exit) => reported = Some(exit),
+            event @ (ChildEvent::Stopped { .. } | ChildEvent::Continued) => {
+                on_change(state_change(event));
+            }
+        }
+    }
+    // Pid 1 is gone or about to be: this waits for the kernel's bookkeeping only.
+    on_change(state_change(ChildEvent::Ended(follower.end(reported))));
+}
+
 /// Has the proxy serve a command's sockets.
 fn serve(sockets: Sockets, proxy: &Proxy) -> io::Result<Serving> {
-    let Sockets { http, socks, transparent } = sockets;
+    let Sockets {
+        http,
+        socks,
+        transparent,
+    } = sockets;
     let mut serving = Serving(Vec::new());
     serving.start(proxy.serve_http(listener(http)?));
     serving.start(proxy.serve_socks5(listener(socks)?));
-    if let Some(Transparent { tcp, dns_udp, dns_tcp }) = transparent {
+    if let Some(Transparent {
+        tcp,
+        dns_udp,
+        dns_tcp,
+    }) = transparent
+    {
         for socket in tcp {
             serving.start(proxy.serve_transparent(listener(socket)?));
         }
@@ -238,7 +295,9 @@ pub struct Signals {
 impl Signals {
     /// Takes the signals over. Call it first in `main`, before any thread is started.
     pub fn take_over() -> io::Result<Self> {
-        Ok(Self { source: SignalSource::take_over()? })
+        Ok(Self {
+            source: SignalSource::take_over()?,
+        })
     }
 
     /// Makes them awaitable in the current tokio runtime.
@@ -247,7 +306,9 @@ impl Signals {
         reason = "the successor is unsafe for sources that swap their descriptor; this one owns its"
     )]
     pub fn listen(self) -> io::Result<Listening> {
-        Ok(Listening { source: AsyncFd::new(self.source)? })
+        Ok(Listening {
+            source: AsyncFd::new(self.source)?,
+        })
     }
 }
 

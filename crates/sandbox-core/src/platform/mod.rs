@@ -1,6 +1,6 @@
 //! The platform behind the facade: the only place of this crate that knows which one it is.
 
-use std::{ffi::OsString, collections::BTreeMap};
+use std::{collections::BTreeMap, ffi::OsString};
 
 use sandbox_policy::AbsolutePath;
 

@@ -11,13 +11,23 @@ use super::{sandbox, workspace};
 async fn exits_and_signals_are_told_apart() {
     let directory = workspace();
     let sandbox = sandbox(directory.path(), |policy| policy);
-    let run = async |script: &str| sandbox.command("sh").args(["-c", script]).status().await.unwrap();
+    let run = async |script: &str| {
+        sandbox
+            .command("sh")
+            .args(["-c", script])
+            .status()
+            .await
+            .unwrap()
+    };
     for code in [0, 1, 37, 125, 126, 127, 128, 255] {
         assert_eq!(run(&format!("exit {code}")).await.code(), Some(code));
     }
     for signal in [1, 2, 6, 9, 15] {
         let status = run(&format!("kill -{signal} $$")).await;
-        assert_eq!((status.signal(), status.shell_code()), (Some(signal), 128 + signal));
+        assert_eq!(
+            (status.signal(), status.shell_code()),
+            (Some(signal), 128 + signal)
+        );
     }
 }
 
@@ -47,11 +57,16 @@ async fn a_signal_reaches_the_command_which_may_handle_it() {
     let directory = workspace();
     let sandbox = sandbox(directory.path(), |policy| policy);
     let script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done";
-    let command = sandbox.command("sh").args(["-c", script]).stdout(Stdio::piped());
+    let command = sandbox
+        .command("sh")
+        .args(["-c", script])
+        .stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut ready = [0; 6];
     let mut output = child.stdout.take().unwrap();
-    tokio::io::AsyncReadExt::read_exact(&mut output, &mut ready).await.unwrap();
+    tokio::io::AsyncReadExt::read_exact(&mut output, &mut ready)
+        .await
+        .unwrap();
     child.signal(15).unwrap();
     assert_eq!(child.wait().await.unwrap().code(), Some(7));
 }
@@ -60,8 +75,15 @@ async fn a_signal_reaches_the_command_which_may_handle_it() {
 async fn a_stopped_command_is_reported_and_goes_on() {
     let directory = workspace();
     let sandbox = sandbox(directory.path(), |policy| policy);
-    let mut child = sandbox.command("sh").args(["-c", "kill -STOP $$; exit 3"]).spawn().unwrap();
-    assert!(matches!(child.changed().await.unwrap(), StateChange::Stopped { signal: 19 }));
+    let mut child = sandbox
+        .command("sh")
+        .args(["-c", "kill -STOP $$; exit 3"])
+        .spawn()
+        .unwrap();
+    assert!(matches!(
+        child.changed().await.unwrap(),
+        StateChange::Stopped { signal: 19 }
+    ));
     child.signal(18).unwrap();
     assert_eq!(child.wait().await.unwrap().code(), Some(3));
 }

@@ -23,5 +23,8 @@ fn workspace() -> tempfile::TempDir {
 /// A sandbox in `directory` with a policy made of the strictest one.
 fn sandbox(directory: &Path, change: impl FnOnce(Policy) -> Policy) -> Sandbox {
     let directory = AbsolutePath::new(directory.canonicalize().unwrap()).unwrap();
-    Sandbox::builder(change(Policy::restrictive())).working_directory(directory).build().unwrap()
+    Sandbox::builder(change(Policy::restrictive()))
+        .working_directory(directory)
+        .build()
+        .unwrap()
 }

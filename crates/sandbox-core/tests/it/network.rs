@@ -35,20 +35,36 @@ async fn an_allowed_origin_is_reached_and_another_one_sees_nothing() {
     let directory = workspace();
     let ((allowed, _), (denied, denied_count)) = (origin(), origin());
     let sandbox = sandbox(directory.path(), |policy| {
-        policy.allow_domain(&format!("127.0.0.1:{allowed}")).unwrap()
+        policy
+            .allow_domain(&format!("127.0.0.1:{allowed}"))
+            .unwrap()
     });
     let fetch = async |port: u16| {
         let url = format!("http://127.0.0.1:{port}/");
-        let output = sandbox.command("curl").args(["-s".to_owned(), url]).output().await.unwrap();
+        let output = sandbox
+            .command("curl")
+            .args(["-s".to_owned(), url])
+            .output()
+            .await
+            .unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
     assert_eq!(fetch(allowed).await, "hello");
-    assert_eq!(fetch(denied).await, "Connection blocked by network allowlist\n");
+    assert_eq!(
+        fetch(denied).await,
+        "Connection blocked by network allowlist\n"
+    );
     assert_eq!(denied_count.load(Ordering::SeqCst), 0);
     let report = sandbox.report();
     assert_eq!(report.network_denial_count, 1);
-    let object = report.network_denials.first().map(|refused| refused.denial.object.clone());
-    assert_eq!(object.as_deref(), Some(format!("127.0.0.1:{denied}").as_str()));
+    let object = report
+        .network_denials
+        .first()
+        .map(|refused| refused.denial.object.clone());
+    assert_eq!(
+        object.as_deref(),
+        Some(format!("127.0.0.1:{denied}").as_str())
+    );
 }
 
 #[tokio::test]
@@ -63,6 +79,11 @@ async fn what_ignores_the_proxies_reaches_nothing_of_the_hosts() {
     let output = sandbox.command("curl").args(direct).output().await.unwrap();
     assert!(!output.status.success());
     assert_eq!(count.load(Ordering::SeqCst), 0);
-    let output = sandbox.command("curl").args(["-s".to_owned(), url]).output().await.unwrap();
+    let output = sandbox
+        .command("curl")
+        .args(["-s".to_owned(), url])
+        .output()
+        .await
+        .unwrap();
     assert_eq!(output.stdout, b"hello");
 }

@@ -11,13 +11,22 @@ use super::{sandbox, workspace};
 async fn piped_streams_work_like_tokios() {
     let directory = workspace();
     let sandbox = sandbox(directory.path(), |policy| policy);
-    let command = sandbox.command("cat").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let command = sandbox
+        .command("cat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"a\0b\n").await.unwrap();
     drop(input);
     let mut output = Vec::new();
-    child.stdout.take().unwrap().read_to_end(&mut output).await.unwrap();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_end(&mut output)
+        .await
+        .unwrap();
     assert_eq!(output, b"a\0b\n");
     assert!(child.wait().await.unwrap().success());
 }
@@ -57,6 +66,14 @@ async fn large_output_does_not_stall() {
     let directory = workspace();
     let sandbox = sandbox(directory.path(), |policy| policy);
     let script = "head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2";
-    let output = sandbox.command("sh").args(["-c", script]).output().await.unwrap();
-    assert_eq!((output.stdout.len(), output.stderr.len()), (3_000_000, 3_000_000));
+    let output = sandbox
+        .command("sh")
+        .args(["-c", script])
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(
+        (output.stdout.len(), output.stderr.len()),
+        (3_000_000, 3_000_000)
+    );
 }

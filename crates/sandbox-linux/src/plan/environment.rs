@@ -1,4 +1,5 @@
-//! The variables that the command sees: the policy's, and those that lead programs to the proxies.
+//! The variables that the command sees: the policy's, with a temporary directory that exists
+//! inside.
 
 use std::{
     collections::BTreeMap,
@@ -6,29 +7,9 @@ use std::{
     os::unix::ffi::OsStrExt,
 };
 
-use sandbox_policy::{
-    AbsolutePath, EnvironmentPolicy, FilesystemPolicy, Host, HostPattern, NetworkPolicy, Policy,
-};
+use sandbox_policy::{AbsolutePath, FilesystemPolicy, Policy, ProxyPorts};
 
 use crate::facts::Endpoints;
-
-/// Variables that take the URL of an HTTP proxy, in the spellings that programs look for.
-const HTTP_PROXY_VARIABLES: [&str; 8] = [
-    "HTTP_PROXY",
-    "http_proxy",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "DOCKER_HTTP_PROXY",
-    "DOCKER_HTTPS_PROXY",
-    "GRPC_PROXY",
-    "grpc_proxy",
-];
-
-/// Variables of programs that speak other protocols too.
-const SOCKS_PROXY_VARIABLES: [&str; 4] = ["ALL_PROXY", "all_proxy", "FTP_PROXY", "ftp_proxy"];
-
-/// Variables with the hosts that are reached without a proxy.
-const NO_PROXY_VARIABLES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// The environment of a command: the inherited one, less the removals, plus ours and the policy's.
 #[must_use]
@@ -37,57 +18,16 @@ pub fn environment(
     policy: &Policy,
     endpoints: Endpoints,
 ) -> BTreeMap<OsString, OsString> {
-    let EnvironmentPolicy { remove, set } = &policy.environment;
-    let mut variables: BTreeMap<OsString, OsString> = inherited.into_iter().collect();
-    for name in remove {
-        variables.remove(name);
+    let mut inherited: BTreeMap<OsString, OsString> = inherited.into_iter().collect();
+    // Before the policy is asked, as it has the last word about this variable too.
+    if let Some(directory) = temporary_directory(&inherited, &policy.filesystem) {
+        inherited.insert("TMPDIR".into(), directory);
     }
-    let mut put = |name: &str, value: &str| variables.insert(name.into(), value.into());
-    let http = format!("http://127.0.0.1:{}", endpoints.http_port);
-    for name in HTTP_PROXY_VARIABLES {
-        put(name, &http);
-    }
-    // The name is resolved by the proxy (`h`): there is no resolver inside.
-    let socks = format!("socks5h://127.0.0.1:{}", endpoints.socks_port);
-    for name in SOCKS_PROXY_VARIABLES {
-        put(name, &socks);
-    }
-    for name in NO_PROXY_VARIABLES {
-        put(name, no_proxy(&policy.network));
-    }
-    // rsync(1) speaks CONNECT to what RSYNC_PROXY names.
-    put("RSYNC_PROXY", &format!("127.0.0.1:{}", endpoints.http_port));
-    // Node's own http, https and fetch look at the variables above only when told to.
-    put("NODE_USE_ENV_PROXY", "1");
-    put("CLOUDSDK_PROXY_TYPE", "http");
-    put("CLOUDSDK_PROXY_ADDRESS", "127.0.0.1");
-    put("CLOUDSDK_PROXY_PORT", &endpoints.http_port.to_string());
-    put("SANDBOX_RUNTIME", "1");
-    if let Some(directory) = temporary_directory(&variables, &policy.filesystem) {
-        variables.insert("TMPDIR".into(), directory);
-    }
-    for (name, value) in set {
-        variables.insert(name.clone(), value.clone());
-    }
-    variables
-}
-
-/// The sandbox's own loopback needs no proxy, unless the policy lists the host's loopback: then a
-/// program that asks for it means the host's.
-fn no_proxy(policy: &NetworkPolicy) -> &'static str {
-    let lists_loopback = policy
-        .allowed()
-        .iter()
-        .any(|rule| match &rule.pattern.host {
-            HostPattern::Exact(Host::Ip(address)) => address.is_loopback(),
-            HostPattern::Exact(Host::Name(name)) => name.as_str() == "localhost",
-            HostPattern::Subdomains(_) | HostPattern::Any => false,
-        });
-    if lists_loopback {
-        ""
-    } else {
-        "localhost,127.0.0.1,::1"
-    }
+    let ports = ProxyPorts {
+        http: endpoints.http_port,
+        socks: endpoints.socks_port,
+    };
+    sandbox_policy::environment(inherited, policy, ports)
 }
 
 /// `/tmp` where the inherited `TMPDIR` would name a directory that does not exist inside.

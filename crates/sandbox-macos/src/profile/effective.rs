@@ -1,7 +1,7 @@
 //! The file policy as macOS can keep it: the same rules, on the paths and directories that exist.
 //!
 //! * Rules move from `/tmp`, `/var` and `/etc` to where these links lead, as Seatbelt never sees
-//!   the links.
+//!   the links. Where other links lead is for `landing` to say.
 //! * Scratch directories become write roots. A private directory may be re-opened inside a region
 //!   that a settings layer closed, because nothing of the host is in it; the host's directory may
 //!   not. So the new rules speak for the presets' layer, which re-opens defaults only.
@@ -16,12 +16,13 @@ use sandbox_policy::{
     PathRule, PatternSyntax, Policy, ReadAllow, ReadDeny, UnixSocketPolicy,
 };
 
-use super::ProfileError;
+use super::{ProfileError, landing};
 use crate::facts::HostFacts;
 
 /// The policy whose verdicts the profile of [`super::lower`] enforces: judge with this one to
 /// explain what happens on macOS.
 pub fn effective(policy: &Policy, facts: &HostFacts) -> Result<Policy, ProfileError> {
+    let policy = landing::resolve(policy, facts)?;
     let FilesystemPolicy {
         deny_read,
         allow_read,
@@ -46,6 +47,8 @@ pub fn effective(policy: &Policy, facts: &HostFacts) -> Result<Policy, ProfileEr
     for rule in deny_write {
         filesystem.deny_write.extend(real_denies(rule, facts)?);
     }
+    let reopened = landing::reopened(allow_read, &filesystem, facts)?;
+    filesystem.allow_read.extend(reopened);
     let temp_dir = facts.temp_dir.iter().map(|path| PathRule {
         pattern: PathPattern::Subtree(path.clone()),
         origin: Origin::BuiltIn("directory for temporary files (`TMPDIR`)"),
@@ -70,7 +73,7 @@ pub fn effective(policy: &Policy, facts: &HostFacts) -> Result<Policy, ProfileEr
     Ok(Policy {
         filesystem,
         unix_sockets,
-        ..policy.clone()
+        ..policy
     })
 }
 
@@ -127,7 +130,28 @@ fn real_denies(rule: &PathRule, facts: &HostFacts) -> Result<Vec<PathRule>, Prof
 
 /// A pattern below one of the links, on the real path.
 fn moved_glob(glob: &Glob, facts: &HostFacts) -> Result<PathPattern, ProfileError> {
-    let moved = parse_glob(facts.real_path(glob.literal()).as_path().as_os_str(), glob)?;
+    moved_to(glob, &facts.real_path(glob.literal()))
+}
+
+/// A pattern whose matches lie in another directory than it spells.
+pub(crate) fn replaced_prefix(
+    glob: &Glob,
+    place: &AbsolutePath,
+) -> Result<PathPattern, ProfileError> {
+    let rest = glob.literal().as_path().strip_prefix(glob.static_prefix());
+    let moved = rest
+        .ok()
+        .and_then(|rest| AbsolutePath::resolve(place, rest).ok());
+    let moved = moved.ok_or_else(|| ProfileError::UnsupportedGlob {
+        glob: glob.to_string(),
+        reason: "it can't be moved to its real path",
+    })?;
+    moved_to(glob, &moved)
+}
+
+/// The pattern that `literal` spells, if it has the same special characters.
+fn moved_to(glob: &Glob, literal: &AbsolutePath) -> Result<PathPattern, ProfileError> {
+    let moved = parse_glob(literal.as_path().as_os_str(), glob)?;
     // A literal beginning that spells special characters would be read as a different pattern.
     let is_same_pattern = match (&moved, glob.tokens()) {
         (PathPattern::Glob(moved), [GlobToken::Literal(_), rest @ ..]) => {

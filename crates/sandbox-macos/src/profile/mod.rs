@@ -10,16 +10,18 @@ mod effective;
 mod filesystem;
 mod fold;
 mod glob;
+mod landing;
 mod network;
 mod parameters;
 mod process;
 mod sbpl;
 
-use sandbox_policy::Policy;
+use sandbox_policy::{AbsolutePath, Policy};
 
 use crate::facts::{HostFacts, MacosRelease};
 
 pub use effective::effective;
+pub(crate) use landing::place;
 pub use network::{Endpoints, LocalBinding};
 pub use parameters::Parameter;
 
@@ -59,6 +61,20 @@ pub enum ProfileError {
         glob: String,
         /// Length of the expression.
         length: usize,
+    },
+    /// An opened path behind a symbolic link that the command itself could have planted.
+    #[error(
+        "`{}` leads through a symlink inside a write root to `{}`: name the target itself (from {origin})",
+        path.as_path().display(),
+        target.as_path().display()
+    )]
+    PlantedLink {
+        /// The path as written.
+        path: AbsolutePath,
+        /// Where it leads.
+        target: AbsolutePath,
+        /// The rule's origin.
+        origin: String,
     },
 }
 

@@ -11,6 +11,7 @@
 mod agreement;
 mod escaping;
 mod evaluator;
+mod landings;
 mod launch;
 mod network;
 mod pins;

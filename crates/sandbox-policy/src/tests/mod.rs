@@ -2,6 +2,7 @@
 
 mod addresses;
 mod domains;
+mod environment;
 mod filesystem;
 mod hosts;
 mod laws;

@@ -55,7 +55,7 @@ impl Setup {
         let policy = NetworkPolicy::new(rules(allowed), rules(denied), Vec::new());
         let (sink, events) = EventSink::channel(64);
         let decider = decider.then(|| Arc::new(Unasked) as Arc<dyn Decide>);
-        let own = OwnAddresses(Vec::new());
+        let own = OwnAddresses(Vec::new()).into();
         Self {
             service: NameService::new(),
             gate: Gate::new(Arc::new(policy), own, Arc::new(Unasked), decider, sink),
