@@ -125,6 +125,12 @@ impl Child {
         }
     }
 
+    /// Waits, after the end, until the kernel has taken down what the command ran in and the process
+    /// table holds no trace of it. Nothing of the command runs any more before this.
+    pub async fn reaped(&mut self) {
+        while self.changes.recv().await.is_some() {}
+    }
+
     /// Sends a signal to the command.
     pub fn signal(&self, number: i32) -> io::Result<()> {
         self.process.signal(number)

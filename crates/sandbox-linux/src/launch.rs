@@ -398,14 +398,21 @@ impl Follower {
         loop {
             match rustix::io::read(&self.status, &mut report) {
                 Ok(REPORT_BYTES) => match Self::event(report) {
-                    ChildEvent::Ended(exit) => reported = Some(exit),
+                    event @ ChildEvent::Ended(exit) => {
+                        // Nothing inside runs any more; what is left is the kernel's bookkeeping.
+                        reported = Some(exit);
+                        on_event(event);
+                    }
                     event @ (ChildEvent::Stopped { .. } | ChildEvent::Continued) => on_event(event),
                 },
                 Err(Errno::INTR) => {}
                 Ok(_) | Err(_) => break,
             }
         }
-        on_event(ChildEvent::Ended(self.end(reported)));
+        let exit = self.end(reported);
+        if reported.is_none() {
+            on_event(ChildEvent::Ended(exit));
+        }
     }
 }
 

@@ -11,11 +11,11 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Messages for one socket, and how many acknowledgements answer them.
+/// Messages for one socket. The kernel answers every one that it refuses, and the last one that it
+/// accepts: only that one asks for an acknowledgement, as each costs a message back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Conversation {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) acknowledgements: usize,
 }
 
 /// The namespace's own global addresses: inside the ranges of RFC 2544 and RFC 4193, at the end, so
@@ -135,20 +135,24 @@ pub(crate) fn redirection() -> Conversation {
 #[derive(Default)]
 struct Messages {
     bytes: Vec<u8>,
-    acknowledgements: usize,
+    /// Where the flags of the last message that can be acknowledged are.
+    last_flags: usize,
 }
 
 impl Messages {
-    fn finish(self) -> Conversation {
-        Conversation {
-            bytes: self.bytes,
-            acknowledgements: self.acknowledgements,
+    fn finish(mut self) -> Conversation {
+        let flags = self.bytes.get_mut(self.last_flags..);
+        if let Some([first, second, ..]) = flags {
+            let asks = u16::from_ne_bytes([*first, *second]) | NLM_F_ACK;
+            [*first, *second] = asks.to_ne_bytes();
         }
+        Conversation { bytes: self.bytes }
     }
 
     fn add(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut Body)) {
-        self.acknowledgements += 1;
-        self.push(kind, flags | NLM_F_REQUEST | NLM_F_ACK, body);
+        // struct nlmsghdr: the flags come after length (4 bytes) and type (2).
+        self.last_flags = self.bytes.len() + 6;
+        self.push(kind, flags | NLM_F_REQUEST, body);
     }
 
     fn push(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut Body)) {

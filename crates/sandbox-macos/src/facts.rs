@@ -149,19 +149,47 @@ impl HostFacts {
 }
 
 /// Where a path leads. What does not exist, or lies where the caller can't look, is where its
-/// nearest ancestor that can be seen leads.
+/// nearest ancestor that can be seen leads. A link to what does not exist leads there all the same:
+/// the command could create it.
 fn landing(path: &AbsolutePath) -> io::Result<AbsolutePath> {
-    for ancestor in path.ancestors() {
-        let real = match fs::canonicalize(&ancestor) {
-            Ok(real) => real,
-            Err(error) if is_absence(&error) => continue,
-            Err(error) => return Err(error),
-        };
-        let rest = path.as_path().strip_prefix(&ancestor);
-        let whole = rest.map(|rest| real.join(rest)).map_err(io::Error::other)?;
-        return AbsolutePath::new(whole).map_err(io::Error::other);
+    let mut path = path.clone();
+    for _ in 0..LINK_LIMIT {
+        match step(&path)? {
+            Step::Landed(landing) => return Ok(landing),
+            Step::Link(target) => path = target,
+        }
     }
-    Ok(path.clone())
+    Err(io::Error::other("too many levels of symbolic links"))
+}
+
+/// What resolving a path comes to.
+enum Step {
+    /// The end.
+    Landed(AbsolutePath),
+    /// The path that a link to nothing stands for.
+    Link(AbsolutePath),
+}
+
+fn step(path: &AbsolutePath) -> io::Result<Step> {
+    for ancestor in path.ancestors() {
+        let rest = path.as_path().strip_prefix(&ancestor);
+        let rest = rest.map_err(io::Error::other)?;
+        match fs::canonicalize(&ancestor) {
+            Ok(real) => {
+                let landing = AbsolutePath::new(real.join(rest));
+                return landing.map(Step::Landed).map_err(io::Error::other);
+            }
+            Err(error) if is_absence(&error) => {}
+            Err(error) => return Err(error),
+        }
+        // No link, or one that can't be looked at: the ancestors decide.
+        if let (Ok(target), Some(directory)) = (fs::read_link(&ancestor), ancestor.parent()) {
+            let directory = fs::canonicalize(directory)?;
+            let target = AbsolutePath::new(directory.join(target).join(rest));
+            return target.map(Step::Link).map_err(io::Error::other);
+        }
+    }
+    Ok(Step::Landed(path.clone()))
 }
 
 fn is_absence(error: &io::Error) -> bool {
@@ -206,6 +234,10 @@ pub enum ProbeError {
         source: io::Error,
     },
 }
+
+/// Links to nothing that are followed one after the other, as many as the system follows
+/// (`MAXSYMLINKS` of param.h).
+const LINK_LIMIT: usize = 32;
 
 /// The value of `ProductVersion` in a property list written as XML.
 #[cfg(any(target_os = "macos", test))]

@@ -61,17 +61,15 @@ pub(crate) fn run(
             message::notice(&text);
         }
     }
-    let outcome = tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .build()
-        .map_err(RunError::Runtime)
-        .and_then(|runtime| {
-            let outcome = runtime.block_on(supervise(&sandbox, command, signals));
-            // The process ends: the kernel closes all sockets faster than the tasks would.
-            std::mem::forget(runtime);
-            outcome
-        });
+        .build();
+    let runtime = match runtime.map_err(RunError::Runtime) {
+        Ok(runtime) => runtime,
+        Err(error) => return error.report(command),
+    };
+    let outcome = runtime.block_on(supervise(&sandbox, command, signals));
     modes.restore();
     tracing::debug!("ended after {:?}", started.elapsed());
     if !options.quiet {
@@ -81,7 +79,14 @@ pub(crate) fn run(
         }
     }
     match outcome {
-        Ok(status) => exit_code::of(status),
+        Ok((status, mut child)) => {
+            // Whoever inherits this process's children may never reap them, as the first process of
+            // many containers does not.
+            runtime.block_on(child.reaped());
+            // The process ends: the kernel closes everything faster than the tasks would.
+            std::mem::forget((runtime, child));
+            exit_code::of(status)
+        }
         Err(error) => error.report(command),
     }
 }
@@ -137,7 +142,7 @@ async fn supervise(
     sandbox: &Sandbox,
     command: &CommandWords,
     signals: Signals,
-) -> Result<ExitStatus, RunError> {
+) -> Result<(ExitStatus, Child), RunError> {
     let signals = signals.listen().map_err(RunError::Signals)?;
     let mut process = sandbox.command(&command.program).args(&command.arguments);
     if let Some(name) = &command.name {
@@ -148,7 +153,7 @@ async fn supervise(
     loop {
         tokio::select! {
             change = child.changed() => match change.map_err(RunError::Wait)? {
-                StateChange::Ended(status) => return Ok(status),
+                StateChange::Ended(status) => return Ok((status, child)),
                 StateChange::Continued => {}
                 StateChange::Stopped { .. } => stop_with(&mut child, &signals).await?,
             },

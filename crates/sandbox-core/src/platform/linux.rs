@@ -198,14 +198,20 @@ async fn follow(
     let mut report = [0; REPORT_BYTES];
     while reports.read_exact(&mut report).await.is_ok() {
         match Follower::event(report) {
-            ChildEvent::Ended(exit) => reported = Some(exit),
+            event @ ChildEvent::Ended(exit) => {
+                // Nothing inside runs any more; what is left is the kernel's bookkeeping.
+                reported = Some(exit);
+                on_change(state_change(event));
+            }
             event @ (ChildEvent::Stopped { .. } | ChildEvent::Continued) => {
                 on_change(state_change(event));
             }
         }
     }
-    // Pid 1 is gone or about to be: this waits for the kernel's bookkeeping only.
-    on_change(state_change(ChildEvent::Ended(follower.end(reported))));
+    let exit = follower.end(reported);
+    if reported.is_none() {
+        on_change(state_change(ChildEvent::Ended(exit)));
+    }
 }
 
 /// Has the proxy serve a command's sockets.

@@ -10,7 +10,7 @@ mod seccomp;
 mod tests;
 
 use sandbox_policy::{
-    AbsolutePath, FilesystemPolicy, PathError, Policy, ProcMount, UserNamespaces,
+    AbsolutePath, FilesystemPolicy, PathError, Policy, ProcMount, UnixSocketPolicy, UserNamespaces,
 };
 
 pub use environment::environment;
@@ -92,6 +92,16 @@ pub enum PlanNotice {
     GlobSnapshot {
         /// The pattern.
         pattern: String,
+        /// The rule's origin.
+        origin: String,
+    },
+    /// Host sockets that the settings list.
+    #[error(
+        "`{path}` stays closed: on Linux sockets of the host can't be opened one by one yet (listed by {origin})"
+    )]
+    UnixSocket {
+        /// The socket's path.
+        path: String,
         /// The rule's origin.
         origin: String,
     },
@@ -179,6 +189,12 @@ pub fn lower(
     let landlock = landlock::lower(facts.landlock_abi, &mounts);
     if landlock.is_none() {
         notices.push(PlanNotice::NoLandlock);
+    }
+    if let UnixSocketPolicy::Listed(sockets) = &policy.unix_sockets {
+        notices.extend(sockets.iter().map(|rule| PlanNotice::UnixSocket {
+            path: rule.pattern.to_string(),
+            origin: rule.origin.to_string(),
+        }));
     }
     let user_namespaces = match policy.process.user_namespaces {
         UserNamespaces::Refused => NestedNamespaces::Refused,

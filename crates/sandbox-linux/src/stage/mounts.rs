@@ -48,14 +48,18 @@ pub(super) fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
         })?;
     }
     let mut devices = Some(devices::clone_sources().map_err(StageFailure::at(Step::MountSource))?);
+    // Made first: the kernel gives a proc only to who can see one, and an empty root shows none.
+    let mut proc = new_proc(&prepared.mounts).map_err(StageFailure::at(Step::Mount))?;
     let mut private = None;
     for (index, mount) in prepared.mounts.iter().enumerate() {
         let source = context.sources.get_mut(index).and_then(Option::take);
         let attached =
-            perform(mount, source, &mut devices, &mut private).map_err(|errno| StageFailure {
-                step: Step::Mount,
-                errno,
-                operation: Some(index),
+            perform(mount, source, &mut proc, &mut devices, &mut private).map_err(|errno| {
+                StageFailure {
+                    step: Step::Mount,
+                    errno,
+                    operation: Some(index),
+                }
             })?;
         grant(context, mount, attached.as_ref()).map_err(|errno| StageFailure {
             step: Step::Grant,
@@ -67,6 +71,20 @@ pub(super) fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
         Some(private) => private.seal().map_err(StageFailure::at(Step::Mount)),
         None => Ok(()),
     }
+}
+
+/// The proc of the new pid namespace, if the plan has one.
+fn new_proc(mounts: &[PreparedMount]) -> Result<Option<OwnedFd>, Errno> {
+    let has_proc = mounts
+        .iter()
+        .any(|mount| matches!(mount.action, MountAction::Proc { .. }));
+    if !has_proc {
+        return Ok(None);
+    }
+    let flags = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    new_filesystem(c"proc", &[], flags).map(Some)
 }
 
 /// Clones the host tree of a bind, whose object must be the one that was judged.
@@ -119,6 +137,7 @@ fn resolve(path: &CStr) -> Result<OwnedFd, Errno> {
 fn perform(
     mount: &PreparedMount,
     source: Option<OwnedFd>,
+    proc: &mut Option<OwnedFd>,
     devices: &mut Option<devices::DeviceSources>,
     private: &mut Option<Private>,
 ) -> Result<Option<OwnedFd>, Errno> {
@@ -145,10 +164,7 @@ fn perform(
             let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
             new_filesystem(c"tmpfs", &[(c"mode", c"755")], flags)?
         }
-        MountAction::Proc { .. } => {
-            let flags = nosuid_nodev | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-            new_filesystem(c"proc", &[], flags)?
-        }
+        MountAction::Proc { .. } => proc.take().ok_or(Errno::BADF)?,
         MountAction::MaskDirectory {
             holds_mount_points: true,
         } => {

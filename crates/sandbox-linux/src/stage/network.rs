@@ -136,32 +136,44 @@ fn listen_v4(address: Ipv4Addr, port: u16) -> Result<OwnedFd, Errno> {
     Ok(listener)
 }
 
-/// Sends messages and checks every acknowledgement: the first refusal is the error.
+/// Sends messages and waits for the answer: the acknowledgement of the last one, or a refusal of any.
 fn converse(socket: &OwnedFd, conversation: &Conversation) -> Result<(), Errno> {
-    // struct nlmsghdr is 16 bytes; struct nlmsgerr begins with the negated errno.
-    const HEADER_BYTES: usize = 16;
     const NLMSG_ERROR: u16 = 2;
     rustix::net::send(socket, &conversation.bytes, SendFlags::empty())?;
-    let mut outstanding = conversation.acknowledgements;
-    let mut buffer = [0_u8; 8192];
-    while outstanding > 0 {
-        let (received, _) = rustix::net::recv(socket, &mut buffer[..], RecvFlags::empty())?;
-        let mut rest = buffer.get(..received).unwrap_or_default();
-        while let [a, b, c, d, e, f, ..] = *rest {
-            let length = usize::try_from(u32::from_ne_bytes([a, b, c, d])).unwrap_or(0);
-            let code = rest.get(HEADER_BYTES..HEADER_BYTES + 4);
-            if let (NLMSG_ERROR, Some(&[a, b, c, d])) = (u16::from_ne_bytes([e, f]), code) {
-                outstanding = outstanding.saturating_sub(1);
-                let code = i32::from_ne_bytes([a, b, c, d]);
-                if code != 0 {
-                    return Err(Errno::from_raw_os_error(code.saturating_neg()));
-                }
-            }
-            if length < HEADER_BYTES {
-                return Err(Errno::BADMSG);
-            }
-            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    let mut buffer = [0_u8; 4096];
+    loop {
+        rustix::net::recv(socket, &mut buffer[..], RecvFlags::empty())?;
+        // struct nlmsghdr (16 bytes, the type at 4), then struct nlmsgerr, whose first field is the
+        // negated errno, or 0. Refusals come in the order of the messages, before the acknowledgement.
+        let [
+            _,
+            _,
+            _,
+            _,
+            a,
+            b,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            c,
+            d,
+            e,
+            f,
+            ..,
+        ] = buffer;
+        if u16::from_ne_bytes([a, b]) != NLMSG_ERROR {
+            continue;
         }
+        return match i32::from_ne_bytes([c, d, e, f]) {
+            0 => Ok(()),
+            code => Err(Errno::from_raw_os_error(code.saturating_neg())),
+        };
     }
-    Ok(())
 }

@@ -160,15 +160,20 @@ fn links_of_this_machine_are_found() {
     fs::create_dir_all(directory.join("real")).unwrap();
     let directory = fs::canonicalize(directory).unwrap();
     symlink("real", directory.join("link")).unwrap();
+    symlink("not/yet", directory.join("dangling")).unwrap();
+    symlink("circle", directory.join("circle")).unwrap();
     let at = |name: &str| AbsolutePath::new(directory.join(name)).unwrap();
     let policy = Policy::restrictive()
         .allow_write(at("link"))
         .and_then(|policy| policy.deny_write(at("link/not/there")))
         .and_then(|policy| policy.deny_read(at("real")))
+        .and_then(|policy| policy.deny_read(at("dangling/below")))
         .unwrap();
     let mut facts = HostFacts::new(MacosRelease::new(14, 4), None);
     // This may be a machine where `/tmp` is no link.
     facts.aliases.clear();
+    let circle = Policy::restrictive().deny_read(at("circle")).unwrap();
+    assert!(facts.clone().with_landings(&circle).is_err());
     let found = facts.with_landings(&policy).unwrap().landings;
     assert_eq!(found.get(&at("link")), Some(&at("real")));
     assert_eq!(
@@ -176,4 +181,5 @@ fn links_of_this_machine_are_found() {
         Some(&at("real/not/there"))
     );
     assert_eq!(found.get(&at("real")), None);
+    assert_eq!(found.get(&at("dangling/below")), Some(&at("not/yet/below")));
 }

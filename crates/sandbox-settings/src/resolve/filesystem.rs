@@ -12,6 +12,18 @@ use crate::{
     wire::Preset,
 };
 
+/// Whether commands may change the working directory unless told otherwise. Not in the root
+/// directory, where daemons are started; nor in the home directory or above it, which hold what
+/// decides about later runs: start-up files of shells, and the user's own settings.
+fn is_a_workplace(base: &PathBase) -> bool {
+    let directory = &base.working_directory;
+    let holds_home = base
+        .home
+        .as_ref()
+        .is_some_and(|home| home.is_within(directory));
+    *directory != AbsolutePath::root() && !holds_home
+}
+
 /// The file half of the policy. `guarded` are the paths that decide about later runs.
 pub(super) fn filesystem(
     entries: &[Entry],
@@ -20,8 +32,7 @@ pub(super) fn filesystem(
     guarded: &[AbsolutePath],
 ) -> FilesystemPolicy {
     let mut rules = Policy::restrictive().filesystem;
-    // The root directory is where daemons are started, not what they work on.
-    if !flat && base.working_directory != AbsolutePath::root() {
+    if !flat && is_a_workplace(base) {
         let origin = Origin::BuiltIn("the working directory is writable");
         let pattern = PathPattern::Subtree(base.working_directory.clone());
         rules.allow_write.push(ReadAllow {

@@ -300,8 +300,8 @@ fn disabled_drops_file_rules_and_nothing_else() {
 
 #[test]
 fn settings_are_not_writable_from_inside() {
-    let mut machine = Machine::new();
-    machine.sources.working_directory = machine.sources.home.clone().unwrap();
+    let opened = r#"{ "sandbox": { "filesystem": { "allowWrite": ["~"] } } }"#;
+    let machine = Machine::new().with(File::User, opened);
     let settings = machine.load();
     assert!(machine.writes(&settings, "~/x"));
     for path in [
@@ -314,6 +314,22 @@ fn settings_are_not_writable_from_inside() {
     // Where no rule opens them, none is needed.
     let settings = Machine::new().load();
     assert!(settings.policy.filesystem.deny_write.is_empty());
+}
+
+#[test]
+fn the_home_directory_is_not_writable_by_default() {
+    let mut machine = Machine::new();
+    machine.sources.working_directory = machine.sources.home.clone().unwrap();
+    assert!(!machine.writes(&machine.load(), "~/x"));
+    machine.sources.working_directory = machine
+        .sources
+        .home
+        .clone()
+        .unwrap()
+        .join("project")
+        .unwrap();
+    let settings = machine.load();
+    assert!(machine.writes(&settings, "~/project/x") && !machine.writes(&settings, "~/x"));
 }
 
 #[test]

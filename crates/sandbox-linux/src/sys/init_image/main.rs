@@ -2,7 +2,8 @@
 //!
 //! It forwards the signals that it receives to the command, reaps every orphan, reports each change
 //! of the command's state to the host side, and leaves when the command has ended or the host side
-//! has gone. When pid 1 leaves, the kernel kills what is left in the pid namespace.
+//! has gone. The end is reported when everything in the pid namespace is dead; where it is not, as
+//! when the host side has gone, the kernel kills what is left.
 //!
 //! Started with three words: its name, the command's pid, and nothing else; descriptor 3 is the
 //! status pipe (one `i32` in native order for each change, as `wait4(2)` reports it), descriptor 4
@@ -106,6 +107,19 @@ fn exit_code(status: i32) -> i32 {
     if signal == 0 { (status >> 8) & 0xff } else { 128 + signal }
 }
 
+/// Kills and reaps everything else in the namespace, so that the report of the command's end says
+/// that nothing runs any more, and nobody has to wait for the kernel to take the namespaces down.
+fn kill_the_rest() {
+    loop {
+        // kill(2): -1 is every process but this one. Without another one it fails.
+        let killed = syscall(number::KILL, [usize::MAX, SIGKILL as usize, 0, 0, 0]);
+        let waited = syscall(number::WAIT4, [usize::MAX, 0, ALL_CHILDREN, 0, 0]);
+        if killed < 0 && waited < 0 {
+            return;
+        }
+    }
+}
+
 /// Reaps until nothing is left to reap; leaves once the command has ended.
 fn reap(command: i32) {
     loop {
@@ -119,11 +133,13 @@ fn reap(command: i32) {
         if pid as i32 != command {
             continue;
         }
-        report(status);
         let ended = (status & 0xff) != 0x7f && status != 0xffff;
         if ended {
+            kill_the_rest();
+            report(status);
             exit(exit_code(status));
         }
+        report(status);
     }
 }
 
