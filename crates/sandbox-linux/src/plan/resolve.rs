@@ -140,14 +140,23 @@ fn write_root(
     if target == path {
         return Ok(rule.clone());
     }
-    let roots = || {
+    let others = || {
         written
             .allow_write
             .iter()
             .filter(|other| other.rule != *rule)
     };
-    let covers =
-        |place: &AbsolutePath| roots().any(|other| other.rule.pattern.opens(place).is_some());
+    // The other roots, as written and where they land.
+    let covers = |place: &AbsolutePath| {
+        let lands = |root: &PathRule| match &root.pattern {
+            PathPattern::Subtree(root) => landing(root, facts),
+            PathPattern::Glob(_) => None,
+        };
+        others().any(|other| {
+            let landed = lands(&other.rule).is_some_and(|root| place.is_within(&root));
+            landed || other.rule.pattern.opens(place).is_some()
+        })
+    };
     if covers(path) && !covers(target) {
         return Err(PlanError::PlantedLink {
             path: path.clone(),

@@ -150,6 +150,14 @@ fn a_symlink_that_a_command_could_have_planted_is_no_write_root() {
 }
 
 #[test]
+fn a_write_root_below_a_linked_one_is_no_planted_link() {
+    let policy = Policy::restrictive().allow_write("/ws").unwrap();
+    let policy = policy.allow_write("/ws/sub").unwrap();
+    let host = Host::new(&["/ws -> /real/ws/", "/ws/sub -> /real/ws/sub/"]);
+    assert!(host.plan(&policy).is_ok());
+}
+
+#[test]
 fn a_symlink_at_a_re_opened_name_does_not_re_open_a_closed_place() {
     let policy = Policy::restrictive().deny_read("/srv/secret").unwrap();
     let policy = policy.allow_read("/home/u/ws/link").unwrap();
