@@ -18,6 +18,7 @@ use std::{
 };
 
 use rustix::{
+    fs::{Mode, OFlags},
     net::{AddressFamily, SocketFlags, SocketType},
     pipe::PipeFlags,
     process::{Pid, PidfdFlags, Signal},
@@ -30,8 +31,13 @@ use crate::{
     plan::IdMap,
     prepare::Prepared,
     ruleset,
-    stage::{self, CommandImage, Context, IdMaps, InitImage, StageFailure, Step},
-    sys::{self, Errno, clone::Stack, exec::StringArray, signal::SignalSet},
+    stage::{self, CommandImage, Context, IdMaps, InitImage, NetworkTask, StageFailure, Step},
+    sys::{
+        self, Errno,
+        clone::{Stack, ThreadCall},
+        exec::StringArray,
+        signal::SignalSet,
+    },
 };
 
 /// A command to run. Nothing is added to or taken from the words and variables given here.
@@ -262,6 +268,8 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<(Running, Follower
         command.environment,
         &command.working_directory,
     )?;
+    let proc = rustix::fs::open(c"/proc", PROC_FLAGS, Mode::empty()).map_err(call("open"))?;
+    let network = NetworkTask::new(prepared, handover_inside.as_fd(), proc.as_fd());
     let network_stack = Stack::new().map_err(call("mmap"))?;
     let mut context = Context {
         prepared,
@@ -270,6 +278,8 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<(Running, Follower
         sources: prepared.mounts.iter().map(|_| None).collect(),
         id_maps,
         inner_stack: Some(Stack::new().map_err(call("mmap"))?),
+        network: &network,
+        network_call: ThreadCall::new(NetworkTask::run, &network),
         network_stack: &network_stack,
         command: &command_image,
         streams: stream_numbers(&streams),
@@ -281,7 +291,6 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<(Running, Follower
             envp: StringArray::new(Vec::new()),
         },
         kept: Vec::new(),
-        handover: &handover_inside,
         failure: None,
     };
     context.kept = kept(&context);
@@ -324,14 +333,17 @@ fn running(pid: libc::pid_t, sockets: stage::Sockets) -> Result<Running, LaunchE
     })
 }
 
+/// A place to look up from, nothing more.
+const PROC_FLAGS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
 /// The descriptors that the stages use, ascending.
 fn kept(context: &Context<'_>) -> Vec<RawFd> {
     let mut kept = vec![
         context.init.status,
         context.init.lifeline,
         context.prepared.init_image.as_raw_fd(),
-        context.handover.as_raw_fd(),
     ];
+    kept.extend(context.network.descriptors());
     kept.extend(context.streams);
     kept.extend(context.ruleset.as_ref().map(AsRawFd::as_raw_fd));
     if let IdMaps::ByHost { ready, done } = &context.id_maps {

@@ -7,7 +7,7 @@
 //! 3. No capabilities, `no_new_privs`: required by the next two, and final.
 //! 4. Landlock, before the filter could forbid its calls.
 //! 5. The filter, last: everything above makes calls that it may refuse.
-//! 6. Every descriptor but the standard three closes at `execve`.
+//! 6. Every descriptor but the standard three closes at `execve`, which waits for the network.
 
 use std::os::fd::AsFd;
 
@@ -19,7 +19,14 @@ const OUT_OF_THE_WAY: libc::c_int = 16;
 
 /// Entry of the inner stage.
 pub(super) fn inner(context: &mut Context<'_>) -> libc::c_int {
-    let failure = match restrict(context) {
+    // The command may use the network at once, so it waits for the last of it.
+    let ready = restrict(context).and_then(|()| {
+        context
+            .network
+            .finish()
+            .map_err(StageFailure::at(Step::Network))
+    });
+    let failure = match ready {
         Ok(()) => execute(context),
         Err(failure) => failure,
     };

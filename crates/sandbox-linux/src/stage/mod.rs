@@ -24,10 +24,14 @@ use std::{
 
 use crate::{
     prepare::Prepared,
-    sys::{Errno, clone::Stack, exec::StringArray},
+    sys::{
+        Errno,
+        clone::{Stack, ThreadCall},
+        exec::StringArray,
+    },
 };
 
-pub(crate) use network::{Sockets, TransparentSockets};
+pub(crate) use network::{NetworkTask, Sockets, TransparentSockets};
 pub(crate) use outer::{NAMESPACES, outer};
 
 /// The parts of a set-up that can fail.
@@ -102,15 +106,14 @@ pub(crate) struct Context<'launch> {
     pub(crate) id_maps: IdMaps<'launch>,
     /// Taken by the outer stage.
     pub(crate) inner_stack: Option<Stack>,
-    /// For the thread that sets the network up.
+    pub(crate) network: &'launch NetworkTask<'launch>,
+    pub(crate) network_call: ThreadCall<NetworkTask<'launch>>,
     pub(crate) network_stack: &'launch Stack,
     pub(crate) command: &'launch CommandImage,
     pub(crate) streams: [RawFd; 3],
     pub(crate) init: InitImage,
     /// The descriptors that the stages need, ascending; all others of the host's are closed first.
     pub(crate) kept: Vec<RawFd>,
-    /// Where the outer stage sends the network namespace's sockets.
-    pub(crate) handover: &'launch OwnedFd,
     /// Written by either stage.
     pub(crate) failure: Option<StageFailure>,
 }

@@ -3,16 +3,22 @@
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6},
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd},
+    sync::atomic::{AtomicI32, AtomicU32, Ordering},
 };
 
+use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, sockopt};
 
+use super::handover;
 use crate::{
     facts::Endpoints,
     netlink::{Conversation, DNS_PORT, TRANSPARENT_PORT},
-    prepare::NetworkMessages,
-    sys::{self, Errno},
+    prepare::{NetworkMessages, Prepared},
+    sys::{
+        self, Errno,
+        clone::{Stack, ThreadCall},
+    },
 };
 
 /// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
@@ -38,8 +44,104 @@ pub(crate) struct TransparentSockets {
     pub(crate) dns_tcp: OwnedFd,
 }
 
+/// The work of the thread that makes the network namespace while the outer stage does the rest: the
+/// kernel takes as long for it as for everything else.
+#[derive(Debug)]
+pub(crate) struct NetworkTask<'launch> {
+    prepared: &'launch Prepared,
+    handover: BorrowedFd<'launch>,
+    /// The proc outside, which mounts cover or replace meanwhile.
+    proc: BorrowedFd<'launch>,
+    /// 1 while the thread is in this memory.
+    running: AtomicU32,
+    /// 0 until the namespace can be entered, or never will.
+    made: AtomicU32,
+    /// The namespace's descriptor in the stages' table; -1 if it was not made.
+    namespace: AtomicI32,
+    /// An errno, if something failed.
+    failure: AtomicI32,
+}
+
+impl<'launch> NetworkTask<'launch> {
+    /// The task of one launch.
+    pub(crate) fn new(
+        prepared: &'launch Prepared,
+        handover: BorrowedFd<'launch>,
+        proc: BorrowedFd<'launch>,
+    ) -> Self {
+        Self {
+            prepared,
+            handover,
+            proc,
+            running: AtomicU32::new(0),
+            made: AtomicU32::new(0),
+            namespace: AtomicI32::new(-1),
+            failure: AtomicI32::new(0),
+        }
+    }
+
+    /// The task's descriptors of the host's table.
+    pub(crate) fn descriptors(&self) -> [RawFd; 2] {
+        [self.handover.as_raw_fd(), self.proc.as_raw_fd()]
+    }
+
+    /// What the thread runs.
+    pub(crate) fn run(&self) -> libc::c_int {
+        let done = self.make().and_then(|()| {
+            let sockets = set_up(self.prepared.plan.endpoints, &self.prepared.network)?;
+            handover::send(self.handover, &sockets)
+        });
+        if let Err(errno) = done {
+            self.failure.store(errno.raw_os_error(), Ordering::SeqCst);
+        }
+        // Also if it failed before it came so far, or the stage would wait for ever.
+        sys::clone::set_and_wake(&self.made, 1);
+        0
+    }
+
+    fn make(&self) -> Result<(), Errno> {
+        sys::clone::unshare_network()?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let path = c"thread-self/ns/net";
+        let namespace = rustix::fs::openat(self.proc, path, flags, Mode::empty())?;
+        self.namespace
+            .store(namespace.into_raw_fd(), Ordering::SeqCst);
+        sys::clone::set_and_wake(&self.made, 1);
+        Ok(())
+    }
+
+    pub(super) fn start(&self, stack: &Stack, call: &mut ThreadCall<Self>) -> Result<(), Errno> {
+        sys::clone::start_thread(stack, call, &self.running)
+    }
+
+    /// Moves the calling stage into the namespace as soon as it is there.
+    pub(super) fn enter(&self) -> Result<(), Errno> {
+        sys::clone::wait_while(&self.made, 0);
+        match self.namespace.load(Ordering::SeqCst) {
+            -1 => self.outcome(),
+            namespace => {
+                sys::fd::enter_network(namespace)?;
+                sys::fd::close_between(namespace, namespace)
+            }
+        }
+    }
+
+    /// Waits until the thread has ended and returns how.
+    pub(super) fn finish(&self) -> Result<(), Errno> {
+        sys::clone::wait_while(&self.running, 1);
+        self.outcome()
+    }
+
+    fn outcome(&self) -> Result<(), Errno> {
+        match self.failure.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            errno => Err(Errno::from_raw_os_error(errno)),
+        }
+    }
+}
+
 /// Sets the namespace up and listens.
-pub(super) fn set_up(endpoints: Endpoints, messages: &NetworkMessages) -> Result<Sockets, Errno> {
+fn set_up(endpoints: Endpoints, messages: &NetworkMessages) -> Result<Sockets, Errno> {
     let routes = rustix::net::socket_with(
         AddressFamily::NETLINK,
         SocketType::RAW,

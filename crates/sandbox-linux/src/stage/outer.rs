@@ -2,8 +2,7 @@
 
 use std::{
     ffi::CStr,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd},
-    sync::atomic::{AtomicI32, AtomicU32, Ordering},
+    os::fd::{AsRawFd, BorrowedFd, RawFd},
 };
 
 use rustix::{
@@ -13,11 +12,10 @@ use rustix::{
     thread::{CapabilitySet, CapabilitySets},
 };
 
-use super::{Context, IdMaps, StageFailure, Step, handover, inner, mounts, network};
+use super::{Context, IdMaps, StageFailure, Step, inner, mounts};
 use crate::{
     plan::NestedNamespaces,
-    prepare::Prepared,
-    sys::{self, Errno, clone::ThreadCall},
+    sys::{self, Errno},
 };
 
 /// All namespaces but time's, which has its own flag, and the network's, which a thread makes while
@@ -55,74 +53,36 @@ fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
         .map_err(StageFailure::at(Step::Privileges))?;
     // The signal is not sent for a host program that died before that call.
     is_host_alive(context.init.lifeline).map_err(StageFailure::at(Step::Descriptors))?;
+    context
+        .network
+        .start(context.network_stack, &mut context.network_call)
+        .map_err(StageFailure::at(Step::Network))?;
+    let started = start_command(context);
+    // In any case: the thread must not outlive the memory that it runs in.
+    let network = context
+        .network
+        .finish()
+        .map_err(StageFailure::at(Step::Network));
+    let command = started?;
+    network?;
+    Err(become_init(context, command))
+}
+
+/// Everything that happens beside the network thread.
+fn start_command(context: &mut Context<'_>) -> Result<libc::pid_t, StageFailure> {
     write_id_maps(&context.id_maps).map_err(StageFailure::at(Step::IdMap))?;
     if context.prepared.plan.user_namespaces == NestedNamespaces::Refused {
         // The limit counts for the writer's user namespace, so the proc outside serves.
         write_file(c"/proc/sys/user/max_user_namespaces", b"0")
             .map_err(StageFailure::at(Step::NamespaceLimit))?;
     }
-    set_up_network_and_mounts(context)?;
+    mounts::set_up(context)?;
     empty_bounding_set().map_err(StageFailure::at(Step::Privileges))?;
-    let command = start_inner(context)?;
-    Err(become_init(context, command))
-}
-
-/// What the network thread and the outer stage share.
-struct NetworkTask<'launch> {
-    prepared: &'launch Prepared,
-    handover: BorrowedFd<'launch>,
-    /// The proc outside, which mounts may cover or replace meanwhile.
-    proc: OwnedFd,
-    /// The descriptor of its namespace plus 1, a negated errno, or 0 if it never came so far.
-    outcome: AtomicI32,
-}
-
-fn set_up_network_and_mounts(context: &mut Context<'_>) -> Result<(), StageFailure> {
-    let failed = || StageFailure::at(Step::Network);
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let proc = rustix::fs::open(c"/proc", flags, Mode::empty()).map_err(failed())?;
-    let running = AtomicU32::new(0);
-    let mut call = ThreadCall::new();
-    let task = NetworkTask {
-        prepared: context.prepared,
-        handover: context.handover.as_fd(),
-        proc,
-        outcome: AtomicI32::new(0),
-    };
-    let stack = context.network_stack;
-    let thread = sys::clone::start_thread(stack, network_thread, &task, &mut call, &running)
-        .map_err(failed())?;
-    let mounted = mounts::set_up(context);
-    // In any case: the thread must not outlive the memory that it runs in.
-    thread.wait();
-    mounted?;
-    let namespace = match task.outcome.load(Ordering::SeqCst) {
-        0 => return Err(failed()(Errno::NOENT)),
-        errno if errno < 0 => {
-            return Err(failed()(Errno::from_raw_os_error(errno.saturating_neg())));
-        }
-        descriptor => descriptor - 1,
-    };
-    sys::fd::enter_network(namespace).map_err(failed())?;
-    sys::fd::close_between(namespace, namespace).map_err(failed())
-}
-
-/// Runs beside the mounts, in a network namespace that the stage then enters.
-fn network_thread(task: &NetworkTask<'_>) -> libc::c_int {
-    let outcome = match make_network(task) {
-        Ok(namespace) => namespace.into_raw_fd() + 1,
-        Err(errno) => errno.raw_os_error().saturating_neg(),
-    };
-    task.outcome.store(outcome, Ordering::SeqCst);
-    0
-}
-
-fn make_network(task: &NetworkTask<'_>) -> Result<OwnedFd, Errno> {
-    sys::clone::unshare_network()?;
-    let sockets = network::set_up(task.prepared.plan.endpoints, &task.prepared.network)?;
-    handover::send(task.handover, &sockets)?;
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    rustix::fs::openat(&task.proc, c"thread-self/ns/net", flags, Mode::empty())
+    context
+        .network
+        .enter()
+        .map_err(StageFailure::at(Step::Network))?;
+    start_inner(context)
 }
 
 fn close_all_but(kept: &[RawFd]) -> Result<(), Errno> {

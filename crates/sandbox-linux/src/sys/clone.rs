@@ -112,23 +112,17 @@ extern "C" fn trampoline<T>(argument: *mut c_void) -> libc::c_int {
     (call.entry)(state)
 }
 
-/// A thread of a stage, while it runs. It shares everything with the stage but its stack.
-pub(crate) struct StageThread<'state> {
-    /// Set to 0 by the kernel when the thread has left the memory (`CLONE_CHILD_CLEARTID`).
-    running: &'state AtomicU32,
-}
-
-/// Starts a thread of the calling process, which must wait for it before it leaves this memory.
+/// Starts a thread of the calling process. `running` is 1 until the thread has left the memory, when
+/// the kernel sets it to 0 (`CLONE_CHILD_CLEARTID`): the process must wait for that before it leaves
+/// the memory itself.
 ///
-/// The thread has the caller's thread-local storage, so `errno` is shared: `entry` and the caller
-/// must not rely on it at the same time.
-pub(crate) fn start_thread<'state, T: Sync>(
-    stack: &'state Stack,
-    entry: ThreadEntry<T>,
-    state: &'state T,
-    call: &'state mut ThreadCall<T>,
-    running: &'state AtomicU32,
-) -> Result<StageThread<'state>, Errno> {
+/// The thread has the caller's thread-local storage, so `errno` is shared: a call that fails in both
+/// at the same moment may be told the other's reason.
+pub(crate) fn start_thread<T: Sync>(
+    stack: &Stack,
+    call: &mut ThreadCall<T>,
+    running: &AtomicU32,
+) -> Result<(), Errno> {
     const FLAGS: libc::c_int = libc::CLONE_VM
         | libc::CLONE_FS
         | libc::CLONE_FILES
@@ -137,11 +131,10 @@ pub(crate) fn start_thread<'state, T: Sync>(
         | libc::CLONE_SYSVSEM
         | libc::CLONE_CHILD_CLEARTID;
     running.store(1, Ordering::SeqCst);
-    *call = ThreadCall(Some((entry, ptr::from_ref(state))));
     let argument = ptr::from_mut(call).cast::<c_void>();
     let (unused, cleared) = (ptr::null_mut::<c_void>(), running.as_ptr());
-    // SAFETY: stack, call, state and the word that is cleared live as long as the returned value's
-    // lifetime, and `StageThread` is waited for before the process leaves this memory.
+    // SAFETY: the stack is lent to no other child; it, the call, what it points to and the word that
+    // is cleared belong to a launch, whose memory the calling stage leaves after the thread.
     let thread = unsafe {
         libc::clone(
             thread_trampoline::<T>,
@@ -154,47 +147,55 @@ pub(crate) fn start_thread<'state, T: Sync>(
         )
     };
     if thread == -1 {
-        Err(super::last_errno())
-    } else {
-        Ok(StageThread { running })
+        running.store(0, Ordering::SeqCst);
+        return Err(super::last_errno());
     }
+    Ok(())
 }
 
 /// What a thread runs.
 type ThreadEntry<T> = fn(&T) -> libc::c_int;
 
-/// Memory that a thread starts from.
-pub(crate) struct ThreadCall<T>(Option<(ThreadEntry<T>, *const T)>);
+/// What a thread starts from.
+pub(crate) struct ThreadCall<T> {
+    entry: ThreadEntry<T>,
+    state: *const T,
+}
 
 impl<T> ThreadCall<T> {
-    /// Memory for one start.
-    pub(crate) const fn new() -> Self {
-        Self(None)
+    /// A call of `entry` with `state`, which must live as long as the launch.
+    pub(crate) const fn new(entry: ThreadEntry<T>, state: &T) -> Self {
+        Self {
+            entry,
+            state: ptr::from_ref(state),
+        }
     }
 }
 
 extern "C" fn thread_trampoline<T>(argument: *mut c_void) -> libc::c_int {
     let call = argument.cast::<ThreadCall<T>>();
-    // SAFETY: `start_thread` passes a `ThreadCall<T>` that it does not touch any more.
-    let ThreadCall(Some((entry, state))) = (unsafe { &*call }) else {
-        return 1;
-    };
-    // SAFETY: it points to a shared value that lives until the thread has been waited for.
-    let state = unsafe { &**state };
-    entry(state)
+    // SAFETY: `start_thread` passes a `ThreadCall<T>`, which nobody changes meanwhile.
+    let call = unsafe { &*call };
+    // SAFETY: it points to a shared value that lives as long as the launch.
+    let state = unsafe { &*call.state };
+    (call.entry)(state)
 }
 
-impl StageThread<'_> {
-    /// Waits until the thread has left the memory.
-    pub(crate) fn wait(self) {
-        while self.running.load(Ordering::SeqCst) != 0 {
-            futex_wait(self.running, 1);
-        }
+/// Waits until the word has another value. Between processes that share the memory too.
+pub(crate) fn wait_while(word: &AtomicU32, value: u32) {
+    while word.load(Ordering::SeqCst) == value {
+        futex(word, libc::FUTEX_WAIT, value);
     }
 }
 
-/// Waits while the word has this value, or for a moment.
-fn futex_wait(word: &AtomicU32, value: u32) {
+/// Changes the word's value and wakes who waits for that.
+pub(crate) fn set_and_wake(word: &AtomicU32, value: u32) {
+    word.store(value, Ordering::SeqCst);
+    futex(word, libc::FUTEX_WAKE, 2);
+}
+
+/// futex(2); a wait is cut short after a moment, so that a lost wake-up can't stall a launch.
+fn futex(word: &AtomicU32, operation: libc::c_int, value: u32) {
     let moment = libc::timespec {
         tv_sec: 0,
         tv_nsec: 10_000_000,
@@ -204,7 +205,7 @@ fn futex_wait(word: &AtomicU32, value: u32) {
         libc::syscall(
             libc::SYS_futex,
             word.as_ptr(),
-            libc::FUTEX_WAIT,
+            operation,
             value,
             &raw const moment,
         );
