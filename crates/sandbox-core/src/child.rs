@@ -23,7 +23,8 @@ pub struct Child {
     process: Process,
     changes: mpsc::UnboundedReceiver<StateChange>,
     ended: Option<ExitStatus>,
-    _serving: Serving,
+    /// Until the command has ended.
+    serving: Option<Serving>,
     // The policy's proxies live as long as a command that uses them.
     _shared: Arc<Shared>,
 }
@@ -90,7 +91,7 @@ impl Child {
             process,
             changes,
             ended: None,
-            _serving: serving,
+            serving: Some(serving),
             _shared: shared,
         })
     }
@@ -110,6 +111,7 @@ impl Child {
         let change = self.changes.recv().await.ok_or_else(lost)?;
         if let StateChange::Ended(status) = change {
             self.ended = Some(status);
+            self.serving = None;
         }
         Ok(change)
     }
