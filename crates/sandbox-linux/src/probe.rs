@@ -78,14 +78,15 @@ pub fn probe(
     let allows = (allow_read.iter().chain(allow_write)).map(|allow| &allow.rule);
     for rule in denies().chain(allows).chain(scratch) {
         if let PathPattern::Subtree(path) = &rule.pattern {
-            learn(&mut paths, path).map_err(|source| unexaminable(path, rule, source))?;
+            unless_out_of_reach(learn(&mut paths, path), policy, path)
+                .map_err(|source| unexaminable(path, rule, source))?;
         }
     }
     for rule in denies() {
         let PathPattern::Glob(glob) = &rule.pattern else {
             continue;
         };
-        let found = walk(glob, rule)?;
+        let found = walk(glob, rule, policy)?;
         for path in &found {
             learn(&mut paths, path).map_err(|source| unexaminable(path, rule, source))?;
         }
@@ -104,8 +105,10 @@ pub fn probe(
     for path in literals.chain(matched) {
         learn_above(&mut paths, path, policy).map_err(|source| start_error(path, source))?;
     }
-    let working_directory = learn_start(&mut paths, working_directory)?;
-    let home = home.map(|home| learn_start(&mut paths, home)).transpose()?;
+    let working_directory = learn_start(&mut paths, working_directory, policy)?;
+    let home = home
+        .map(|home| learn_start(&mut paths, home, policy))
+        .transpose()?;
     for name in ["/dev", "/proc", HOSTS] {
         let path = AbsolutePath::new(name).map_err(|source| ProbeError::Start {
             path: name.into(),
@@ -148,8 +151,10 @@ fn start_error(path: &AbsolutePath, source: io::Error) -> ProbeError {
 fn learn_start(
     paths: &mut BTreeMap<AbsolutePath, PathFacts>,
     path: &AbsolutePath,
+    policy: &FilesystemPolicy,
 ) -> Result<AbsolutePath, ProbeError> {
-    let canonical = learn(paths, path).map_err(|source| start_error(path, source))?;
+    let found = unless_out_of_reach(learn(paths, path), policy, path);
+    let canonical = found.map_err(|source| start_error(path, source))?.flatten();
     Ok(canonical.unwrap_or_else(|| path.clone()))
 }
 
@@ -232,18 +237,48 @@ fn learn_above(
     Ok(())
 }
 
-/// What does not exist, or lies where the caller can't look (so the command can't either), has no
-/// facts; any other error is one.
+/// What does not exist has no facts; any other error is one.
 fn absent(error: io::Error) -> io::Result<()> {
     let is_absence = matches!(
         error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
     );
     if is_absence { Ok(()) } else { Err(error) }
 }
 
+/// Whether a place lies where the command may change modes: what the caller can't look at now, the
+/// command could make visible.
+fn is_writable_place(policy: &FilesystemPolicy, path: &AbsolutePath) -> bool {
+    policy
+        .allow_write
+        .iter()
+        .any(|root| root.rule.pattern.opens(path).is_some())
+}
+
+/// What the caller can't look at, the command can't reach either, unless it may change modes there.
+fn unless_out_of_reach<T>(
+    result: io::Result<T>,
+    policy: &FilesystemPolicy,
+    path: &AbsolutePath,
+) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error)
+            if error.kind() == io::ErrorKind::PermissionDenied
+                && !is_writable_place(policy, path) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// The shallowest existing paths that a glob matches.
-fn walk(glob: &Glob, rule: &PathRule) -> Result<Vec<AbsolutePath>, ProbeError> {
+fn walk(
+    glob: &Glob,
+    rule: &PathRule,
+    policy: &FilesystemPolicy,
+) -> Result<Vec<AbsolutePath>, ProbeError> {
     let mut matches = Vec::new();
     let mut waiting = vec![glob.static_prefix().clone(), glob.literal().clone()];
     let mut visited = 0_usize;
@@ -255,13 +290,20 @@ fn walk(glob: &Glob, rule: &PathRule) -> Result<Vec<AbsolutePath>, ProbeError> {
                 origin: rule.origin.to_string(),
             });
         }
-        let Ok(metadata) = fs::symlink_metadata(path.as_path()) else {
+        let unexaminable = |source| unexaminable(&path, rule, source);
+        let metadata = match fs::symlink_metadata(path.as_path()) {
+            Ok(metadata) => Ok(Some(metadata)),
+            Err(error) => absent(error).map(|()| None),
+        };
+        let metadata = unless_out_of_reach(metadata, policy, &path).map_err(unexaminable)?;
+        let Some(metadata) = metadata.flatten() else {
             continue;
         };
         if glob.matches(&path) {
             matches.push(path);
         } else if metadata.is_dir() && !is_kernel_tree(path.as_path()) {
-            waiting.extend(entries(&path));
+            let found = unless_out_of_reach(entries(&path), policy, &path).map_err(unexaminable)?;
+            waiting.extend(found.into_iter().flatten());
         }
     }
     matches.sort();
@@ -276,13 +318,11 @@ fn is_kernel_tree(path: &Path) -> bool {
         .any(|tree| path == Path::new(tree))
 }
 
-/// The entries of a directory; none of one that can't be listed, which the command can't list either.
-fn entries(directory: &AbsolutePath) -> Vec<AbsolutePath> {
-    let Ok(listing) = fs::read_dir(directory.as_path()) else {
-        return Vec::new();
-    };
-    let names = listing
-        .filter_map(Result::ok)
-        .map(|entry| entry.file_name());
-    names.filter_map(|name| directory.join(name).ok()).collect()
+fn entries(directory: &AbsolutePath) -> io::Result<Vec<AbsolutePath>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(directory.as_path())? {
+        let path = directory.join(entry?.file_name());
+        entries.push(path.map_err(io::Error::other)?);
+    }
+    Ok(entries)
 }

@@ -161,7 +161,7 @@ impl Gate {
             source,
         })?;
         permit
-            .resolve(&policy, &addresses, own)
+            .resolve(&policy, &addresses, &own)
             .map_err(OpenError::AddressDenied)
     }
 

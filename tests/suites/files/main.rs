@@ -2,6 +2,7 @@
 
 mod denies;
 mod devices;
+mod preset;
 mod writes;
 
 use serde_json::{Value, json};

@@ -136,6 +136,22 @@ pub enum PlanError {
         /// The rule's origin.
         origin: String,
     },
+    /// A deny through a symlink that the command could replace.
+    #[error("`{}` leads through the symlink `{}` inside a write root, which the command could replace: deny the target as well, and the link by a write deny of its directory (from {origin})", path.as_path().display(), link.as_path().display())]
+    LinkedDeny {
+        /// The path as written.
+        path: AbsolutePath,
+        /// The symlink.
+        link: AbsolutePath,
+        /// The rule's origin.
+        origin: String,
+    },
+    /// A directory above a closed path that the probe did not look at.
+    #[error("internal error: `{}` was not examined", path.as_path().display())]
+    MissingPin {
+        /// The directory.
+        path: AbsolutePath,
+    },
     /// The working directory can't be read.
     #[error("the working directory `{}` is closed for reading: {denial}", path.as_path().display())]
     ClosedWorkingDirectory {

@@ -134,6 +134,9 @@ pub(super) fn lower(
     fresh_proc: bool,
 ) -> Result<MountPlan, PlanError> {
     let pins = pins(policy, facts);
+    if let Some(path) = pins.iter().find(|path| !facts.paths.contains_key(*path)) {
+        return Err(PlanError::MissingPin { path: path.clone() });
+    }
     let points = named_paths(policy, facts, &pins);
     let mut regions: BTreeMap<&AbsolutePath, Region> = BTreeMap::new();
     let root = AbsolutePath::root();
@@ -147,7 +150,7 @@ pub(super) fn lower(
         let around = enclosing(&regions, path);
         let own = match (around, region(policy, path)) {
             // A private directory would hide the host's working directory and home.
-            (Region::Scratch, Region::Scratch) if is_start(path, facts) => Region::ReadOnly,
+            (Region::Scratch, Region::Scratch) if is_start(path, base, facts) => Region::ReadOnly,
             (_, own) => own,
         };
         let pin = || pin(around, own, facts.paths.get(path)?, pins.contains(path));
@@ -376,9 +379,10 @@ fn enclosing(regions: &BTreeMap<&AbsolutePath, Region>, path: &AbsolutePath) -> 
     known.next().unwrap_or(Region::ReadOnly)
 }
 
-/// The command must be able to start where it was called, and to see its home.
-fn is_start(path: &AbsolutePath, facts: &HostFacts) -> bool {
-    *path == facts.working_directory || Some(path) == facts.home.as_ref()
+/// The command must be able to start where it was called, and to see its home where reads are open.
+fn is_start(path: &AbsolutePath, base: Region, facts: &HostFacts) -> bool {
+    let is_home = base != Region::Hidden && Some(path) == facts.home.as_ref();
+    is_home || *path == facts.working_directory
 }
 
 /// The step that turns the region around a path into the path's own; none where nothing changes.

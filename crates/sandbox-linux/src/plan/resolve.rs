@@ -29,6 +29,7 @@ pub(super) fn resolve(
     }
     for deny in &written.deny_read {
         let ReadDeny { rule, firmness } = deny;
+        refuse_carried_link(rule, written, facts)?;
         let rules = denied(rule, facts, notices);
         resolved.deny_read.extend(rules.map(|rule| ReadDeny {
             rule,
@@ -36,6 +37,7 @@ pub(super) fn resolve(
         }));
     }
     for rule in &written.deny_write {
+        refuse_carried_link(rule, written, facts)?;
         resolved.deny_write.extend(denied(rule, facts, notices));
     }
     for allow in &written.allow_write {
@@ -63,6 +65,43 @@ pub(super) fn resolve(
         }
     }
     Ok(resolved)
+}
+
+/// A mount can close where a symlink leads, not the name itself: where the command may replace the
+/// link, the rule could not be kept.
+fn refuse_carried_link(
+    rule: &PathRule,
+    written: &FilesystemPolicy,
+    facts: &HostFacts,
+) -> Result<(), PlanError> {
+    let PathPattern::Subtree(path) = &rule.pattern else {
+        return Ok(());
+    };
+    let is_in_write_root = |place: &AbsolutePath| {
+        written
+            .allow_write
+            .iter()
+            .any(|root| match &root.rule.pattern {
+                PathPattern::Subtree(root) => {
+                    let landed = landing(root, facts).is_some_and(|root| place.is_within(&root));
+                    (landed || place.is_within(root)) && place != root
+                }
+                PathPattern::Glob(_) => false,
+            })
+    };
+    for link in path.ancestors() {
+        let parent = link.parent();
+        let above = parent.as_ref().and_then(|parent| landing(parent, facts));
+        // The outermost place that is not where it is written is the link itself.
+        if above.is_none() && landing(&link, facts).is_some() && is_in_write_root(&link) {
+            return Err(PlanError::LinkedDeny {
+                path: path.clone(),
+                link,
+                origin: rule.origin.to_string(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn at(rule: &PathRule, path: AbsolutePath) -> PathRule {

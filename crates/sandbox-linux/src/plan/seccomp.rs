@@ -251,13 +251,16 @@ fn socket_rules(unix_sockets: &UnixSocketPolicy) -> Vec<SyscallRule> {
             "Landlock's rules for TCP do not see it",
         ));
     }
-    let datagrams = vec![Is(0, AF_UNIX), Masked(1, SOCK_TYPE_MASK, SOCK_DGRAM)];
     match unix_sockets {
         UnixSocketPolicy::Blocked | UnixSocketPolicy::Listed(_) => {
             let reason = "a filter can't see which path it connects to";
             rules.push(refuse("socket", vec![Is(0, AF_UNIX)], reason));
-            let reason = "even a connected datagram socket can send to any path";
-            rules.push(refuse("socketpair", datagrams, reason));
+            // The kernel makes a datagram socket of a raw one too (unix(7), net/unix/af_unix.c).
+            for kind in [SOCK_DGRAM, SOCK_RAW] {
+                let pair = vec![Is(0, AF_UNIX), Masked(1, SOCK_TYPE_MASK, kind)];
+                let reason = "even a connected datagram socket can send to any path";
+                rules.push(refuse("socketpair", pair, reason));
+            }
         }
         UnixSocketPolicy::Unrestricted(_) => {}
     }

@@ -27,7 +27,17 @@ use crate::{
 };
 
 /// Files of procfs that change the host when uid 0 writes them, whatever its capabilities are.
-const GUARDED: [&CStr; 5] = [c"sys", c"sysrq-trigger", c"irq", c"bus", c"fs"];
+const GUARDED: [&CStr; 9] = [
+    c"sys",
+    c"sysrq-trigger",
+    c"irq",
+    c"bus",
+    c"fs",
+    c"mtrr",
+    c"acpi",
+    c"scsi",
+    c"dynamic_debug",
+];
 
 /// Mode of directories on the way to a mount point: what can be listed there are names of paths
 /// that the policy opens.

@@ -76,6 +76,14 @@ pub const MANAGED_SETTINGS: &str = if cfg!(target_os = "macos") {
 /// Everything that is wrong in any of the files. A missing file is an error only if `--settings`
 /// names it; a file that is there and can't be read always is.
 pub fn load(sources: &Sources) -> Result<Settings, SettingsErrors> {
+    // Where the places really are: a home behind a symlink must not be another place than the
+    // working directory in it.
+    let sources = &Sources {
+        working_directory: real_place(&sources.working_directory),
+        home: sources.home.as_ref().map(real_place),
+        trust_store: sources.trust_store.as_ref().map(real_place),
+        ..sources.clone()
+    };
     let base = PathBase {
         working_directory: sources.working_directory.clone(),
         home: sources.home.clone(),
@@ -104,6 +112,16 @@ pub fn load(sources: &Sources) -> Result<Settings, SettingsErrors> {
         return Err(SettingsErrors(errors));
     }
     Ok(resolve(layers, &base, &guarded(sources, &candidates)))
+}
+
+/// The place that a path leads to, as far as it exists.
+fn real_place(path: &AbsolutePath) -> AbsolutePath {
+    let existing = path.ancestors().find_map(|above| {
+        let real = std::fs::canonicalize(above.as_path()).ok()?;
+        let rest = path.as_path().strip_prefix(above.as_path()).ok()?;
+        AbsolutePath::new(real.join(rest)).ok()
+    });
+    existing.unwrap_or_else(|| path.clone())
 }
 
 /// A file that may hold settings.
@@ -157,6 +175,8 @@ fn guarded(sources: &Sources, candidates: &[Candidate]) -> Vec<AbsolutePath> {
         .iter()
         .filter(|candidate| !candidate.layer.comes_with_project())
         .filter_map(|candidate| AbsolutePath::new(&candidate.path).ok())
+        // The link and what it leads to: replacing either changes what a later run reads.
+        .flat_map(|path| [real_place(&path), path])
         .chain(
             sources
                 .home

@@ -124,6 +124,29 @@ fn a_deny_through_a_symlink_closes_where_it_lands() {
 }
 
 #[test]
+fn a_deny_through_a_symlink_that_the_command_could_replace_is_an_error() {
+    let policy = Policy::restrictive().allow_write("/home/u/ws").unwrap();
+    let hooks = policy.clone().deny_write("/home/u/ws/hooks").unwrap();
+    let linked = Host::new(&["/home/u/ws/hooks -> /srv/hooks/"]);
+    assert!(matches!(
+        linked.plan(&hooks),
+        Err(PlanError::LinkedDeny { .. })
+    ));
+    let plain = Host::new(&["/home/u/ws/hooks/"]);
+    assert!(plain.plan(&hooks).is_ok());
+    // The link may also be above.
+    let below = policy.deny_read("/home/u/ws/link/secret").unwrap();
+    let linked = Host::new(&[
+        "/home/u/ws/link -> /srv/data/",
+        "/home/u/ws/link/secret -> /srv/data/secret",
+    ]);
+    assert!(matches!(
+        linked.plan(&below),
+        Err(PlanError::LinkedDeny { .. })
+    ));
+}
+
+#[test]
 fn a_write_root_through_a_symlink_is_where_it_lands() {
     let policy = Policy::restrictive().allow_write("/home/u/link").unwrap();
     let host = Host::new(&["/home/u/link -> /srv/data/"]);
