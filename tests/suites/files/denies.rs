@@ -525,3 +525,58 @@ print('tries', tries)
         .unwrap();
     assert!(tries > 100, "{output}");
 }
+
+#[test]
+fn a_deny_through_a_link_that_the_command_could_replace_is_an_error() {
+    let bed = Bed::new();
+    bed.file("work/real/keep", "kept");
+    symlink(bed.work().join("real"), bed.work().join("hooks")).unwrap();
+    let line = "rm hooks && mkdir hooks && echo evil > hooks/keep";
+    let refused = bed
+        .srt()
+        .flat(&rules(&[], &[], &["."], &["hooks"]))
+        .sh(line)
+        .run()
+        .exits(125);
+    assert!(refused.errors().contains("symlink"), "{refused}");
+    assert!(
+        std::fs::symlink_metadata(bed.work().join("hooks"))
+            .unwrap()
+            .is_symlink()
+    );
+    // The same line does it where no rule is in the way.
+    bed.srt()
+        .flat(&rules(&[], &[], &["."], &[]))
+        .sh(line)
+        .run()
+        .ok();
+    let planted = std::fs::read_to_string(bed.work().join("hooks/keep"));
+    assert_eq!(planted.unwrap(), "evil\n");
+}
+
+#[test]
+fn what_cannot_be_examined_in_a_write_root_is_an_error() {
+    if sandbox_tests::is_root() {
+        sandbox_tests::inapplicable!("root can examine everything");
+    }
+    let bed = Bed::new();
+    bed.file("work/closed/secret", SECRET);
+    let closed = bed.work().join("closed");
+    let mode = |mode| {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let line = "chmod 700 closed; cat closed/secret";
+    let run = |deny: &[&str]| {
+        bed.srt()
+            .flat(&rules(deny, &[], &["."], &[]))
+            .sh(line)
+            .run()
+    };
+    mode(0o000);
+    run(&["closed/secret"]).exits(125);
+    run(&["**/secret"]).exits(125);
+    run(&[]).ok().prints(SECRET);
+    mode(0o700);
+    run(&["closed/secret"]).refused();
+}

@@ -85,32 +85,30 @@ fn unix_sockets_are_refused_pairs_are_not() {
     }
     let pair = "import socket\na, b = socket.socketpair(); a.send(b'x'); print(b.recv(1).decode())";
     bed.srt().py(&python, pair, &[]).run().ok().prints("x\n");
-    // A datagram of a pair could be sent to any other address.
-    let stray = format!(
-        "import socket\ntry:\n    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)\n    a.sendto(b'x', {:?})\n    print('sent')\nexcept OSError as e: print('refused')",
-        bed.work().join("d").display().to_string()
-    );
-    let directory = tempfile::tempdir_in("/tmp").unwrap();
-    let path = directory.path().join("d");
-    let witness = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
-    witness.set_nonblocking(true).unwrap();
-    let stray = stray.replace(
-        &bed.work().join("d").display().to_string(),
-        path.to_str().unwrap(),
-    );
-    let output = bed
-        .srt()
-        .directory(directory.path())
-        .py(&python, &stray, &[])
-        .run()
-        .ok();
-    let mut buffer = [0; 8];
-    assert!(
-        witness.recv(&mut buffer).is_err(),
-        "a datagram came out\n{output}"
-    );
-    host(&python, ["-c", &stray]).ok().prints("sent\n");
-    assert_eq!(witness.recv(&mut buffer).unwrap(), 1);
+    // A datagram of a pair could be sent to any other address. The kernel makes one of a raw pair too.
+    for kind in ["SOCK_DGRAM", "SOCK_RAW"] {
+        let directory = tempfile::tempdir_in("/tmp").unwrap();
+        let path = directory.path().join("d");
+        let stray = format!(
+            "import socket\ntry:\n    a, b = socket.socketpair(socket.AF_UNIX, socket.{kind})\n    a.sendto(b'x', {:?})\n    print('sent')\nexcept OSError as e: print('refused')",
+            path.to_str().unwrap()
+        );
+        let witness = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        witness.set_nonblocking(true).unwrap();
+        let output = bed
+            .srt()
+            .directory(directory.path())
+            .py(&python, &stray, &[])
+            .run()
+            .ok();
+        let mut buffer = [0; 8];
+        assert!(
+            witness.recv(&mut buffer).is_err(),
+            "a datagram came out of a pair of {kind}\n{output}"
+        );
+        host(&python, ["-c", &stray]).ok().prints("sent\n");
+        assert_eq!(witness.recv(&mut buffer).unwrap(), 1);
+    }
 }
 
 #[test]

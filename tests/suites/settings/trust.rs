@@ -244,3 +244,23 @@ fn managed_settings_win_over_everything() {
     bed.file("etc/managed-settings.json", "{");
     run("true", &[]).exits(125);
 }
+
+#[test]
+fn a_home_behind_a_link_is_guarded_like_any_other() {
+    let bed = Bed::new();
+    let link = bed.root().join("me");
+    std::os::unix::fs::symlink(bed.home(), &link).unwrap();
+    let line = "mkdir -p .claude; echo '{\"sandbox\": {\"enabled\": false}}' > .claude/settings.json; echo x > .bashrc";
+    for home in [link.as_path(), bed.home()] {
+        bed.srt()
+            .directory(bed.home())
+            .env("HOME", home)
+            .sh(line)
+            .run()
+            .refused();
+        assert!(std::fs::symlink_metadata(bed.home().join(".claude/settings.json")).is_err());
+        assert!(std::fs::symlink_metadata(bed.home().join(".bashrc")).is_err());
+    }
+    bed.srt().env("HOME", &link).sh(line).run().ok();
+    assert!(std::fs::symlink_metadata(bed.work().join(".bashrc")).is_ok());
+}
