@@ -45,10 +45,16 @@ pub fn workspace(
         .iter()
         .map(|row| AbsolutePath::from_clean(row.path));
 
-    let denies = vec![ReadDeny {
-        rule: rule(AbsolutePath::root()),
-        firmness: Firmness::Default,
-    }];
+    let secrets = WORKSPACE_SECRETS
+        .iter()
+        .map(|row| AbsolutePath::from_clean(row.path));
+    let denies = std::iter::once(AbsolutePath::root())
+        .chain(secrets)
+        .map(|path| ReadDeny {
+            rule: rule(path),
+            firmness: Firmness::Default,
+        })
+        .collect();
     let allows = system
         .chain(in_home)
         .chain(std::iter::once(working_directory.clone()))
@@ -62,7 +68,7 @@ const fn row(path: &'static str, reason: &'static str) -> PresetPath {
 }
 
 /// System paths that the preset leaves readable. Those of another system are harmless: nothing is
-/// there. What is secret in them (`/etc/shadow`) is guarded by its mode bits.
+/// there. What is secret in them is named by [`WORKSPACE_SECRETS`].
 pub const WORKSPACE_SYSTEM: &[PresetPath] = &[
     row("/usr", "programs, libraries, headers, certificates"),
     row("/bin", "programs"),
@@ -102,6 +108,23 @@ pub const WORKSPACE_SYSTEM: &[PresetPath] = &[
         "macOS: dynamic loader, time zones, installed tools",
     ),
     row("/private/var/select", "macOS: which shell `/bin/sh` is"),
+];
+
+/// Files below the system paths that the preset closes: root can read them, whatever their mode is.
+pub const WORKSPACE_SECRETS: &[PresetPath] = &[
+    row("/etc/shadow", "password hashes"),
+    row("/etc/shadow-", "password hashes, the previous version"),
+    row("/etc/gshadow", "group password hashes"),
+    row(
+        "/etc/gshadow-",
+        "group password hashes, the previous version",
+    ),
+    row("/etc/sudoers", "who may become root"),
+    row("/etc/sudoers.d", "who may become root"),
+    row("/etc/ssh/ssh_host_rsa_key", "the host's identity"),
+    row("/etc/ssh/ssh_host_ecdsa_key", "the host's identity"),
+    row("/etc/ssh/ssh_host_ed25519_key", "the host's identity"),
+    row("/etc/ssl/private", "private keys of certificates"),
 ];
 
 /// Paths of the home directory that the preset leaves readable. Where a tool keeps tokens or

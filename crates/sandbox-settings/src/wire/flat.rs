@@ -119,7 +119,7 @@ pub(crate) struct FlatFilesystem {
     pub(crate) deny_write: Vec<PathEntry>,
     /// Close reads to all but system paths, toolchains and the working directory.
     pub(crate) preset: Option<Located<Preset>>,
-    /// Let the command write `.git/config`, which is protected otherwise.
+    /// Let the command write `.git/config`. Without effect so far: only `denyWrite` closes it.
     pub(crate) allow_git_config: Option<Located<bool>>,
     /// Drop all file rules of this file: everything can be read and written. Weakens the sandbox.
     pub(crate) disabled: Option<Located<bool>>,
