@@ -46,7 +46,7 @@ pub use pattern::{Glob, GlobSet, GlobToken, PathBase, PathPattern, PatternError,
 pub use policy::{
     EnvironmentPolicy, Policy, ProcMount, ProcessPolicy, UnixSocketPolicy, UserNamespaces,
 };
-pub use preset::{PresetPath, WORKSPACE_HOME, WORKSPACE_SYSTEM, workspace};
+pub use preset::{PresetPath, WORKSPACE_HOME, WORKSPACE_SECRETS, WORKSPACE_SYSTEM, workspace};
 pub use verdict::{Denial, DenialReason, Permit, Question, ResolvedTarget, Verdict};
 
 #[cfg(test)]
