@@ -140,7 +140,10 @@ const NETLINK_ROUTE: u32 = 0;
 const SOCK_TYPE_MASK: u32 = 0xf;
 const SOCK_DGRAM: u32 = 2;
 const SOCK_RAW: u32 = 3;
-const IPPROTO_MPTCP: u32 = 262;
+/// Raw, reliably delivered, sequenced, DCCP and packet sockets.
+const UNUSED_SOCKET_TYPES: [u32; 5] = [SOCK_RAW, 4, 5, 6, 10];
+const IPPROTO_TCP: u32 = 6;
+const IPPROTO_UDP: u32 = 17;
 
 // ioctl_tty(2).
 const TIOCSTI: u32 = 0x5412;
@@ -242,14 +245,14 @@ fn socket_rules(unix_sockets: &UnixSocketPolicy) -> Vec<SyscallRule> {
         },
     ];
     for family in [AF_INET, AF_INET6] {
-        let raw = vec![Is(0, family), Masked(1, SOCK_TYPE_MASK, SOCK_RAW)];
-        rules.push(refuse("socket", raw, "packets of any protocol"));
-        let multipath = vec![Is(0, family), Is(2, IPPROTO_MPTCP)];
-        rules.push(refuse(
-            "socket",
-            multipath,
-            "Landlock's rules for TCP do not see it",
-        ));
+        for kind in UNUSED_SOCKET_TYPES {
+            let tests = vec![Is(0, family), Masked(1, SOCK_TYPE_MASK, kind)];
+            rules.push(refuse("socket", tests, "neither a stream nor datagrams"));
+        }
+        // Multipath TCP (262), which Landlock's rules for TCP do not see, SCTP (132), ICMP, …
+        let others = [0, IPPROTO_TCP, IPPROTO_UDP].map(|protocol| IsNot(2, protocol));
+        let tests = std::iter::once(Is(0, family)).chain(others).collect();
+        rules.push(refuse("socket", tests, "neither TCP nor UDP"));
     }
     match unix_sockets {
         UnixSocketPolicy::Blocked | UnixSocketPolicy::Listed(_) => {
