@@ -38,6 +38,14 @@ pub enum LaunchError {
         /// The word.
         word: OsString,
     },
+    /// A standard stream that would open everything below it.
+    #[error(
+        "standard stream {number} is a directory, through which files outside could be reached"
+    )]
+    DirectoryStream {
+        /// 0 for input, 1 for output, 2 for errors.
+        number: i32,
+    },
     /// No such program.
     #[error("command not found")]
     NotFound,

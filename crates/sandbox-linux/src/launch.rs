@@ -18,7 +18,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{Mode, OFlags},
+    fs::{FileType, Mode, OFlags},
     net::{AddressFamily, SocketFlags, SocketType},
     pipe::PipeFlags,
     process::{Pid, PidfdFlags, Signal},
@@ -262,6 +262,7 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<(Running, Follower
         (None, ids) => id_map::own(ids),
     };
     let streams = command.streams;
+    refuse_directories(&streams)?;
     let command_image = CommandImage::new(
         command.candidates,
         command.argv,
@@ -359,6 +360,29 @@ fn kept(context: &Context<'_>) -> Vec<RawFd> {
 fn socket_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     let flags = SocketFlags::CLOEXEC;
     rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+}
+
+/// Through a directory all that is below it could be reached, past every mount.
+fn refuse_directories(streams: &[Stream; 3]) -> Result<(), LaunchError> {
+    let own = [
+        rustix::stdio::stdin(),
+        rustix::stdio::stdout(),
+        rustix::stdio::stderr(),
+    ];
+    for (number, (stream, own)) in (0..).zip(streams.iter().zip(own)) {
+        let descriptor = match stream {
+            Stream::Inherited => own,
+            Stream::Descriptor(descriptor) => descriptor.as_fd(),
+        };
+        // One that is closed is found out when it is placed.
+        let Ok(status) = rustix::fs::fstat(descriptor) else {
+            continue;
+        };
+        if FileType::from_raw_mode(status.st_mode).is_dir() {
+            return Err(LaunchError::DirectoryStream { number });
+        }
+    }
+    Ok(())
 }
 
 fn stream_numbers(streams: &[Stream; 3]) -> [i32; 3] {

@@ -105,6 +105,30 @@ pub enum PlanNotice {
         /// The rule's origin.
         origin: String,
     },
+    /// A glob's match that the command could replace.
+    #[error("`{}` is a symlink inside a write root: it is closed with what it leads to, but a command could replace it for the next run (denied by {origin})", path.as_path().display())]
+    ReplaceableLink {
+        /// The symlink.
+        path: AbsolutePath,
+        /// The rule's origin.
+        origin: String,
+    },
+    /// A deny in a tree that the sandbox has of its own.
+    #[error("`{}` names a place of the host's: /dev and /proc are the sandbox's own (denied by {origin})", path.as_path().display())]
+    OwnTree {
+        /// The path as written.
+        path: AbsolutePath,
+        /// The rule's origin.
+        origin: String,
+    },
+    /// Landlock is there, but older than its scopes.
+    #[error(
+        "the kernel's Landlock (ABI {abi}) does not scope signals: the command can signal processes of the process group that it was started from"
+    )]
+    NoSignalScope {
+        /// The kernel's ABI.
+        abi: u32,
+    },
     /// Landlock is missing.
     #[error(
         "the kernel has no Landlock: mounts and the system call filter enforce the policy alone"
@@ -173,6 +197,9 @@ pub enum PlanError {
     },
 }
 
+/// The first Landlock ABI that keeps signals inside (Linux 6.12).
+const SCOPES_SIGNALS: u32 = 6;
+
 /// Lowers a policy to a plan.
 pub fn lower(
     policy: &Policy,
@@ -203,8 +230,12 @@ pub fn lower(
     };
     let mounts = mounts::lower(&filesystem, facts, fresh_proc)?;
     let landlock = landlock::lower(facts.landlock_abi, &mounts);
-    if landlock.is_none() {
-        notices.push(PlanNotice::NoLandlock);
+    match &landlock {
+        None => notices.push(PlanNotice::NoLandlock),
+        Some(spec) if spec.abi < SCOPES_SIGNALS => {
+            notices.push(PlanNotice::NoSignalScope { abi: spec.abi });
+        }
+        Some(_) => {}
     }
     if let UnixSocketPolicy::Listed(sockets) = &policy.unix_sockets {
         notices.extend(sockets.iter().map(|rule| PlanNotice::UnixSocket {

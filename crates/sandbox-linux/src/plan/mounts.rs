@@ -340,7 +340,7 @@ fn pin(around: Region, own: Region, found: &PathFacts, is_pin: bool) -> Option<M
 }
 
 /// `/dev` and `/proc` are made by us: rules about places in them name the host's.
-fn is_ours(path: &AbsolutePath) -> bool {
+pub(super) fn is_ours(path: &AbsolutePath) -> bool {
     let bytes = path.as_bytes();
     let below = |directory: &[u8]| {
         bytes

@@ -137,16 +137,20 @@ fn denied(
             pattern: glob.to_string(),
             origin: rule.origin.to_string(),
         });
-        let matches = facts
+        let found = facts
             .glob_matches
             .iter()
             .filter(|found| found.pattern == rule.pattern);
-        let paths = matches.flat_map(|found| &found.paths);
-        rules.extend(
-            paths
-                .filter_map(|path| landing(path, facts))
-                .map(|path| at(rule, path)),
-        );
+        for path in found.flat_map(|found| &found.paths) {
+            let Some(landing) = landing(path, facts) else {
+                continue;
+            };
+            notices.push(PlanNotice::ReplaceableLink {
+                path: path.clone(),
+                origin: rule.origin.to_string(),
+            });
+            rules.push(at(rule, landing));
+        }
     }
     rules.into_iter()
 }
@@ -179,24 +183,30 @@ fn write_root(
     if target == path {
         return Ok(rule.clone());
     }
+    // Whoever fills the working directory or another write root may have planted the link. It may
+    // lead to a place that is open anyway: inside the working directory, or below a root that is
+    // itself no such link.
     let others = || {
         written
             .allow_write
             .iter()
-            .filter(|other| other.rule != *rule)
+            .map(|other| &other.rule)
+            .filter(|other| *other != rule)
     };
-    // The other roots, as written and where they land.
-    let covers = |place: &AbsolutePath| {
-        let lands = |root: &PathRule| match &root.pattern {
-            PathPattern::Subtree(root) => landing(root, facts),
-            PathPattern::Glob(_) => None,
-        };
-        others().any(|other| {
-            let landed = lands(&other.rule).is_some_and(|root| place.is_within(&root));
-            landed || other.rule.pattern.opens(place).is_some()
-        })
+    let planted = |place: &AbsolutePath| {
+        let below = |root: &AbsolutePath| place.is_within(root) && place != root;
+        let mut roots = others().flat_map(|other| places(other, facts));
+        below(&facts.working_directory) || roots.any(|root| below(&root))
     };
-    if covers(path) && !covers(target) {
+    let is_open = |place: &AbsolutePath| {
+        let sound = others().filter(|other| match &other.pattern {
+            PathPattern::Subtree(root) => landing(root, facts).is_none() || !planted(root),
+            PathPattern::Glob(_) => false,
+        });
+        let mut roots = sound.flat_map(|other| places(other, facts));
+        place.is_within(&facts.working_directory) || roots.any(|root| place.is_within(&root))
+    };
+    if planted(path) && !is_open(target) {
         return Err(PlanError::PlantedLink {
             path: path.clone(),
             target: target.clone(),
@@ -204,6 +214,17 @@ fn write_root(
         });
     }
     Ok(at(rule, target.clone()))
+}
+
+/// A literal rule's path, and where it leads.
+fn places(rule: &PathRule, facts: &HostFacts) -> Vec<AbsolutePath> {
+    match &rule.pattern {
+        PathPattern::Subtree(path) => {
+            let landing = landing(path, facts);
+            std::iter::once(path.clone()).chain(landing).collect()
+        }
+        PathPattern::Glob(_) => Vec::new(),
+    }
 }
 
 /// A deny of something that does not exist matters only where the command could create it.
@@ -217,6 +238,13 @@ fn note_missing_denies(
         let PathPattern::Subtree(path) = &rule.pattern else {
             continue;
         };
+        if super::mounts::is_ours(path) {
+            notices.push(PlanNotice::OwnTree {
+                path: path.clone(),
+                origin: rule.origin.to_string(),
+            });
+            continue;
+        }
         let creatable = resolved
             .allow_write
             .iter()

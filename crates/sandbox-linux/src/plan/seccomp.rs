@@ -180,6 +180,7 @@ impl FilterSpec {
         ] {
             rules.push(refuse("ioctl", vec![ArgumentTest::Is(1, request)], reason));
         }
+        rules.extend(group_rules());
         rules.extend(socket_rules(unix_sockets));
         Self { rules }
     }
@@ -224,6 +225,17 @@ fn namespace_rules() -> Vec<SyscallRule> {
         reason: "its flags are in memory, where a filter can't see them",
     });
     rules
+}
+
+/// The command shares its process group, and its user's processes, with the outside.
+fn group_rules() -> Vec<SyscallRule> {
+    // setpriority(2): PRIO_PGRP, PRIO_USER; ioprio_set(2): IOPRIO_WHO_PGRP, IOPRIO_WHO_USER.
+    let calls = [("setpriority", [1, 2]), ("ioprio_set", [2, 3])];
+    let rules = calls.into_iter().flat_map(|(name, groups)| {
+        let reason = "priorities of processes outside";
+        groups.map(|which| refuse(name, vec![ArgumentTest::Is(0, which)], reason))
+    });
+    rules.collect()
 }
 
 fn socket_rules(unix_sockets: &UnixSocketPolicy) -> Vec<SyscallRule> {

@@ -14,7 +14,10 @@ use super::{
     mounts::{attach_beneath, new_filesystem},
     private::Private,
 };
-use crate::sys::Errno;
+use crate::sys::{
+    self, Errno,
+    mount::{NO_EXEC, NO_SUID, READ_ONLY, Reach},
+};
 
 /// Devices whose drivers keep no state between processes, and the caller's own terminal.
 const SHARED: [(&CStr, &CStr); 6] = [
@@ -44,7 +47,12 @@ pub(super) fn clone_sources() -> Result<DeviceSources, Errno> {
     for (slot, (_, path)) in sources.iter_mut().zip(SHARED) {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         *slot = match rustix::mount::open_tree(CWD, path, flags) {
-            Ok(device) => Some(device),
+            Ok(device) => {
+                // A device on a read-only mount can be written; its mode and owner can't be changed.
+                let attributes = READ_ONLY | NO_SUID | NO_EXEC;
+                sys::mount::set_attributes(device.as_fd(), c"", Reach::One, attributes)?;
+                Some(device)
+            }
             Err(Errno::NOENT) => None,
             Err(errno) => return Err(errno),
         };

@@ -175,7 +175,7 @@ fn prepare_init(context: &mut Context<'_>, command: libc::pid_t) -> Result<libc:
         close_on_exec(stream);
     }
     rustix::thread::set_no_new_privs(true)?;
-    drop_capabilities()?;
+    hide_from_command()?;
     Ok(image)
 }
 
@@ -199,6 +199,17 @@ fn empty_bounding_set() -> Result<(), Errno> {
 
 fn capability(number: u32) -> CapabilitySet {
     CapabilitySet::from_bits_retain(1 << number)
+}
+
+/// The command runs already, and this process still has the host's memory. ptrace(2) and what goes by
+/// its rules ask for every capability that the target is permitted, so they stay permitted until the
+/// init image is executed, when they end, as the bounding set is empty. None is effective any more:
+/// the image must count as unreadable, so that it is not dumpable from its first instruction on.
+fn hide_from_command() -> Result<(), Errno> {
+    let mut sets = rustix::thread::capabilities(None)?;
+    sets.effective = CapabilitySet::empty();
+    sets.inheritable = CapabilitySet::empty();
+    rustix::thread::set_capabilities(None, sets)
 }
 
 /// No capability in any set.

@@ -173,6 +173,23 @@ fn a_symlink_that_a_command_could_have_planted_is_no_write_root() {
 }
 
 #[test]
+fn planted_links_do_not_vouch_for_each_other() {
+    let mut host = Host::new(&["/home/u/ws/a -> /srv/p/", "/home/u/ws/b -> /srv/p/"]);
+    host.facts.working_directory = path("/home/u/ws");
+    let policy = Policy::restrictive().allow_write("/home/u/ws/a").unwrap();
+    // One alone, which no other root covers, was planted by whoever filled the working directory.
+    assert!(matches!(
+        host.plan(&policy),
+        Err(PlanError::PlantedLink { .. })
+    ));
+    let policy = policy.allow_write("/home/u/ws/b").unwrap();
+    assert!(matches!(
+        host.plan(&policy),
+        Err(PlanError::PlantedLink { .. })
+    ));
+}
+
+#[test]
 fn a_write_root_below_a_linked_one_is_no_planted_link() {
     let policy = Policy::restrictive().allow_write("/ws").unwrap();
     let policy = policy.allow_write("/ws/sub").unwrap();
