@@ -13,7 +13,7 @@ use sandbox_policy::{AbsolutePath, FilesystemPolicy, Glob, PathPattern, PathRule
 use crate::{
     facts::{FileIdentity, GlobMatches, HostFacts, PathFacts, PathKind},
     plan::HOSTS,
-    sys,
+    sys::{self, Errno},
 };
 
 /// Entries that a glob's walk may visit: a start must not take as long as a search of the disk.
@@ -247,12 +247,22 @@ fn absent(error: io::Error) -> io::Result<()> {
 }
 
 /// Whether a place lies where the command may change modes: what the caller can't look at now, the
-/// command could make visible.
+/// command could make visible. Places count, not spellings: either may lead through symlinks.
 fn is_writable_place(policy: &FilesystemPolicy, path: &AbsolutePath) -> bool {
-    policy
-        .allow_write
-        .iter()
-        .any(|root| root.rule.pattern.opens(path).is_some())
+    let real = |path: &AbsolutePath| {
+        let mut above = path.ancestors();
+        above.find_map(|above| AbsolutePath::new(fs::canonicalize(above.as_path()).ok()?).ok())
+    };
+    let place = real(path);
+    policy.allow_write.iter().any(|root| {
+        let lands = match &root.rule.pattern {
+            PathPattern::Subtree(root) => real(root)
+                .zip(place.as_ref())
+                .is_some_and(|(root, place)| place.is_within(&root)),
+            PathPattern::Glob(_) => true,
+        };
+        lands || root.rule.pattern.opens(path).is_some()
+    })
 }
 
 /// What the caller can't look at, the command can't reach either, unless it may change modes there.
@@ -273,42 +283,85 @@ fn unless_out_of_reach<T>(
     }
 }
 
-/// The shallowest existing paths that a glob matches.
+/// Symlinks to directories that a walk follows on one way; more are a loop.
+const LINK_LIMIT: usize = 16;
+
+/// The shallowest existing paths that a glob matches, by their names: symlinks to directories are
+/// followed, since the command could use the same names.
 fn walk(
     glob: &Glob,
     rule: &PathRule,
     policy: &FilesystemPolicy,
 ) -> Result<Vec<AbsolutePath>, ProbeError> {
     let mut matches = Vec::new();
-    let mut waiting = vec![glob.static_prefix().clone(), glob.literal().clone()];
+    let start = [glob.static_prefix().clone(), glob.literal().clone()];
+    let mut waiting: Vec<_> = start.map(|path| (path, 0)).into();
     let mut visited = 0_usize;
-    while let Some(path) = waiting.pop() {
+    while let Some((path, links)) = waiting.pop() {
         visited += 1;
-        if visited > WALK_LIMIT {
+        if visited > WALK_LIMIT || links > LINK_LIMIT {
             return Err(ProbeError::GlobTooLarge {
                 pattern: glob.to_string(),
                 origin: rule.origin.to_string(),
             });
         }
         let unexaminable = |source| unexaminable(&path, rule, source);
-        let metadata = match fs::symlink_metadata(path.as_path()) {
-            Ok(metadata) => Ok(Some(metadata)),
-            Err(error) => absent(error).map(|()| None),
-        };
-        let metadata = unless_out_of_reach(metadata, policy, &path).map_err(unexaminable)?;
-        let Some(metadata) = metadata.flatten() else {
+        let Some(found) = examine(&path, policy).map_err(unexaminable)? else {
             continue;
         };
         if glob.matches(&path) {
             matches.push(path);
-        } else if metadata.is_dir() && !is_kernel_tree(path.as_path()) {
-            let found = unless_out_of_reach(entries(&path), policy, &path).map_err(unexaminable)?;
-            waiting.extend(found.into_iter().flatten());
+        } else if found.is_directory && !is_kernel_tree(path.as_path()) {
+            let links = links + usize::from(found.is_link);
+            let entries = unless_out_of_reach(entries(&path), policy, &path);
+            let entries = entries.map_err(unexaminable)?.into_iter().flatten();
+            waiting.extend(entries.map(|entry| (entry, links)));
         }
     }
     matches.sort();
     matches.dedup();
     Ok(matches)
+}
+
+/// Whether a symlink leads back to a directory that it lies in: what is there has been seen by a
+/// shorter name, and is closed by where it really is.
+fn is_above(link: &AbsolutePath, landing: &fs::Metadata) -> bool {
+    let same = |above: &AbsolutePath| {
+        fs::metadata(above.as_path())
+            .is_ok_and(|above| (above.dev(), above.ino()) == (landing.dev(), landing.ino()))
+    };
+    link.ancestors().skip(1).any(|above| same(&above))
+}
+
+/// What a walk needs to know of an entry.
+struct Examined {
+    is_link: bool,
+    is_directory: bool,
+}
+
+fn examine(path: &AbsolutePath, policy: &FilesystemPolicy) -> io::Result<Option<Examined>> {
+    let present = |metadata: io::Result<fs::Metadata>| match metadata {
+        Ok(metadata) => Ok(Some(metadata)),
+        // A symlink that leads round in circles leads nowhere.
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => Ok(None),
+        Err(error) => absent(error).map(|()| None),
+    };
+    let own = present(fs::symlink_metadata(path.as_path()));
+    let Some(own) = unless_out_of_reach(own, policy, path)?.flatten() else {
+        return Ok(None);
+    };
+    let is_link = own.is_symlink();
+    let is_directory = if is_link {
+        let landing = present(fs::metadata(path.as_path()));
+        let landing = unless_out_of_reach(landing, policy, path)?.flatten();
+        landing.is_some_and(|landing| landing.is_dir() && !is_above(path, &landing))
+    } else {
+        own.is_dir()
+    };
+    Ok(Some(Examined {
+        is_link,
+        is_directory,
+    }))
 }
 
 /// Trees that hold no files of anybody.

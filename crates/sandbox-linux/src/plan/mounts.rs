@@ -153,7 +153,14 @@ pub(super) fn lower(
             (Region::Scratch, Region::Scratch) if is_start(path, base, facts) => Region::ReadOnly,
             (_, own) => own,
         };
-        let pin = || pin(around, own, facts.paths.get(path)?, pins.contains(path));
+        let pin = || {
+            pin(
+                path,
+                (around, own),
+                facts.paths.get(path)?,
+                pins.contains(path),
+            )
+        };
         let changed = transition(around, own, path, facts, &points, policy);
         if let Some(kind) = changed.or_else(pin) {
             let creates_target = matches!(around, Region::Hidden | Region::Scratch);
@@ -334,8 +341,15 @@ fn pins(policy: &FilesystemPolicy, facts: &HostFacts) -> BTreeSet<AbsolutePath> 
 }
 
 /// A bind of a pinned directory on itself, where nothing else is mounted there.
-fn pin(around: Region, own: Region, found: &PathFacts, is_pin: bool) -> Option<MountKind> {
+fn pin(
+    path: &AbsolutePath,
+    (around, own): (Region, Region),
+    found: &PathFacts,
+    is_pin: bool,
+) -> Option<MountKind> {
     let stays_writable = (around, own) == (Region::Writable, Region::Writable);
+    // What a symlink leads to has a pin of its own.
+    let is_pin = is_pin && found.canonical == *path;
     (is_pin && stays_writable).then(|| bind(BindAccess::Writable, found.kind, found.identity))
 }
 

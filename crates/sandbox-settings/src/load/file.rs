@@ -16,6 +16,13 @@ pub(super) enum ReadError {
 /// A file's bytes, and whether a symbolic link led to it.
 pub(super) fn read(path: &Path) -> Result<(Vec<u8>, bool), ReadError> {
     let mut bytes = Vec::new();
+    // Opening a FIFO that somebody planted would wait for ever, and reading a terminal would take
+    // what is typed. Whoever exchanges the file in between gains the wait and nothing else.
+    let kind = std::fs::metadata(path).map_err(ReadError::Io)?;
+    if !kind.is_file() && !kind.is_dir() {
+        let refusal = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+        return Err(ReadError::Io(refusal));
+    }
     let file = File::open(path).map_err(ReadError::Io)?;
     let linked = is_linked(path, &file).map_err(ReadError::Io)?;
     // A device without an end must not fill the memory.
