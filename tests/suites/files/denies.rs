@@ -580,3 +580,76 @@ fn what_cannot_be_examined_in_a_write_root_is_an_error() {
     mode(0o700);
     run(&["closed/secret"]).refused();
 }
+
+#[test]
+fn links_that_somebody_planted_open_nothing() {
+    let bed = Bed::new();
+    bed.file("outside/file", "kept");
+    for name in ["build", "dist"] {
+        symlink(bed.outside(), bed.work().join(name)).unwrap();
+    }
+    let line = format!("echo pwned > {}/file", bed.outside().display());
+    let content = || std::fs::read_to_string(bed.outside().join("file")).unwrap();
+    for roots in [&["./build"][..], &["./build", "./dist"], &[".", "./build"]] {
+        let refused = bed
+            .srt()
+            .flat(&rules(&[], &[], roots, &[]))
+            .sh(&line)
+            .run()
+            .exits(125);
+        assert!(refused.errors().contains("symlink"), "{refused}");
+        assert_eq!(content(), "kept");
+    }
+    // The place itself, named by somebody, is open.
+    let named = bed.outside().display().to_string();
+    let open = rules(&[], &[], &[&named], &[]);
+    bed.srt().flat(&open).sh(&line).run().ok();
+    assert_eq!(content(), "pwned\n");
+}
+
+#[test]
+fn a_glob_covers_what_is_behind_links() {
+    let bed = Bed::new();
+    bed.file("work/d/secret", SECRET);
+    bed.file("outside/real", SECRET);
+    symlink(bed.work(), bed.root().join("alias")).unwrap();
+    symlink(bed.outside(), bed.work().join("sub")).unwrap();
+    symlink(".", bed.work().join("loop")).unwrap();
+    let root = bed.root().display().to_string();
+    for (pattern, path) in [
+        (format!("{root}/alias/**/secret"), "d/secret"),
+        (format!("{root}/ali*/d/secret"), "d/secret"),
+        ("**/real".to_owned(), "sub/real"),
+    ] {
+        let read = |deny: &[&str]| {
+            bed.srt()
+                .flat(&rules(deny, &[], &["."], &[]))
+                .args(["cat", path])
+                .run()
+        };
+        let refused = read(&[&pattern]).refused();
+        assert!(!refused.text().contains(SECRET), "{pattern}\n{refused}");
+        read(&[]).ok().prints(SECRET);
+    }
+}
+
+#[test]
+fn a_directory_as_standard_input_opens_nothing() {
+    let bed = Bed::new();
+    bed.file("outside/secret", SECRET);
+    let denied = bed.outside().display().to_string();
+    let line = format!("cat /proc/self/fd/0/secret < {denied}");
+    bed.srt()
+        .flat(&rules(&[], &[], &["."], &[]))
+        .sh(&line)
+        .run()
+        .ok()
+        .prints(SECRET);
+    let srt = bed
+        .srt()
+        .flat(&rules(&[&denied], &[], &["."], &[]))
+        .args(["cat", "/proc/self/fd/0/secret"])
+        .under(["sh", "-c", &format!("exec \"$@\" < {denied}"), "sh"])
+        .run();
+    assert!(!srt.exits(125).text().contains(SECRET));
+}

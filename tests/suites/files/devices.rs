@@ -215,3 +215,23 @@ fn segments() -> Vec<std::ffi::OsString> {
         .filter(|name| name.as_encoded_bytes().starts_with(b"psm_"))
         .collect()
 }
+
+#[test]
+fn the_hosts_device_nodes_cannot_be_changed() {
+    let bed = Bed::new();
+    let mode = || {
+        use std::os::unix::fs::MetadataExt as _;
+        std::fs::metadata("/dev/full").unwrap().mode()
+    };
+    let before = mode();
+    // The mode that it has already: a success would change nothing on the host.
+    let line = format!("chmod {:o} /dev/full", before & 0o7777);
+    let refused = bed.srt().sh(&line).run().refused();
+    assert!(refused.errors().contains("ead-only"), "{refused}");
+    assert_eq!(mode(), before);
+    bed.srt()
+        .sh("echo x > /dev/null && head -c 2 /dev/zero | wc -c")
+        .run()
+        .ok();
+    bed.srt().sh("touch mine && chmod 600 mine").run().ok();
+}

@@ -264,3 +264,16 @@ fn a_home_behind_a_link_is_guarded_like_any_other() {
     bed.srt().env("HOME", &link).sh(line).run().ok();
     assert!(std::fs::symlink_metadata(bed.work().join(".bashrc")).is_ok());
 }
+
+#[test]
+fn a_planted_fifo_is_an_error_and_nobody_waits() {
+    let bed = Bed::new();
+    let directory = bed.work().join(".claude");
+    std::fs::create_dir(&directory).unwrap();
+    let mkfifo = need!("mkfifo");
+    let path = directory.join("settings.json");
+    host(&mkfifo, [path.as_os_str()]).ok();
+    bed.srt().sh("echo ran").run().exits(125).prints("");
+    std::fs::remove_file(&path).unwrap();
+    bed.srt().sh("echo ran").run().ok().prints("ran\n");
+}
