@@ -5,32 +5,28 @@
 //! runtime's worker nor a blocking pool may do it.
 
 use std::{
-    ffi::{CString, OsStr, OsString},
     io,
-    net::{TcpListener, UdpSocket},
-    os::{
-        fd::{AsFd, AsRawFd, OwnedFd, RawFd},
-        unix::ffi::{OsStrExt, OsStringExt},
-    },
-    path::PathBuf,
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
     sync::{Arc, mpsc},
     thread,
 };
 
 use rustix::{
-    fs::{FileType, Mode, OFlags},
+    fs::{Mode, OFlags},
     net::{AddressFamily, SocketFlags, SocketType},
     pipe::PipeFlags,
     process::{Pid, PidfdFlags, Signal},
 };
-use sandbox_policy::AbsolutePath;
 
 use crate::{
+    command::{CommandSpec, refuse_directories, stream_numbers},
     error::LaunchError,
+    follow::{ChildEvent, Follower, reap},
     id_map,
     plan::IdMap,
     prepare::Prepared,
     ruleset,
+    sockets::Sockets,
     stage::{self, CommandImage, Context, IdMaps, InitImage, NetworkTask, StageFailure, Step},
     sys::{
         self, Errno,
@@ -40,115 +36,12 @@ use crate::{
     },
 };
 
-/// A command to run. Nothing is added to or taken from the words and variables given here.
-#[derive(Debug)]
-pub struct CommandSpec {
-    /// Paths to try in order (see [`candidates`]).
-    pub candidates: Vec<PathBuf>,
-    /// All words, the program's name first.
-    pub argv: Vec<OsString>,
-    /// The environment.
-    pub environment: Vec<(OsString, OsString)>,
-    /// Where it starts.
-    pub working_directory: AbsolutePath,
-    /// Standard input, output and error.
-    pub streams: [Stream; 3],
-}
-
-/// A standard stream of the command.
-#[derive(Debug)]
-pub enum Stream {
-    /// The host program's own.
-    Inherited,
-    /// This descriptor.
-    Descriptor(OwnedFd),
-}
-
-/// What a running command does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChildEvent {
-    /// A signal stopped it.
-    Stopped {
-        /// The signal's number.
-        signal: i32,
-    },
-    /// It goes on.
-    Continued,
-    /// It has ended, and everything else in the sandbox with it.
-    Ended(Exit),
-}
-
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// It exited with this status.
-    Code(i32),
-    /// This signal killed it.
-    Signal(i32),
-}
-
 /// A running sandbox. Dropping it kills everything inside.
 #[derive(Debug)]
 pub struct Running {
     pid: i32,
     process: OwnedFd,
     sockets: Option<Sockets>,
-}
-
-/// Sockets that are inside and served outside; all of them are non-blocking.
-#[derive(Debug)]
-pub struct Sockets {
-    /// For the HTTP proxy.
-    pub http: TcpListener,
-    /// For the SOCKS5 proxy.
-    pub socks: TcpListener,
-    /// For programs that know nothing of proxies; none where the kernel lacks nf_tables or TPROXY.
-    pub transparent: Option<Transparent>,
-}
-
-/// Sockets that every connection and name look-up inside arrives at.
-#[derive(Debug)]
-pub struct Transparent {
-    /// The local address of an accepted connection is its original destination.
-    pub tcp: Vec<TcpListener>,
-    /// Name servers at every address; the ancillary data tells which one was asked.
-    pub dns_udp: Vec<UdpSocket>,
-    /// The same for TCP.
-    pub dns_tcp: TcpListener,
-}
-
-impl From<stage::Sockets> for Sockets {
-    fn from(sockets: stage::Sockets) -> Self {
-        let stage::Sockets {
-            http,
-            socks,
-            transparent,
-        } = sockets;
-        Self {
-            http: http.into(),
-            socks: socks.into(),
-            transparent: transparent.map(Into::into),
-        }
-    }
-}
-
-impl From<stage::TransparentSockets> for Transparent {
-    fn from(sockets: stage::TransparentSockets) -> Self {
-        let stage::TransparentSockets {
-            tcp_v4,
-            tcp_v6,
-            dns_udp_v4,
-            dns_udp_v6,
-            dns_tcp,
-        } = sockets;
-        let tcp = [Some(tcp_v4), tcp_v6].into_iter().flatten();
-        let udp = [Some(dns_udp_v4), dns_udp_v6].into_iter().flatten();
-        Self {
-            tcp: tcp.map(Into::into).collect(),
-            dns_udp: udp.map(Into::into).collect(),
-            dns_tcp: dns_tcp.into(),
-        }
-    }
 }
 
 impl Running {
@@ -175,23 +68,6 @@ impl Drop for Running {
         // ESRCH only says that it has ended already.
         rustix::process::pidfd_send_signal(&self.process, Signal::KILL).unwrap_or(());
     }
-}
-
-/// The paths that a program's name stands for: itself if it holds a slash, else one for each
-/// directory of `search_path`, as execvp(3) reads it (an empty entry is the working directory).
-#[must_use]
-pub fn candidates(program: &OsStr, search_path: &OsStr) -> Vec<PathBuf> {
-    if program.as_bytes().contains(&b'/') {
-        return vec![PathBuf::from(program)];
-    }
-    let directories = search_path.as_bytes().split(|byte| *byte == b':');
-    let directory = |bytes: &[u8]| match bytes {
-        [] => PathBuf::from("."),
-        _ => PathBuf::from(OsStr::from_bytes(bytes)),
-    };
-    directories
-        .map(|bytes| directory(bytes).join(program))
-        .collect()
 }
 
 /// Launches the command from a thread of its own. `on_event` is called on that thread, `Ended` last.
@@ -313,7 +189,7 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<(Running, Follower
     let follower = Follower {
         pid,
         status,
-        _lifeline: lifeline,
+        lifeline,
     };
     Ok((running(pid, sockets)?, follower))
 }
@@ -360,149 +236,4 @@ fn kept(context: &Context<'_>) -> Vec<RawFd> {
 fn socket_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     let flags = SocketFlags::CLOEXEC;
     rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
-}
-
-/// Through a directory all that is below it could be reached, past every mount.
-fn refuse_directories(streams: &[Stream; 3]) -> Result<(), LaunchError> {
-    let own = [
-        rustix::stdio::stdin(),
-        rustix::stdio::stdout(),
-        rustix::stdio::stderr(),
-    ];
-    for (number, (stream, own)) in (0..).zip(streams.iter().zip(own)) {
-        let descriptor = match stream {
-            Stream::Inherited => own,
-            Stream::Descriptor(descriptor) => descriptor.as_fd(),
-        };
-        // One that is closed is found out when it is placed.
-        let Ok(status) = rustix::fs::fstat(descriptor) else {
-            continue;
-        };
-        if FileType::from_raw_mode(status.st_mode).is_dir() {
-            return Err(LaunchError::DirectoryStream { number });
-        }
-    }
-    Ok(())
-}
-
-fn stream_numbers(streams: &[Stream; 3]) -> [i32; 3] {
-    let [stdin, stdout, stderr] = streams;
-    let number = |stream: &Stream, own| match stream {
-        Stream::Inherited => own,
-        Stream::Descriptor(descriptor) => descriptor.as_raw_fd(),
-    };
-    [number(stdin, 0), number(stdout, 1), number(stderr, 2)]
-}
-
-/// Reports what a launched command does. It must be kept until the command has ended: the sandbox
-/// dies with it.
-#[derive(Debug)]
-pub struct Follower {
-    pid: libc::pid_t,
-    status: OwnedFd,
-    _lifeline: OwnedFd,
-}
-
-/// Bytes of a report on the status pipe.
-pub const REPORT_BYTES: usize = 4;
-
-impl Follower {
-    /// The pipe that reports arrive on, [`REPORT_BYTES`] each, until pid 1 has ended.
-    pub fn status(&self) -> io::Result<OwnedFd> {
-        self.status.try_clone()
-    }
-
-    /// What a report says.
-    #[must_use]
-    pub fn event(report: [u8; REPORT_BYTES]) -> ChildEvent {
-        event(i32::from_ne_bytes(report))
-    }
-
-    /// After the pipe's end: takes pid 1's remains away, and everything inside is gone. `reported`
-    /// is the end that was reported, if it was.
-    #[must_use]
-    pub fn end(self, reported: Option<Exit>) -> Exit {
-        reap(self.pid);
-        // Without a report pid 1 was killed, and the kernel has killed the rest.
-        reported.unwrap_or(Exit::Signal(libc::SIGKILL))
-    }
-
-    /// Waits for every report.
-    fn follow(self, on_event: &mut impl FnMut(ChildEvent)) {
-        let mut reported = None;
-        let mut report = [0; REPORT_BYTES];
-        loop {
-            match rustix::io::read(&self.status, &mut report) {
-                Ok(REPORT_BYTES) => match Self::event(report) {
-                    event @ ChildEvent::Ended(exit) => {
-                        // Nothing inside runs any more; what is left is the kernel's bookkeeping.
-                        reported = Some(exit);
-                        on_event(event);
-                    }
-                    event @ (ChildEvent::Stopped { .. } | ChildEvent::Continued) => on_event(event),
-                },
-                Err(Errno::INTR) => {}
-                Ok(_) | Err(_) => break,
-            }
-        }
-        let exit = self.end(reported);
-        if reported.is_none() {
-            on_event(ChildEvent::Ended(exit));
-        }
-    }
-}
-
-/// Reaps pid 1. What its status says is known already, and ECHILD that it was reaped.
-fn reap(pid: libc::pid_t) {
-    match sys::wait::wait_for(pid) {
-        Ok(_) | Err(_) => {}
-    }
-}
-
-fn event(status: i32) -> ChildEvent {
-    if libc::WIFSTOPPED(status) {
-        ChildEvent::Stopped {
-            signal: libc::WSTOPSIG(status),
-        }
-    } else if libc::WIFCONTINUED(status) {
-        ChildEvent::Continued
-    } else if libc::WIFSIGNALED(status) {
-        ChildEvent::Ended(Exit::Signal(libc::WTERMSIG(status)))
-    } else {
-        ChildEvent::Ended(Exit::Code(libc::WEXITSTATUS(status)))
-    }
-}
-
-impl CommandImage {
-    fn new(
-        candidates: Vec<PathBuf>,
-        argv: Vec<OsString>,
-        environment: Vec<(OsString, OsString)>,
-        working_directory: &AbsolutePath,
-    ) -> Result<Self, LaunchError> {
-        let text = |word: OsString| {
-            CString::new(word.into_vec()).map_err(|error| LaunchError::Nul {
-                word: OsString::from_vec(error.into_vec()),
-            })
-        };
-        let variable = |(mut name, value): (OsString, OsString)| {
-            name.push("=");
-            name.push(value);
-            text(name)
-        };
-        let candidates = candidates
-            .into_iter()
-            .map(|path| text(path.into_os_string()));
-        Ok(Self {
-            candidates: candidates.collect::<Result<_, _>>()?,
-            argv: StringArray::new(argv.into_iter().map(text).collect::<Result<_, _>>()?),
-            envp: StringArray::new(
-                environment
-                    .into_iter()
-                    .map(variable)
-                    .collect::<Result<_, _>>()?,
-            ),
-            working_directory: text(working_directory.as_path().into())?,
-        })
-    }
 }

@@ -21,9 +21,13 @@ mod facts;
 mod plan;
 
 #[cfg(target_os = "linux")]
+mod command;
+#[cfg(target_os = "linux")]
 mod error;
 #[cfg(target_os = "linux")]
 mod filter;
+#[cfg(target_os = "linux")]
+mod follow;
 #[cfg(target_os = "linux")]
 mod id_map;
 #[cfg(target_os = "linux")]
@@ -39,6 +43,8 @@ mod ruleset;
 #[cfg(target_os = "linux")]
 mod signals;
 #[cfg(target_os = "linux")]
+mod sockets;
+#[cfg(target_os = "linux")]
 mod stage;
 #[cfg(target_os = "linux")]
 mod sys;
@@ -52,14 +58,14 @@ pub use plan::{
 
 #[cfg(target_os = "linux")]
 pub use self::{
+    command::{CommandSpec, Stream, candidates},
     error::LaunchError,
     filter::FilterError,
-    launch::{
-        ChildEvent, CommandSpec, Exit, Follower, REPORT_BYTES, Running, Sockets, Stream,
-        Transparent, candidates, launch, launch_here,
-    },
+    follow::{ChildEvent, Exit, Follower, REPORT_BYTES},
+    launch::{Running, launch, launch_here},
     prepare::{PrepareError, Prepared},
     probe::{ProbeError, probe},
     signals::{ReceivedSignal, SignalSource},
+    sockets::{Sockets, Transparent},
     stage::Step,
 };
