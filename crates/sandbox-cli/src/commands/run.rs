@@ -56,10 +56,9 @@ pub(crate) fn run(
     };
     tracing::debug!("sandbox prepared after {:?}", started.elapsed());
     log_plan(&sandbox);
+    let known = sandbox.report().notices;
     if !options.quiet {
-        for text in sandbox.report().notices {
-            message::notice(&text);
-        }
+        known.iter().for_each(|text| message::notice(text));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -73,7 +72,11 @@ pub(crate) fn run(
     modes.restore();
     tracing::debug!("ended after {:?}", started.elapsed());
     if !options.quiet {
-        let refused = sandbox.report().network_denials;
+        // Some things are known of a kernel only when a command has been launched on it.
+        let report = sandbox.report();
+        let news = report.notices.iter().filter(|text| !known.contains(text));
+        news.for_each(|text| message::notice(text));
+        let refused = report.network_denials;
         for line in denials::summary(&refused, &settings.ignore_violations, &command.display()) {
             message::say(format_args!("srt: {}", message::visible(&line)));
         }
