@@ -6,8 +6,8 @@ use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sandbox_tests::{
-    Bed, Subject, bwrap, host, host_time, inapplicable, interleave, is_debug_build, median, need,
-    skip, subject, time_scale, timeout, wait_until,
+    Bed, Subject, bwrap, host, host_time, inapplicable, interleave, is_debug_build, is_root,
+    median, need, skip, subject, time_scale, timeout, tool, wait_until,
 };
 use serde_json::json;
 
@@ -70,13 +70,29 @@ fn start_up_costs_no_more_than_bwraps_smallest() {
     }
     bed.srt().flat(&settings).args(["true"]).run().ok();
     let rounds = if time_scale() > 4.0 { 20 } else { 150 };
-    // Other work on the machine disturbs whole stretches of a run, and a start that needs both
-    // processors more than one that needs one: the quietest of a few batches is the measurement.
+    // Other work on the machine disturbs a start that uses both processors more than one that uses
+    // one. Root can keep it out: both are measured under the first-in-first-out policy of sched(7).
+    let quiet = if is_root() { tool("chrt") } else { None };
+    let launcher: Vec<String> = match &quiet {
+        Some(chrt) => [chrt.to_str().unwrap(), "-f", "10"]
+            .map(str::to_owned)
+            .into(),
+        None => Vec::new(),
+    };
     let batch = || {
         let (ours, theirs) = interleave(
             rounds,
-            || bed.srt().flat(&settings).args(["true"]).time(),
-            || host_time(&bwrap, smallest),
+            || {
+                let srt = bed.srt().flat(&settings).args(["true"]);
+                srt.under(launcher.clone()).time()
+            },
+            || match &quiet {
+                Some(chrt) => {
+                    let words = ["-f", "10", bwrap.to_str().unwrap()];
+                    host_time(chrt, words.into_iter().chain(smallest))
+                }
+                None => host_time(&bwrap, smallest),
+            },
         );
         let (ours, theirs) = (median(ours), median(theirs));
         let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
@@ -86,6 +102,9 @@ fn start_up_costs_no_more_than_bwraps_smallest() {
         ratio
     };
     let ratio = (0..5).map(|_| batch()).find(|ratio| *ratio <= 1.0);
+    if quiet.is_none() {
+        inapplicable!("only root can keep the machine's other work out of the measurement");
+    }
     if is_debug_build() || subject() == Subject::Upstream {
         inapplicable!("no speed is asked of this build");
     }
