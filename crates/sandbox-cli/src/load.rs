@@ -8,7 +8,7 @@ use std::{
 };
 
 use sandbox_core::{
-    BuildError, Sandbox,
+    BuildError, ExternalProxies, Sandbox,
     settings::{
         self, LoadedFile, MANAGED_SETTINGS, Settings, SettingsErrors, Sources, TrustError,
         trust_files,
@@ -44,11 +44,17 @@ pub(crate) fn sandbox(
     settings: &Settings,
     environment: &Environment,
 ) -> Result<Sandbox, BuildError> {
+    let ports = &settings.external_proxies;
+    let proxies = ExternalProxies {
+        http: ports.http.as_ref().map(|port| port.value),
+        socks: ports.socks.as_ref().map(|port| port.value),
+    };
     // The main thread runs everything and ends last.
     Sandbox::builder(settings.policy.clone())
         .launch_from_callers_thread()
         .working_directory(environment.working_directory.clone())
         .home(environment.home.clone())
+        .external_proxies(proxies)
         .build()
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sandbox_policy::{AbsolutePath, Policy};
 use sandbox_proxy::{
-    Decide, EventSink, HostAddresses, Proxy, ProxyConfig, Resolve, SystemResolver,
+    Decide, EventSink, ExternalProxies, HostAddresses, Proxy, ProxyConfig, Resolve, SystemResolver,
 };
 
 use crate::{error::BuildError, host, platform::Backend, report::NetworkLog, sandbox::Sandbox};
@@ -17,6 +17,7 @@ pub struct SandboxBuilder {
     home: Option<AbsolutePath>,
     resolver: Arc<dyn Resolve>,
     decider: Option<Arc<dyn Decide>>,
+    external_proxies: ExternalProxies,
     launch_thread: LaunchThread,
 }
 
@@ -46,6 +47,7 @@ impl SandboxBuilder {
             home: host::home(),
             resolver: Arc::new(SystemResolver::new()),
             decider: None,
+            external_proxies: ExternalProxies::default(),
             launch_thread: LaunchThread::Own,
         }
     }
@@ -75,6 +77,14 @@ impl SandboxBuilder {
         self
     }
 
+    /// Proxies of the user's own by which permitted hosts are reached; none by default. They get to
+    /// hear of nothing that the policy refuses, but look permitted names up themselves, so the
+    /// policy's rules about where a name leads do not apply.
+    pub fn external_proxies(mut self, proxies: ExternalProxies) -> Self {
+        self.external_proxies = proxies;
+        self
+    }
+
     /// Starts commands from the thread that calls `spawn` instead of one of their own, which is a
     /// little faster. That thread must live as long as the commands: they are killed when it exits.
     /// For programs whose main thread runs the runtime.
@@ -92,6 +102,7 @@ impl SandboxBuilder {
             home,
             resolver,
             decider,
+            external_proxies,
             launch_thread,
         } = self;
         let working_directory = match working_directory {
@@ -103,14 +114,9 @@ impl SandboxBuilder {
         let own = HostAddresses::found_by(host::own_addresses);
         let (sink, events) = EventSink::channel(NetworkLog::CAPACITY);
         let network = Arc::new(policy.network.clone());
-        let proxy = Proxy::new(
-            network,
-            own,
-            resolver,
-            decider,
-            sink,
-            ProxyConfig::standard(),
-        );
+        let mut config = ProxyConfig::standard();
+        config.external = external_proxies;
+        let proxy = Proxy::new(network, own, resolver, decider, sink, config);
         let log = NetworkLog::new(events);
         Ok(Sandbox::from_parts(
             policy,

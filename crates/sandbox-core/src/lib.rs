@@ -50,7 +50,7 @@ pub use sandbox_policy::{
     Policy, Port, ProcMount, ProcessPolicy, ReadAllow, ReadDeny, Target, UnixSocketPolicy,
     UserNamespaces, Verdict, workspace,
 };
-pub use sandbox_proxy::{BoxFuture, Decide, Decision, Resolve, SystemResolver};
+pub use sandbox_proxy::{BoxFuture, Decide, Decision, ExternalProxies, Resolve, SystemResolver};
 
 /// Settings files: where a policy comes from.
 pub use sandbox_settings as settings;

@@ -1,7 +1,8 @@
 //! The one way from a target to a connection, for every front end.
 //!
 //! Target → verdict → (question → decider) → permit → addresses, looked up once → resolved target →
-//! socket. Each step takes what only the step before can make.
+//! socket. Each step takes what only the step before can make. Where the user has proxies of their own,
+//! they open the socket, and look names up themselves (see [`external`]).
 
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
@@ -15,6 +16,7 @@ use crate::{
     config::ProxyConfig,
     decider::{Decide, Decision},
     event::{EventSink, FrontEnd, Outcome, ProxyEvent},
+    external::{self, Destination},
     own::HostAddresses,
     resolve::{Resolve, distinct},
     upstream::{self, ConnectError},
@@ -198,11 +200,7 @@ impl Gate {
     ) -> Result<TcpStream, OpenError> {
         let target = authorized.target().clone();
         let allowed = authorized.outcome();
-        let opened = async {
-            let resolved = self.resolve(authorized, config).await?;
-            Ok(upstream::dial(&resolved, config).await?)
-        }
-        .await;
+        let opened = self.reach(front_end, authorized, config).await;
         let outcome = match &opened {
             Ok(_) => allowed,
             Err(OpenError::Denied(denial) | OpenError::AddressDenied(denial)) => {
@@ -214,6 +212,25 @@ impl Gate {
         };
         self.report(client, front_end, Some(target), outcome);
         opened
+    }
+
+    /// Dials what was authorized, or has the user's own proxy do it.
+    async fn reach(
+        &self,
+        front_end: FrontEnd,
+        authorized: Authorized,
+        config: &ProxyConfig,
+    ) -> Result<TcpStream, OpenError> {
+        let Some(route) = config.external.route(front_end) else {
+            let resolved = self.resolve(authorized, config).await?;
+            return Ok(upstream::dial(&resolved, config).await?);
+        };
+        let destination = if external::looks_up(&authorized.target().host) {
+            Destination::Named(authorized.permit)
+        } else {
+            Destination::Resolved(self.resolve(authorized, config).await?)
+        };
+        Ok(external::open(route, &destination, config).await?)
     }
 
     pub(crate) fn report(

@@ -1,8 +1,10 @@
-//! Limits and timeouts of a proxy.
+//! Limits and timeouts of a proxy, and the way out.
 
 use std::time::Duration;
 
-/// Limits and timeouts. There is no `Default`: [`ProxyConfig::standard`] names the choice, and a
+use crate::external::ExternalProxies;
+
+/// Limits, timeouts and the way out. There is no `Default`: [`ProxyConfig::standard`] names the choice, and a
 /// caller changes single fields of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -23,7 +25,7 @@ pub struct ProxyConfig {
     pub resolve_timeout: Duration,
     /// How long one address may take to accept.
     pub connect_timeout: Duration,
-    /// How long all addresses of a target may take together.
+    /// How long all addresses of a target may take together, or the proxy that is asked for it.
     pub dial_timeout: Duration,
     /// Head start of an address before the next one is tried beside it (RFC 8305 §5).
     pub dial_stagger: Duration,
@@ -33,6 +35,8 @@ pub struct ProxyConfig {
     pub drain_timeout: Duration,
     /// Size of a copy buffer. An idle tunnel holds none.
     pub copy_buffer_bytes: usize,
+    /// Proxies of the user's own by which permitted targets are reached instead of directly.
+    pub external: ExternalProxies,
 }
 
 impl ProxyConfig {
@@ -54,6 +58,7 @@ impl ProxyConfig {
             drain_timeout: Duration::from_secs(5),
             // 8 KiB buffers reach a fifth of the throughput of 256 KiB ones on loopback.
             copy_buffer_bytes: 256 * 1024,
+            external: ExternalProxies::default(),
         }
     }
 }

@@ -11,7 +11,9 @@
 //!    with a deadline; silence, panic and absence are refusals.
 //! 4. A permitted name is resolved once ([`Resolve`]) and every address is judged. No name is
 //!    looked up before it was permitted.
-//! 5. `upstream` dials an address that was judged: the only outgoing connect of the workspace.
+//! 5. `upstream` dials an address that was judged: the only outgoing connect of the workspace. Where
+//!    the user has proxies of their own, `external` asks one of them for the target instead, and
+//!    names are left to it: step 4 is then for address literals and `localhost` only.
 //! 6. Bytes are relayed (`tunnel`) or, for plain HTTP, messages are forwarded (`http::forward`).
 //! 7. Each attempt becomes one [`ProxyEvent`].
 //!
@@ -33,6 +35,7 @@ mod decider;
 mod dns;
 mod event;
 mod explain;
+mod external;
 mod http;
 mod own;
 mod proxy;
@@ -49,6 +52,7 @@ pub use config::ProxyConfig;
 pub use decider::{Decide, Decision};
 pub use event::{EventReceiver, EventSink, FrontEnd, Outcome, ProxyEvent};
 pub use explain::plain_text;
+pub use external::ExternalProxies;
 pub use own::HostAddresses;
 pub use proxy::Proxy;
 pub use resolve::{Resolve, SystemResolver};

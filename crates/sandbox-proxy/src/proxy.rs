@@ -1,6 +1,6 @@
 //! The proxy as its user sees it.
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use sandbox_policy::NetworkPolicy;
 use tokio::{
@@ -95,15 +95,8 @@ impl Proxy {
 
     /// Serves name look-ups over UDP until [`Proxy::shutdown`]. Its answers lead to
     /// [`Proxy::serve_transparent`] of the same proxy, and leave from the address that was asked.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel can't tell the destination of datagrams.
-    pub fn serve_dns_udp(
-        &self,
-        socket: UdpSocket,
-    ) -> io::Result<impl Future<Output = ()> + Send + 'static> {
-        Ok(dns::UdpServer::new(socket)?.serve(Arc::clone(&self.shared)))
+    pub fn serve_dns_udp(&self, socket: UdpSocket) -> impl Future<Output = ()> + Send + 'static {
+        dns::UdpServer::new(socket).serve(Arc::clone(&self.shared))
     }
 
     /// Serves name look-ups over TCP until [`Proxy::shutdown`].

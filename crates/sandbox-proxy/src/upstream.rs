@@ -4,9 +4,13 @@
 //! start gets company by the next one, and the first to accept wins (RFC 8305 §5, without its
 //! sorting).
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
-use sandbox_policy::{ResolvedTarget, Target};
+use sandbox_policy::{Port, ResolvedTarget, Target};
 use tokio::{net::TcpStream, task::JoinSet, time};
 
 use crate::config::ProxyConfig;
@@ -33,6 +37,12 @@ pub(crate) async fn dial(
         target: target.target().clone(),
         source,
     })
+}
+
+/// Connects to a proxy of the user's own.
+pub(crate) async fn dial_loopback(port: Port, config: &ProxyConfig) -> io::Result<TcpStream> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.get()));
+    attempt(address, config.connect_timeout).await
 }
 
 async fn race(addresses: &[SocketAddr], config: &ProxyConfig) -> io::Result<TcpStream> {

@@ -212,6 +212,16 @@ fn network_rows<'a>(settings: &'a Settings, rows: &mut Vec<Row<'a>>) {
             &rule.origin,
         )
     }));
+    let proxies = &settings.external_proxies;
+    for (key, port) in [
+        ("network.httpProxyPort", &proxies.http),
+        ("network.socksProxyPort", &proxies.socks),
+    ] {
+        rows.extend(
+            port.iter()
+                .map(|port| Row::text(key, port.value.get(), &port.origin)),
+        );
+    }
     match &settings.policy.unix_sockets {
         UnixSocketPolicy::Blocked => {}
         UnixSocketPolicy::Listed(rules) => rows.extend(rules.iter().map(|rule| {

@@ -40,6 +40,7 @@ pub use layer::{Choice, Format, IgnoredKey, Layer};
 pub use load::{MANAGED_SETTINGS, ProjectTrust, Sources, load, trust_files};
 pub use overrides::Overrides;
 pub use settings::{
-    Execution, FileTrust, HeldBack, IgnoredViolation, LoadedFile, MacosOptions, Settings,
+    Execution, ExternalProxyPorts, FileTrust, HeldBack, IgnoredViolation, LoadedFile, MacosOptions,
+    Settings,
 };
 pub use wire::schema::schema;

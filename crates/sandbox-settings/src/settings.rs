@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use sandbox_policy::Policy;
+use sandbox_policy::{Policy, Port};
 
 use crate::layer::{Choice, Format, IgnoredKey, Layer};
 
@@ -12,6 +12,8 @@ use crate::layer::{Choice, Format, IgnoredKey, Layer};
 pub struct Settings {
     /// What the command may do.
     pub policy: Policy,
+    /// The user's own proxies, by which permitted hosts are reached.
+    pub external_proxies: ExternalProxyPorts,
     /// Whether commands run in a sandbox at all.
     pub execution: Execution,
     /// What is only about macOS.
@@ -44,6 +46,19 @@ pub struct Execution {
     pub allow_unsandboxed_commands: Choice<bool>,
     /// Whether a host program need not ask before it runs a sandboxed shell command.
     pub auto_allow_bash_if_sandboxed: Choice<bool>,
+}
+
+/// Ports of the user's own proxies on 127.0.0.1.
+///
+/// The highest layer that names a port decides it. Where the managed file names one of the two,
+/// those of other layers do not apply: they would lead around it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExternalProxyPorts {
+    /// An HTTP proxy.
+    pub http: Option<Choice<Port>>,
+    /// A SOCKS5 proxy.
+    pub socks: Option<Choice<Port>>,
 }
 
 /// What is only about macOS.

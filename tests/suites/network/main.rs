@@ -2,6 +2,7 @@
 
 mod around;
 mod denied;
+mod external;
 mod forward;
 mod socks;
 

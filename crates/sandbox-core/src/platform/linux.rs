@@ -234,7 +234,7 @@ fn serve(sockets: Sockets, proxy: &Proxy) -> io::Result<Serving> {
             serving.start(proxy.serve_transparent(listener(socket)?));
         }
         for socket in dns_udp {
-            serving.start(proxy.serve_dns_udp(datagrams(socket)?)?);
+            serving.start(proxy.serve_dns_udp(datagrams(socket)?));
         }
         serving.start(proxy.serve_dns_tcp(listener(dns_tcp)?));
     }

@@ -3,7 +3,7 @@
 
 use std::{
     io::{self, IoSliceMut},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -17,14 +17,26 @@ use crate::{authorize::Client, proxy::Shared};
 #[derive(Debug)]
 pub(crate) struct Server {
     socket: UdpSocket,
-    state: UdpSocketState,
+    /// Made for the first query: making it asks the kernel what it can with a dozen system calls,
+    /// which most commands never need.
+    state: OnceLock<UdpSocketState>,
 }
 
 impl Server {
-    /// Has the kernel tell the destination of each datagram.
-    pub(crate) fn new(socket: UdpSocket) -> io::Result<Self> {
-        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        Ok(Self { socket, state })
+    /// A server on a socket whose datagrams tell their destination (`IP_PKTINFO`).
+    pub(crate) const fn new(socket: UdpSocket) -> Self {
+        Self {
+            socket,
+            state: OnceLock::new(),
+        }
+    }
+
+    fn state(&self) -> io::Result<&UdpSocketState> {
+        if let Some(state) = self.state.get() {
+            return Ok(state);
+        }
+        let state = UdpSocketState::new(UdpSockRef::from(&self.socket))?;
+        Ok(self.state.get_or_init(|| state))
     }
 
     /// Answers until the proxy drains.
@@ -40,6 +52,8 @@ impl Server {
     }
 
     async fn answer_all(&self, shared: &Shared) {
+        // An error is found again, and reported, by the first reception.
+        self.socket.readable().await.unwrap_or(());
         let mut buffer = vec![0; LONGEST_QUERY];
         loop {
             match self.receive(&mut buffer).await {
@@ -64,7 +78,7 @@ impl Server {
             .async_io(Interest::READABLE, || {
                 let mut buffers = [IoSliceMut::new(buffer)];
                 let socket = UdpSockRef::from(&self.socket);
-                self.state.recv(socket, &mut buffers, &mut meta)
+                self.state()?.recv(socket, &mut buffers, &mut meta)
             })
             .await?;
         let [meta] = meta;
@@ -86,7 +100,7 @@ impl Server {
             src_ip: meta.dst_ip,
         };
         let sent = self.socket.try_io(Interest::WRITABLE, || {
-            self.state
+            self.state()?
                 .try_send(UdpSockRef::from(&self.socket), &transmit)
         });
         // As on every network an answer may get lost, and the client asks again.

@@ -34,7 +34,7 @@ fn verdict(id: u16, answer: &[u8]) -> (u8, Option<[u8; 4]>) {
 async fn serve_udp(proxy: &Proxy, address: &str) -> u16 {
     let socket = UdpSocket::bind((address, 0)).await.unwrap();
     let port = socket.local_addr().unwrap().port();
-    tokio::spawn(proxy.serve_dns_udp(socket).unwrap());
+    tokio::spawn(proxy.serve_dns_udp(socket));
     port
 }
 
@@ -202,7 +202,7 @@ async fn a_connection_that_is_no_name_service_one_is_closed() {
 async fn a_drain_ends_the_name_service_at_once() {
     let proxy = Setup::exactly(&["ok.test"]).start().await;
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let udp = tokio::spawn(proxy.proxy.serve_dns_udp(socket).unwrap());
+    let udp = tokio::spawn(proxy.proxy.serve_dns_udp(socket));
     let (tcp, address) = listener().await;
     let tcp = tokio::spawn(proxy.proxy.serve_dns_tcp(tcp));
     let mut idle = dial(address).await;

@@ -13,6 +13,7 @@ mod connect;
 mod decider;
 mod dns;
 mod events;
+mod external;
 mod forward;
 mod limits;
 mod rebinding;

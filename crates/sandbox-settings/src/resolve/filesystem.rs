@@ -78,7 +78,8 @@ pub(super) fn filesystem(
             | Effect::DenyAddress(_)
             | Effect::AllowUnixSocket(_)
             | Effect::IgnoreViolation { .. }
-            | Effect::Text(..) => {}
+            | Effect::Text(..)
+            | Effect::ProxyPort(..) => {}
         }
     }
     if let Some(chosen) = entries

@@ -5,6 +5,7 @@
 //! not from Claude Code's files where a flat file decides.
 
 mod filesystem;
+mod proxies;
 
 use std::{collections::HashSet, path::Path, sync::Arc};
 
@@ -77,13 +78,15 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
         unix_sockets: unix_sockets(&applying),
         ..processes(Policy::restrictive(), &switches)
     };
+    let proxies = proxies::Proxies(&applying);
     let held_back = held
         .iter()
-        .filter(|entry| !switches.is_moot(entry))
+        .filter(|entry| !switches.is_moot(entry) && !proxies.is_moot(entry))
         .filter_map(held_back)
         .collect();
     Settings {
         policy,
+        external_proxies: proxies.choose(),
         execution: Execution {
             enabled: switches.choose(Switch::Enabled),
             excluded_commands: texts(&applying, TextKey::ExcludedCommand),
@@ -200,6 +203,7 @@ fn network(entries: &[Entry]) -> NetworkPolicy {
             | Effect::IgnoreViolation { .. }
             | Effect::Text(..)
             | Effect::Preset(_)
+            | Effect::ProxyPort(..)
             | Effect::Switch(..) => {}
         }
     }

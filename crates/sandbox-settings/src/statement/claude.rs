@@ -3,7 +3,7 @@
 use sandbox_policy::PatternSyntax;
 
 use super::{
-    Effect, Switch, TextKey,
+    Effect, ProxyKind, Switch, TextKey,
     reader::{Reader, Written},
 };
 use crate::{
@@ -189,14 +189,14 @@ impl Reader<'_> {
             allow_mach_lookup,
             TextKey::MachLookup,
         );
-        self.unsupported([
-            ("sandbox.network.httpProxyPort", http_proxy_port),
-            ("sandbox.network.socksProxyPort", socks_proxy_port),
-            (
-                "sandbox.network.allowManagedDomainsOnly",
-                allow_managed_domains_only,
-            ),
-        ]);
+        let key = "sandbox.network.httpProxyPort";
+        self.proxy_port(key, ProxyKind::Http, http_proxy_port);
+        let key = "sandbox.network.socksProxyPort";
+        self.proxy_port(key, ProxyKind::Socks, socks_proxy_port);
+        self.unsupported([(
+            "sandbox.network.allowManagedDomainsOnly",
+            allow_managed_domains_only,
+        )]);
     }
 }
 

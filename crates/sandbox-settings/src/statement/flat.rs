@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use sandbox_policy::DomainPattern;
 
-use super::{Effect, Switch, TextKey, reader::Reader};
+use super::{Effect, ProxyKind, Switch, TextKey, reader::Reader};
 use crate::wire::{
     flat::{Flat, FlatFilesystem, FlatNetwork, Git},
     text::{AddressRange, NonEmptyText},
@@ -124,9 +124,11 @@ impl Reader<'_> {
             allow_mach_lookup,
             TextKey::MachLookup,
         );
+        let key = "network.httpProxyPort";
+        self.proxy_port(key, ProxyKind::Http, http_proxy_port);
+        let key = "network.socksProxyPort";
+        self.proxy_port(key, ProxyKind::Socks, socks_proxy_port);
         self.unsupported([
-            ("network.httpProxyPort", http_proxy_port),
-            ("network.socksProxyPort", socks_proxy_port),
             ("network.mitmProxy", mitm_proxy),
             ("network.tlsTerminate", tls_terminate),
             ("network.parentProxy", parent_proxy),

@@ -8,7 +8,7 @@ mod flat;
 mod reader;
 
 use ipnet::IpNet;
-use sandbox_policy::{DomainPattern, Origin, PathPattern};
+use sandbox_policy::{DomainPattern, Origin, PathPattern, Port};
 
 use crate::wire::Preset;
 
@@ -49,6 +49,7 @@ pub(crate) enum Effect {
     },
     Text(TextKey, String),
     Preset(Preset),
+    ProxyPort(ProxyKind, Port),
     Switch(Switch, bool),
 }
 
@@ -58,6 +59,13 @@ pub(crate) enum TextKey {
     ExcludedCommand,
     MachLookup,
     SafeDirectory,
+}
+
+/// Proxies of the user's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ProxyKind {
+    Http,
+    Socks,
 }
 
 /// Yes-or-no settings.
@@ -101,6 +109,7 @@ impl Effect {
             | Self::AllowRead(_)
             | Self::DenyRead { .. }
             | Self::Preset(_)
+            | Self::ProxyPort(..)
             | Self::Switch(..) => true,
             Self::DenyWrite(_)
             | Self::AllowDomain(_)
@@ -126,6 +135,7 @@ impl Effect {
             | Self::AllowUnixSocket(_)
             | Self::IgnoreViolation { .. }
             | Self::Text(..)
+            | Self::ProxyPort(..)
             | Self::Switch(..) => false,
         }
     }
@@ -138,7 +148,9 @@ impl Effect {
             | Self::AllowDomain(_)
             | Self::AllowUnixSocket(_)
             | Self::IgnoreViolation { .. }
-            | Self::Text(..) => true,
+            | Self::Text(..)
+            // Whoever listens there decides where permitted names lead.
+            | Self::ProxyPort(..) => true,
             Self::DenyWrite(_)
             | Self::DenyRead { .. }
             | Self::DenyDomain { .. }

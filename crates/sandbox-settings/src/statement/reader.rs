@@ -15,12 +15,12 @@ use crate::{
         Preset,
         text::{
             AllowedDomain, DeniedDomain, NonEmptyText, PathEntry, PathEntryText, PathText,
-            Unsupported,
+            PortNumber, Unsupported,
         },
     },
 };
 
-use super::{Effect, Statement, Switch, TextKey};
+use super::{Effect, ProxyKind, Statement, Switch, TextKey};
 
 /// An entry, the part of it that has the meaning, and where it stands.
 pub(super) struct Written<'a> {
@@ -104,6 +104,21 @@ impl<'a> Reader<'a> {
                 Preset::Workspace => "workspace",
             };
             self.state(key, name, &span, Effect::Preset(value));
+        }
+    }
+
+    pub(super) fn proxy_port(
+        &mut self,
+        key: &'static str,
+        kind: ProxyKind,
+        port: Option<Located<PortNumber>>,
+    ) {
+        if let Some(Located {
+            value: PortNumber(port),
+            span,
+        }) = port
+        {
+            self.state(key, &port.to_string(), &span, Effect::ProxyPort(kind, port));
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
     Preset,
     text::{
         AllowedDomain, BooleanSchema, DeniedDomain, GrantingRule, Ignored, NonEmptyText, PathEntry,
-        PathText, ProgramSchema, RefusingRule, Unsupported,
+        PathText, PortNumber, ProgramSchema, RefusingRule, Unsupported,
     },
 };
 use crate::json::Located;
@@ -85,10 +85,10 @@ pub(crate) struct ClaudeNetwork {
     pub(crate) allow_local_binding: Option<Located<bool>>,
     /// macOS: Mach services that may be looked up; a trailing `*` is a prefix.
     pub(crate) allow_mach_lookup: Option<Vec<NonEmptyText>>,
-    /// Not supported yet: an HTTP proxy of your own in place of the built-in one.
-    pub(crate) http_proxy_port: Option<Located<Unsupported>>,
-    /// Not supported yet: a SOCKS proxy of your own in place of the built-in one.
-    pub(crate) socks_proxy_port: Option<Located<Unsupported>>,
+    /// An HTTP proxy of your own on 127.0.0.1: permitted hosts are reached by CONNECT through it, and names are left to it.
+    pub(crate) http_proxy_port: Option<Located<PortNumber>>,
+    /// A SOCKS5 proxy of your own on 127.0.0.1, likewise: for what comes in by SOCKS, and for everything where `httpProxyPort` is not set.
+    pub(crate) socks_proxy_port: Option<Located<PortNumber>>,
     /// Not supported yet: only the managed file's hosts.
     pub(crate) allow_managed_domains_only: Option<Located<Unsupported>>,
 }

@@ -10,7 +10,8 @@ use super::{
     Preset,
     text::{
         AbsolutePathSchema, AddressRange, AllowedDomain, DeniedDomain, DepthSchema, Ignored,
-        NonEmptyText, ObjectSchema, PathEntry, PathText, ProgramSchema, SeccompSchema, Unsupported,
+        NonEmptyText, ObjectSchema, PathEntry, PathText, PortNumber, ProgramSchema, SeccompSchema,
+        Unsupported,
     },
 };
 use crate::json::Located;
@@ -81,10 +82,10 @@ pub(crate) struct FlatNetwork {
     pub(crate) allow_local_binding: Option<Located<bool>>,
     /// macOS: Mach services that may be looked up; a trailing `*` is a prefix.
     pub(crate) allow_mach_lookup: Option<Vec<NonEmptyText>>,
-    /// Not supported yet: an HTTP proxy of your own in place of the built-in one.
-    pub(crate) http_proxy_port: Option<Located<Unsupported>>,
-    /// Not supported yet: a SOCKS proxy of your own in place of the built-in one.
-    pub(crate) socks_proxy_port: Option<Located<Unsupported>>,
+    /// An HTTP proxy of your own on 127.0.0.1: permitted hosts are reached by CONNECT through it, and names are left to it.
+    pub(crate) http_proxy_port: Option<Located<PortNumber>>,
+    /// A SOCKS5 proxy of your own on 127.0.0.1, likewise: for what comes in by SOCKS, and for everything where `httpProxyPort` is not set.
+    pub(crate) socks_proxy_port: Option<Located<PortNumber>>,
     /// Not supported yet.
     pub(crate) mitm_proxy: Option<Located<Unsupported>>,
     /// Not supported yet.

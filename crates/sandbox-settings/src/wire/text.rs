@@ -9,7 +9,7 @@ use serde::{
     de::{Error as _, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use sandbox_policy::PatternSyntax;
+use sandbox_policy::{PatternSyntax, Port};
 
 use crate::json::Located;
 
@@ -180,6 +180,33 @@ impl JsonSchema for PathEntry {
                 }
             ]
         })
+    }
+}
+
+/// The number of a TCP port.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PortNumber(pub(crate) Port);
+
+impl<'de> Deserialize<'de> for PortNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u16::deserialize(deserializer)?;
+        Port::new(number)
+            .map(Self)
+            .ok_or_else(|| D::Error::custom("a port is between 1 and 65535"))
+    }
+}
+
+impl JsonSchema for PortNumber {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "PortNumber".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 1, "maximum": 65535 })
     }
 }
 

@@ -105,7 +105,7 @@ fn keys() {
             ),
             (
                 "not supported yet",
-                r#"{ "network": { "allowedDomains": [], "deniedDomains": [], "httpProxyPort": 8080, "tlsTerminate": {} },
+                r#"{ "network": { "allowedDomains": [], "deniedDomains": [], "mitmProxy": 8080, "tlsTerminate": {} },
                      "filesystem": { "denyRead": [], "allowWrite": [], "denyWrite": [] }, "credentials": {} }"#
             ),
         ]

@@ -19,6 +19,8 @@ fn widening() -> Vec<String> {
         r#""network": { "allowAllUnixSockets": true }"#,
         r#""network": { "allowLocalBinding": true }"#,
         r#""network": { "allowMachLookup": ["com.apple.x"] }"#,
+        r#""network": { "httpProxyPort": 3128 }"#,
+        r#""network": { "socksProxyPort": 1080 }"#,
         r#""filesystem": { "allowWrite": ["~/out"] }"#,
         r#""filesystem": { "allowWrite": [{ "path": "~/out", "literal": true }] }"#,
         r#""filesystem": { "allowRead": ["~/in"] }"#,
@@ -49,6 +51,8 @@ fn widening() -> Vec<String> {
         r#""allowAllUnixSockets": true"#,
         r#""allowLocalBinding": true"#,
         r#""allowMachLookup": ["x"]"#,
+        r#""httpProxyPort": 3128"#,
+        r#""socksProxyPort": 1080"#,
     ] {
         files.push(flat(&format!(", {network}"), "", ""));
     }
