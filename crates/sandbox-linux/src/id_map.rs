@@ -1,20 +1,19 @@
 //! The id maps of the user namespace.
 //!
 //! An ordinary user's own ids are mapped by the child itself. A caller that may map all ids does it
-//! from outside (user_namespaces(7) asks for its capabilities in the parent namespace), while the
-//! child waits.
+//! from outside (user_namespaces(7) asks for its capabilities in the parent namespace), by a thread,
+//! because the launching one is suspended meanwhile.
 
 use std::{
     ffi::CString,
     fs, io,
-    sync::atomic::{AtomicU32, Ordering},
+    os::fd::OwnedFd,
+    thread::{self, JoinHandle},
 };
 
-use crate::{
-    plan::IdMap,
-    stage::IdMaps,
-    sys::{self, Errno},
-};
+use rustix::pipe::PipeFlags;
+
+use crate::{plan::IdMap, stage::IdMaps, sys::Errno};
 
 /// The map of the caller's own ids, as the child writes it.
 pub(crate) fn own(ids: IdMap) -> IdMaps<'static> {
@@ -31,37 +30,65 @@ pub(crate) fn own(ids: IdMap) -> IdMaps<'static> {
     }
 }
 
-/// Whether the host side has written the maps.
+/// A thread that maps all ids for one child.
 #[derive(Debug)]
-pub(crate) struct HostMaps(AtomicU32);
-
-const WAITING: u32 = 0;
-const WRITTEN: u32 = 1;
-const FAILED: u32 = 2;
+pub(crate) struct HostMaps {
+    ready: Option<OwnedFd>,
+    done: OwnedFd,
+    thread: Option<JoinHandle<()>>,
+}
 
 impl HostMaps {
-    /// Nothing is written yet.
-    pub(crate) const fn new() -> Self {
-        Self(AtomicU32::new(WAITING))
+    /// Starts the thread; it waits for the child to say its pid.
+    pub(crate) fn start() -> Result<Self, Errno> {
+        let (said, ready) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        let (done, answer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        let thread = thread::Builder::new()
+            .name("sandbox-id-map".into())
+            .spawn(move || {
+                // A failure is told by closing the pipe without an answer.
+                if serve(&said).is_ok() {
+                    rustix::io::write(&answer, b"1").map(drop).unwrap_or(());
+                }
+            });
+        let thread = thread.map_err(|_failed| Errno::AGAIN)?;
+        Ok(Self {
+            ready: Some(ready),
+            done,
+            thread: Some(thread),
+        })
     }
 
-    /// Writes the maps of a child that waits for them.
-    pub(crate) fn write(&self, pid: libc::pid_t) {
-        let state = if write(pid).is_ok() { WRITTEN } else { FAILED };
-        sys::clone::set_and_wake(&self.0, state);
+    /// The end that the child writes its pid to.
+    pub(crate) fn ready(&self) -> Option<&OwnedFd> {
+        self.ready.as_ref()
     }
 
-    /// What the child does meanwhile.
-    pub(crate) fn wait(&self) -> Result<(), Errno> {
-        sys::clone::wait_while(&self.0, WAITING);
-        match self.0.load(Ordering::SeqCst) {
-            WRITTEN => Ok(()),
-            _ => Err(Errno::PERM),
+    /// The end that it reads the answer from.
+    pub(crate) fn done(&self) -> &OwnedFd {
+        &self.done
+    }
+}
+
+impl Drop for HostMaps {
+    fn drop(&mut self) {
+        // Without a writer the thread's read ends, also if the child never spoke.
+        self.ready = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
         }
     }
 }
 
-fn write(pid: libc::pid_t) -> io::Result<()> {
+fn serve(said: &OwnedFd) -> io::Result<()> {
+    let mut digits = [0_u8; 16];
+    let length = rustix::io::read(said, &mut digits)?;
+    let pid = digits
+        .get(..length)
+        .and_then(|digits| str::from_utf8(digits).ok());
+    let pid: u32 = pid
+        .and_then(|pid| pid.parse().ok())
+        .ok_or(io::ErrorKind::InvalidData)?;
     for name in ["uid_map", "gid_map"] {
         let own = fs::read_to_string(format!("/proc/self/{name}"))?;
         fs::write(format!("/proc/{pid}/{name}"), identity(&own))?;

@@ -126,10 +126,16 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<(Running, Follower
     let (status, status_inside) = pipe()?;
     let (lifeline_inside, lifeline) = pipe()?;
     let (handover, handover_inside) = socket_pair().map_err(call("socketpair"))?;
-    let host_maps = id_map::HostMaps::new();
-    let id_maps = match prepared.plan.ids {
-        IdMap::Identity => IdMaps::ByHost(&host_maps),
-        ids @ IdMap::Own { .. } => id_map::own(ids),
+    let host_maps = match prepared.plan.ids {
+        IdMap::Identity => Some(id_map::HostMaps::start().map_err(call("pipe2"))?),
+        IdMap::Own { .. } => None,
+    };
+    let id_maps = match (&host_maps, prepared.plan.ids) {
+        (Some(maps), _) => IdMaps::ByHost {
+            ready: maps.ready(),
+            done: maps.done(),
+        },
+        (None, ids) => id_map::own(ids),
     };
     let streams = command.streams;
     refuse_directories(&streams)?;
@@ -168,13 +174,7 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<(Running, Follower
     let stack = Stack::new().map_err(call("mmap"))?;
     // No exit signal: pid 1 stays out of the host program's own wait loops.
     let flags = stage::NAMESPACES;
-    let cloned = match prepared.plan.ids {
-        IdMap::Own { .. } => sys::clone::clone_into(&stack, flags, stage::outer, &mut context),
-        IdMap::Identity => {
-            let write = |pid| host_maps.write(pid);
-            sys::clone::clone_and(&stack, flags, stage::outer, &mut context, write)
-        }
-    };
+    let cloned = sys::clone::clone_into(&stack, flags, stage::outer, &mut context);
     // What is left here names descriptors of a table that is gone with the child, not of ours.
     context.sources.drain(..).for_each(std::mem::forget);
     let failed = |failure| LaunchError::stage(failure, prepared);
@@ -223,6 +223,10 @@ fn kept(context: &Context<'_>) -> Vec<RawFd> {
     kept.extend(context.network.descriptors());
     kept.extend(context.streams);
     kept.extend(context.ruleset.as_ref().map(AsRawFd::as_raw_fd));
+    if let IdMaps::ByHost { ready, done } = &context.id_maps {
+        kept.extend(ready.map(AsRawFd::as_raw_fd));
+        kept.push(done.as_raw_fd());
+    }
     kept.sort_unstable();
     kept.dedup();
     kept

@@ -122,8 +122,12 @@ pub(crate) struct Context<'launch> {
 pub(crate) enum IdMaps<'launch> {
     /// By the child, for its own ids.
     Own { uid_map: CString, gid_map: CString },
-    /// By the host program, while the child waits.
-    ByHost(&'launch crate::id_map::HostMaps),
+    /// By a thread of the host program, which waits for the child's pid on one pipe and answers on
+    /// the other.
+    ByHost {
+        ready: Option<&'launch OwnedFd>,
+        done: &'launch OwnedFd,
+    },
 }
 
 /// The command as `execve` takes it.

@@ -103,48 +103,6 @@ pub(crate) fn clone_into<T>(
     }
 }
 
-/// As [`clone_into`], but the calling thread does something for the child before it waits: what
-/// `meanwhile` does happens beside the child, whose pid it gets. It must not wait for the child.
-///
-/// The two share thread-local storage until the child has left, so `errno` as well: a call that
-/// fails in both at the same moment may be told the other's reason.
-pub(crate) fn clone_and<T>(
-    stack: &Stack,
-    flags: libc::c_int,
-    entry: Entry<T>,
-    state: &mut T,
-    meanwhile: impl FnOnce(libc::pid_t),
-) -> Result<libc::pid_t, Errno> {
-    let flags = flags | libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID;
-    // The kernel clears it when the child has left the memory, by `execve` too.
-    let inside = AtomicU32::new(1);
-    let mut call = Call {
-        entry,
-        state: ptr::from_mut(state),
-    };
-    let argument = (&raw mut call).cast::<c_void>();
-    let (unused, cleared) = (ptr::null_mut::<c_void>(), inside.as_ptr());
-    // SAFETY: as for `clone_into`: stack, call, state and the word that is cleared live until this
-    // function returns, which it does only after the child has left the memory.
-    let pid = unsafe {
-        libc::clone(
-            trampoline::<T>,
-            stack.top(),
-            flags,
-            argument,
-            unused,
-            unused,
-            cleared,
-        )
-    };
-    if pid == -1 {
-        return Err(super::last_errno());
-    }
-    meanwhile(pid);
-    wait_while(&inside, 1);
-    Ok(pid)
-}
-
 extern "C" fn trampoline<T>(argument: *mut c_void) -> libc::c_int {
     let call = argument.cast::<Call<T>>();
     // SAFETY: `clone_into` passes a `Call<T>` that nobody else uses while the child runs.
