@@ -35,9 +35,9 @@ pub(crate) struct Args {
     /// The black-box suites on this machine only.
     #[arg(long)]
     suites: bool,
-    /// No virtual machine.
+    /// The suites in a virtual machine too.
     #[arg(long)]
-    no_vm: bool,
+    vm: bool,
 }
 
 /// Runs all steps; the last line of the output is the sum of the tests, whatever happened.
@@ -96,8 +96,8 @@ fn all(args: &Args, steps: &mut Steps) -> Result<()> {
     }
     steps.run("licences, bans and sources", |_| deny::check_rules())?;
     steps.run("advisories", |_| deny::report_advisories())?;
-    if args.no_vm {
-        steps.leave_out("suites in a virtual machine", "--no-vm");
+    if !args.vm {
+        steps.leave_out("suites in a virtual machine", "asked for by --vm");
         return Ok(());
     }
     steps.run("suites in a virtual machine", |tally| {
