@@ -1,6 +1,6 @@
 //! Support code of the black-box suites: a test bed, the command builder, host-side witnesses.
 //!
-//! Nothing here links a crate of the product. A verdict about a refusal is always taken on the
+//! Nothing here links a crate of the product; the generated cases of the files suite ask its policy what to expect. A verdict about a refusal is always taken on the
 //! host (a file's bytes, an accept count, `/proc`), never from what the sandboxed program says
 //! alone, and every refusal stands next to a positive control.
 //!
@@ -11,6 +11,8 @@
 //! * `SRT_TIME_SCALE`: factor for every timeout, 1 by default; slow machines set more.
 //! * `SRT_EXPECT_ALL=1`: a skip is a failure.
 //! * `SRT_TEST_TMP`: where the beds are made; it should not lie below `/tmp`.
+//! * `SRT_TEST_SEED`: where generated cases start, another number for other cases.
+//! * `SRT_TEST_RACE`: for how many seconds each race is run, 20 by default.
 //! * `SRT_BWRAP`: a `bwrap` to compare start-up with, where none is in the path.
 #![forbid(unsafe_code)]
 #![expect(
@@ -25,6 +27,7 @@ mod net;
 mod origin;
 mod output;
 mod pty;
+mod random;
 mod run;
 mod scan;
 mod skip;
@@ -32,6 +35,7 @@ mod srt;
 mod subject;
 mod timing;
 mod tree;
+mod watch;
 
 pub use bed::Bed;
 pub use gates::Gates;
@@ -39,10 +43,12 @@ pub use net::{Datagrams, Listener, UnixWitness, hosts_launcher, names_can_be_set
 pub use origin::{Origin, Reply, Request};
 pub use output::{Output, show};
 pub use pty::{Session, Terminal};
+pub use random::Random;
 pub use run::{Running, host, host_time, is_root, signal, tool, tool_path, wait_until};
 pub use scan::{carriers, mounts, namespaces, processes_below, running};
-pub use skip::{count_skip, note, skipped};
+pub use skip::{count_skip, note, say, skipped};
 pub use srt::Srt;
 pub use subject::{Subject, binary, bwrap, is_debug_build, subject, time_scale, timeout};
-pub use timing::{interleave, median};
+pub use timing::{interleave, median, race_time};
 pub use tree::{Tree, tree_hash};
+pub use watch::Watch;

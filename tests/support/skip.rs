@@ -40,6 +40,11 @@ pub fn note(reason: &str) {
     .ok();
 }
 
+/// Tells a figure past libtest's capture, so that it can be copied from any run.
+pub fn say(line: &str) {
+    writeln!(std::io::stderr().lock(), "{line}").ok();
+}
+
 /// How many cases of this executable were skipped so far.
 #[must_use]
 pub fn skipped() -> usize {

@@ -2,6 +2,21 @@
 
 use std::time::Duration;
 
+use crate::subject::variable;
+
+/// How long a race is run: `SRT_TEST_RACE` seconds.
+///
+/// # Panics
+/// When the variable is no number.
+#[must_use]
+pub fn race_time() -> Duration {
+    let seconds = variable("SRT_TEST_RACE").map_or(20.0, |text| {
+        text.parse()
+            .unwrap_or_else(|error| panic!("SRT_TEST_RACE is `{text}`: {error}"))
+    });
+    Duration::from_secs_f64(seconds)
+}
+
 /// The middle value.
 ///
 /// # Panics

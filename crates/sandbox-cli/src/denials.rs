@@ -1,16 +1,16 @@
-//! What the proxies refused, in a few lines after the run.
+//! What was refused, in a few lines after the run.
 
-use sandbox_core::{Denial, DenialReason, NetworkDenial, settings::IgnoredViolation};
+use sandbox_core::{Denial, DenialReason, settings::IgnoredViolation};
 
 /// The lines to print: each distinct refusal once, and how many there are more.
 pub(crate) fn summary(
-    denials: &[NetworkDenial],
+    denials: &[&Denial],
     ignored: &[IgnoredViolation],
     command: &str,
 ) -> Vec<String> {
     let mut distinct: Vec<&Denial> = Vec::new();
-    for NetworkDenial { denial, .. } in denials {
-        if !distinct.contains(&denial) && !is_ignored(ignored, command, denial) {
+    for denial in denials {
+        if !distinct.contains(denial) && !is_ignored(ignored, command, denial) {
             distinct.push(denial);
         }
     }

@@ -39,7 +39,7 @@ pub use child::{Child, ExitStatus, StateChange};
 pub use command::{Command, Output};
 pub use error::{BuildError, SpawnError};
 pub use platform::PlatformError;
-pub use report::{Enforcement, LayerReport, NetworkDenial, Report};
+pub use report::{Enforcement, FileDenial, LayerReport, NetworkDenial, Report};
 pub use sandbox::Sandbox;
 pub use stdio::Stdio;
 

@@ -22,6 +22,11 @@ pub struct Report {
     pub network_denials: Vec<NetworkDenial>,
     /// How many there were in all.
     pub network_denial_count: u64,
+    /// The latest refused changes of files that the supervisor saw, oldest first. What a read-only
+    /// mount refuses is not among them.
+    pub file_denials: Vec<FileDenial>,
+    /// How many there were in all.
+    pub file_denial_count: u64,
 }
 
 /// One layer.
@@ -59,6 +64,54 @@ pub struct NetworkDenial {
     pub time: SystemTime,
     /// What was refused, and why.
     pub denial: Denial,
+}
+
+/// A refusal of the supervisor.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FileDenial {
+    /// When.
+    pub time: SystemTime,
+    /// The thread that was refused, as the host numbers it.
+    pub thread: i32,
+    /// What was refused, and why.
+    pub denial: Denial,
+}
+
+/// Keeps the supervisors' refusals.
+#[derive(Debug, Default)]
+pub(crate) struct FileLog {
+    state: Mutex<(VecDeque<FileDenial>, u64)>,
+}
+
+impl FileLog {
+    /// Refusals that are kept.
+    const CAPACITY: usize = 1024;
+
+    /// Keeps a refusal.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "only Linux has a supervisor")
+    )]
+    pub(crate) fn push(&self, thread: i32, denial: Denial) {
+        // The state is whole at every point where a panic could have left it.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (latest, total) = &mut *state;
+        *total += 1;
+        if latest.len() == Self::CAPACITY {
+            latest.pop_front();
+        }
+        latest.push_back(FileDenial {
+            time: SystemTime::now(),
+            thread,
+            denial,
+        });
+    }
+
+    fn collect(&self) -> (Vec<FileDenial>, u64) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.0.iter().cloned().collect(), state.1)
+    }
 }
 
 /// Collects the proxies' events when somebody asks, so that requests wait for nobody.
@@ -108,13 +161,21 @@ impl NetworkLog {
 }
 
 impl Report {
-    pub(crate) fn new(layers: Vec<LayerReport>, notices: Vec<String>, log: &NetworkLog) -> Self {
-        let (network_denials, network_denial_count) = log.collect();
+    pub(crate) fn new(
+        layers: Vec<LayerReport>,
+        notices: Vec<String>,
+        network: &NetworkLog,
+        files: &FileLog,
+    ) -> Self {
+        let (network_denials, network_denial_count) = network.collect();
+        let (file_denials, file_denial_count) = files.collect();
         Self {
             layers,
             notices,
             network_denials,
             network_denial_count,
+            file_denials,
+            file_denial_count,
         }
     }
 }
@@ -142,8 +203,10 @@ impl fmt::Display for Report {
         for notice in &self.notices {
             writeln!(f, "notice: {notice}")?;
         }
-        for refused in &self.network_denials {
-            writeln!(f, "refused: {}", refused.denial)?;
+        let network = self.network_denials.iter().map(|refused| &refused.denial);
+        let files = self.file_denials.iter().map(|refused| &refused.denial);
+        for denial in network.chain(files) {
+            writeln!(f, "refused: {denial}")?;
         }
         Ok(())
     }

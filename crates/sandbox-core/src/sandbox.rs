@@ -87,6 +87,7 @@ impl Sandbox {
             self.shared.backend.layers(),
             self.shared.backend.notices(),
             &self.shared.log,
+            self.shared.backend.file_log(),
         )
     }
 }

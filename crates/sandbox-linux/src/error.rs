@@ -38,6 +38,12 @@ pub enum LaunchError {
         /// The word.
         word: OsString,
     },
+    /// The supervisor's thread can't be started.
+    #[error("cannot start the supervisor's thread")]
+    SupervisorCall {
+        /// The reason.
+        source: io::Error,
+    },
     /// A standard stream that would open everything below it.
     #[error(
         "standard stream {number} is a directory, through which files outside could be reached"
@@ -121,6 +127,7 @@ fn step_text(step: Step) -> &'static str {
         Step::Privileges => "drop privileges",
         Step::Landlock => "enforce the Landlock ruleset",
         Step::Filter => "install the system call filter",
+        Step::Supervisor => "hand the system call filter's notifications over",
         Step::Execute => "execute the command",
         Step::InitImage => "execute the init image",
     }
@@ -145,6 +152,10 @@ fn hint(step: Step, errno: Errno) -> Option<&'static str> {
              `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; a container may have parts of \
              /proc covered: then `enableWeakerNestedSandbox` helps; root without CAP_SETFCAP can't \
              map its id",
+        ),
+        (Step::Filter, Errno::BUSY) => Some(
+            "a program outside supervises this one already (seccomp_unotify(2)), and the kernel \
+             permits one supervisor: another sandbox, perhaps srt itself?",
         ),
         (Step::Mount, Errno::NOSYS) => Some("the kernel is older than Linux 5.12"),
         (Step::WorkingDirectory, Errno::NOENT | Errno::ACCESS) => {

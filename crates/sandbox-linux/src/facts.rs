@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use sandbox_policy::{AbsolutePath, PathPattern};
+use sandbox_policy::AbsolutePath;
 
 /// The host as the probe found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub struct HostFacts {
     pub host_name: String,
     /// What is at each path that a rule names. A path that is absent here does not exist.
     pub paths: BTreeMap<AbsolutePath, PathFacts>,
-    /// The paths that exist now and that the globs of deny rules match.
-    pub glob_matches: Vec<GlobMatches>,
+    /// Where the write roots would be that do not exist, by their paths as written.
+    pub missing_roots: BTreeMap<AbsolutePath, MissingPath>,
 }
 
 /// Something that exists.
@@ -57,13 +57,15 @@ pub struct FileIdentity {
     pub inode: u64,
 }
 
-/// What a glob matches at the time of the probe.
+/// Something that does not exist, in a place that does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GlobMatches {
-    /// The glob.
-    pub pattern: PathPattern,
-    /// The shallowest matches: what lies below them is covered with them.
-    pub paths: Vec<AbsolutePath>,
+pub struct MissingPath {
+    /// Its path without symlinks.
+    pub canonical: AbsolutePath,
+    /// The nearest directory above that exists.
+    pub above: AbsolutePath,
+    /// Which directory that is.
+    pub identity: FileIdentity,
 }
 
 /// Where the proxies listen inside the sandbox.

@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
     sync::{Arc, mpsc},
     thread,
 };
@@ -28,6 +28,7 @@ use crate::{
     ruleset,
     sockets::Sockets,
     stage::{self, CommandImage, Context, IdMaps, InitImage, NetworkTask, StageFailure, Step},
+    supervisor::{self, RefusalSink},
     sys::{
         self, Errno,
         clone::{Stack, ThreadCall},
@@ -70,14 +71,15 @@ impl Drop for Running {
     }
 }
 
-/// Launches the command from a thread of its own. `on_event` is called on that thread, `Ended` last.
+/// Launches the command from a thread of its own. `refused` is called on the supervisor's thread, `on_event` is called on that thread, `Ended` last.
 pub fn launch(
     prepared: Arc<Prepared>,
     command: CommandSpec,
+    refused: RefusalSink,
     mut on_event: impl FnMut(ChildEvent) + Send + 'static,
 ) -> Result<Running, LaunchError> {
     let (started, outcome) = mpsc::sync_channel(1);
-    let run = move || match launch_here(&prepared, command) {
+    let run = move || match launch_here(&prepared, command, refused) {
         Ok((running, follower)) => {
             // If the caller is gone, dropping the value kills the sandbox, and it is reaped below.
             drop(started.send(Ok(running)));
@@ -97,6 +99,7 @@ pub fn launch(
 pub fn launch_here(
     prepared: &Prepared,
     command: CommandSpec,
+    refused: RefusalSink,
 ) -> Result<(Running, Follower), LaunchError> {
     let call = |errno: Errno| LaunchError::PrepareCall {
         name: "pthread_sigmask",
@@ -104,28 +107,27 @@ pub fn launch_here(
     };
     // The child starts with this thread's mask, so none of the host's handlers runs in it.
     let mask = sys::signal::set_mask(&SignalSet::full()).map_err(call)?;
-    let started = start(prepared, command);
+    let started = start(prepared, command, refused);
     sys::signal::set_mask(&mask).map_err(call)?;
     started
 }
 
-fn start(prepared: &Prepared, command: CommandSpec) -> Result<(Running, Follower), LaunchError> {
-    let call = |name| {
-        move |errno: Errno| LaunchError::PrepareCall {
-            name,
-            source: errno.into(),
-        }
-    };
-    let abi = prepared.plan.landlock.as_ref().map_or(0, |spec| spec.abi);
-    let ruleset = if abi == 0 {
-        None
-    } else {
-        ruleset::create(abi).map_err(LaunchError::Ruleset)?
+fn start(
+    prepared: &Prepared,
+    command: CommandSpec,
+    refused: RefusalSink,
+) -> Result<(Running, Follower), LaunchError> {
+    let call = failed_call;
+    let landlock = prepared.plan.landlock.as_ref();
+    let ruleset = match landlock {
+        None => None,
+        Some(spec) => ruleset::create(spec).map_err(LaunchError::Ruleset)?,
     };
     let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(call("pipe2"));
     let (status, status_inside) = pipe()?;
     let (lifeline_inside, lifeline) = pipe()?;
     let (handover, handover_inside) = socket_pair().map_err(call("socketpair"))?;
+    let (supervisor, supervisor_inside) = socket_pair().map_err(call("socketpair"))?;
     let host_maps = match prepared.plan.ids {
         IdMap::Identity => Some(id_map::HostMaps::start().map_err(call("pipe2"))?),
         IdMap::Own { .. } => None,
@@ -151,7 +153,7 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<(Running, Follower
     let mut context = Context {
         prepared,
         ruleset,
-        rights: ruleset::Rights::new(abi),
+        rights: ruleset::Rights::new(landlock),
         sources: prepared.mounts.iter().map(|_| None).collect(),
         id_maps,
         inner_stack: Some(Stack::new().map_err(call("mmap"))?),
@@ -167,6 +169,7 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<(Running, Follower
             argv: StringArray::new(vec![c"srt-init".into(), c"0000000".into()]),
             envp: StringArray::new(Vec::new()),
         },
+        supervisor: supervisor_inside.as_fd(),
         kept: Vec::new(),
         failure: None,
     };
@@ -186,23 +189,47 @@ fn start(prepared: &Prepared, command: CommandSpec) -> Result<(Running, Follower
         return Err(failed(failure));
     }
     let sockets = stage::handover::receive(handover.as_fd()).map_err(call("recvmsg"))?;
+    let running = running(pid, sockets)?;
+    start_supervisor(prepared, supervisor.as_fd(), proc, refused)?;
     let follower = Follower {
         pid,
         status,
         lifeline,
     };
-    Ok((running(pid, sockets)?, follower))
+    Ok((running, follower))
+}
+
+fn failed_call(name: &'static str) -> impl FnOnce(Errno) -> LaunchError {
+    move |errno| LaunchError::PrepareCall {
+        name,
+        source: errno.into(),
+    }
+}
+
+/// Starts the supervisor, if the plan has one.
+fn start_supervisor(
+    prepared: &Prepared,
+    channel: BorrowedFd<'_>,
+    proc: OwnedFd,
+    refused: RefusalSink,
+) -> Result<(), LaunchError> {
+    let Some(rules) = &prepared.rules else {
+        return Ok(());
+    };
+    let sockets =
+        stage::handover::receive_supervisor(channel).map_err(|errno| LaunchError::PrepareCall {
+            name: "recvmsg",
+            source: errno.into(),
+        })?;
+    supervisor::start(sockets, proc, Arc::clone(rules), refused)
+        .map_err(|source| LaunchError::SupervisorCall { source })
 }
 
 fn running(pid: libc::pid_t, sockets: stage::Sockets) -> Result<Running, LaunchError> {
     // Nobody has waited for the child yet, so its pid can't have been given to another process.
     let process = Pid::from_raw(pid).ok_or(LaunchError::ThreadGone)?;
-    let process = rustix::process::pidfd_open(process, PidfdFlags::empty()).map_err(|errno| {
-        LaunchError::PrepareCall {
-            name: "pidfd_open",
-            source: errno.into(),
-        }
-    })?;
+    let process = rustix::process::pidfd_open(process, PidfdFlags::empty())
+        .map_err(failed_call("pidfd_open"))?;
     Ok(Running {
         pid,
         process,
@@ -221,6 +248,7 @@ fn kept(context: &Context<'_>) -> Vec<RawFd> {
         context.prepared.init_image.as_raw_fd(),
     ];
     kept.extend(context.network.descriptors());
+    kept.push(context.supervisor.as_raw_fd());
     kept.extend(context.streams);
     kept.extend(context.ruleset.as_ref().map(AsRawFd::as_raw_fd));
     if let IdMaps::ByHost { ready, done } = &context.id_maps {

@@ -47,13 +47,15 @@ mod sockets;
 #[cfg(target_os = "linux")]
 mod stage;
 #[cfg(target_os = "linux")]
+mod supervisor;
+#[cfg(target_os = "linux")]
 mod sys;
 
-pub use facts::{Endpoints, FileIdentity, GlobMatches, HostFacts, PathFacts, PathKind};
+pub use facts::{Endpoints, FileIdentity, HostFacts, MissingPath, PathFacts, PathKind};
 pub use plan::{
-    ArgumentTest, BindAccess, FilterSpec, IdMap, LandlockRule, LinuxPlan, MountKind, MountOp,
-    MountPlan, NestedNamespaces, PlanError, PlanNotice, Refusal, RuleAnchor, RulesetSpec,
-    SyscallRule, environment, lower,
+    ArgumentTest, BindAccess, FilterAction, FilterSpec, IdMap, LandlockRule, LinuxPlan, MountKind,
+    MountOp, MountPlan, NestedNamespaces, PlanError, PlanNotice, Reads, RuleAnchor, RulesetSpec,
+    SupervisedCall, Supervision, SyscallRule, environment, lower,
 };
 
 #[cfg(target_os = "linux")]
@@ -68,4 +70,5 @@ pub use self::{
     signals::{ReceivedSignal, SignalSource},
     sockets::{Sockets, Transparent},
     stage::Step,
+    supervisor::{FileRefusal, RefusalSink},
 };

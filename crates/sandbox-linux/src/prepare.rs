@@ -5,16 +5,19 @@ use std::{
     ffi::CString,
     io,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    path::PathBuf,
+    sync::Arc,
 };
 
-use rustix::fs::{MemfdFlags, Mode, SealFlags};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use sandbox_policy::AbsolutePath;
 
 use crate::{
-    facts::{FileIdentity, PathKind},
+    facts::{FileIdentity, MissingPath, PathKind},
     filter::{self, FilterError},
     netlink::{self, Conversation},
-    plan::{BindAccess, LinuxPlan, MountKind, MountOp, RuleAnchor},
+    plan::{BindAccess, LinuxPlan, MountKind, MountOp, RuleAnchor, Supervision},
+    supervisor::{MissingRoot, Rules},
     sys::{Errno, seccomp::Instruction},
 };
 
@@ -28,6 +31,14 @@ pub enum PrepareError {
     /// The filter does not compile.
     #[error(transparent)]
     Filter(#[from] FilterError),
+    /// The directory that a write root is to be made in can't be opened, or is another one by now.
+    #[error("cannot open `{}`, where a write root is to be created", path.display())]
+    MissingRoot {
+        /// The directory.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
     /// The memory file with the init image can't be made.
     #[error("cannot create the init image in memory")]
     InitImageCall {
@@ -44,6 +55,8 @@ pub struct Prepared {
     pub(crate) filter: Vec<Instruction>,
     pub(crate) init_image: OwnedFd,
     pub(crate) network: NetworkMessages,
+    /// What the supervisor judges by, where there is one.
+    pub(crate) rules: Option<Arc<Rules>>,
 }
 
 /// What is said to the kernel to set the network namespace up.
@@ -110,12 +123,17 @@ impl Prepared {
             interface_v6: netlink::interface_v6(),
             redirection: netlink::redirection(),
         };
+        let rules = match plan.supervision {
+            Supervision::Off => None,
+            Supervision::Changes | Supervision::Opens => Some(Arc::new(rules(&plan)?)),
+        };
         Ok(Self {
             plan,
             mounts,
             filter,
             init_image,
             network,
+            rules,
         })
     }
 
@@ -124,6 +142,36 @@ impl Prepared {
     pub fn plan(&self) -> &LinuxPlan {
         &self.plan
     }
+}
+
+fn rules(plan: &LinuxPlan) -> Result<Rules, PrepareError> {
+    let is_proc = |op: &MountOp| matches!(op.kind, MountKind::Proc { .. });
+    let missing_roots = plan.missing_roots.iter().map(missing_root);
+    Ok(Rules::new(
+        plan.filesystem.clone(),
+        missing_roots.collect::<Result<_, _>>()?,
+        plan.mounts.operations().iter().any(is_proc),
+        plan.user_namespaces,
+    ))
+}
+
+fn missing_root(root: &MissingPath) -> Result<MissingRoot, PrepareError> {
+    let failed = |errno: Errno| PrepareError::MissingRoot {
+        path: root.above.as_path().to_path_buf(),
+        source: errno.into(),
+    };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let anchor = rustix::fs::open(root.above.as_path(), flags, Mode::empty()).map_err(failed)?;
+    let status = rustix::fs::fstat(&anchor).map_err(failed)?;
+    let FileIdentity { device, inode } = root.identity;
+    if (status.st_dev, status.st_ino) != (device, inode) {
+        return Err(failed(Errno::STALE));
+    }
+    Ok(MissingRoot {
+        path: root.canonical.as_bytes().to_vec(),
+        above: root.above.as_bytes().to_vec(),
+        anchor,
+    })
 }
 
 fn c_path(path: &AbsolutePath) -> CString {

@@ -1,23 +1,15 @@
 //! Fills the facts: it only reads the host and changes nothing.
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, io, os::unix::fs::MetadataExt, path::PathBuf};
 
 use rustix::thread::CapabilitySet;
-use sandbox_policy::{AbsolutePath, FilesystemPolicy, Glob, PathPattern, PathRule};
+use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, PathRule};
 
 use crate::{
-    facts::{FileIdentity, GlobMatches, HostFacts, PathFacts, PathKind},
+    facts::{FileIdentity, HostFacts, MissingPath, PathFacts, PathKind},
     plan::HOSTS,
-    sys::{self, Errno},
+    sys,
 };
-
-/// Entries that a glob's walk may visit: a start must not take as long as a search of the disk.
-const WALK_LIMIT: usize = 200_000;
 
 /// Why the host can't be probed.
 #[derive(Debug, thiserror::Error)]
@@ -41,16 +33,6 @@ pub enum ProbeError {
         /// The reason.
         source: io::Error,
     },
-    /// A glob covers more than can be looked at.
-    #[error(
-        "`{pattern}` covers more than {WALK_LIMIT} entries: name a smaller directory (from {origin})"
-    )]
-    GlobTooLarge {
-        /// The pattern.
-        pattern: String,
-        /// The rule's origin.
-        origin: String,
-    },
     /// The process's capabilities can't be read.
     #[error("cannot read the process's capabilities")]
     CapabilitiesCall {
@@ -66,45 +48,32 @@ pub fn probe(
     home: Option<&AbsolutePath>,
 ) -> Result<HostFacts, ProbeError> {
     let mut paths = BTreeMap::new();
-    let mut glob_matches = Vec::new();
     let FilesystemPolicy {
         deny_read,
         allow_read,
         allow_write,
         deny_write,
         scratch,
+        protected: _,
     } = policy;
     let denies = || deny_read.iter().map(|deny| &deny.rule).chain(deny_write);
     let allows = (allow_read.iter().chain(allow_write)).map(|allow| &allow.rule);
     for rule in denies().chain(allows).chain(scratch) {
-        if let PathPattern::Subtree(path) = &rule.pattern {
-            unless_out_of_reach(learn(&mut paths, path), policy, path)
-                .map_err(|source| unexaminable(path, rule, source))?;
-        }
-    }
-    for rule in denies() {
-        let PathPattern::Glob(glob) = &rule.pattern else {
-            continue;
+        let path = match &rule.pattern {
+            PathPattern::Subtree(path) => path,
+            PathPattern::Glob(glob) => glob.static_prefix(),
         };
-        let found = walk(glob, rule, policy)?;
-        for path in &found {
-            learn(&mut paths, path).map_err(|source| unexaminable(path, rule, source))?;
-        }
-        glob_matches.push(GlobMatches {
-            pattern: rule.pattern.clone(),
-            paths: found,
-        });
+        unless_out_of_reach(learn(&mut paths, path), policy, path)
+            .map_err(|source| unexaminable(path, rule, source))?;
     }
     let literals = denies().filter_map(|rule| match &rule.pattern {
         PathPattern::Subtree(path) => Some(path),
         PathPattern::Glob(_) => None,
     });
-    let matched = glob_matches
-        .iter()
-        .flat_map(|found: &GlobMatches| &found.paths);
-    for path in literals.chain(matched) {
+    for path in literals {
         learn_above(&mut paths, path, policy).map_err(|source| start_error(path, source))?;
     }
+    let missing_roots = missing_roots(&paths, policy);
     let working_directory = learn_start(&mut paths, working_directory, policy)?;
     let home = home
         .map(|home| learn_start(&mut paths, home, policy))
@@ -136,7 +105,7 @@ pub fn probe(
             .unwrap_or("localhost")
             .to_owned(),
         paths,
-        glob_matches,
+        missing_roots,
     })
 }
 
@@ -283,99 +252,38 @@ fn unless_out_of_reach<T>(
     }
 }
 
-/// Symlinks to directories that a walk follows on one way; more are a loop.
-const LINK_LIMIT: usize = 16;
-
-/// The shallowest existing paths that a glob matches, by their names: symlinks to directories are
-/// followed, since the command could use the same names.
-fn walk(
-    glob: &Glob,
-    rule: &PathRule,
+/// Where the write roots would be that do not exist. A dangling symlink is no place.
+fn missing_roots(
+    paths: &BTreeMap<AbsolutePath, PathFacts>,
     policy: &FilesystemPolicy,
-) -> Result<Vec<AbsolutePath>, ProbeError> {
-    let mut matches = Vec::new();
-    let start = [glob.static_prefix().clone(), glob.literal().clone()];
-    let mut waiting: Vec<_> = start.map(|path| (path, 0)).into();
-    let mut visited = 0_usize;
-    while let Some((path, links)) = waiting.pop() {
-        visited += 1;
-        if visited > WALK_LIMIT || links > LINK_LIMIT {
-            return Err(ProbeError::GlobTooLarge {
-                pattern: glob.to_string(),
-                origin: rule.origin.to_string(),
-            });
-        }
-        let unexaminable = |source| unexaminable(&path, rule, source);
-        let Some(found) = examine(&path, policy).map_err(unexaminable)? else {
-            continue;
-        };
-        if glob.matches(&path) {
-            matches.push(path);
-        } else if found.is_directory && !is_kernel_tree(path.as_path()) {
-            let links = links + usize::from(found.is_link);
-            let entries = unless_out_of_reach(entries(&path), policy, &path);
-            let entries = entries.map_err(unexaminable)?.into_iter().flatten();
-            waiting.extend(entries.map(|entry| (entry, links)));
-        }
-    }
-    matches.sort();
-    matches.dedup();
-    Ok(matches)
+) -> BTreeMap<AbsolutePath, MissingPath> {
+    let roots = policy.allow_write.iter().map(|root| &root.rule.pattern);
+    let missing = roots.filter_map(|pattern| match pattern {
+        PathPattern::Subtree(path) if !paths.contains_key(path) => Some(path),
+        PathPattern::Subtree(_) | PathPattern::Glob(_) => None,
+    });
+    let placed = missing.filter_map(|path| {
+        let is_link = fs::symlink_metadata(path.as_path()).is_ok();
+        (!is_link).then(|| Some((path.clone(), place_of_missing(path)?)))?
+    });
+    placed.collect()
 }
 
-/// Whether a symlink leads back to a directory that it lies in: what is there has been seen by a
-/// shorter name, and is closed by where it really is.
-fn is_above(link: &AbsolutePath, landing: &fs::Metadata) -> bool {
-    let same = |above: &AbsolutePath| {
-        fs::metadata(above.as_path())
-            .is_ok_and(|above| (above.dev(), above.ino()) == (landing.dev(), landing.ino()))
-    };
-    link.ancestors().skip(1).any(|above| same(&above))
-}
-
-/// What a walk needs to know of an entry.
-struct Examined {
-    is_link: bool,
-    is_directory: bool,
-}
-
-fn examine(path: &AbsolutePath, policy: &FilesystemPolicy) -> io::Result<Option<Examined>> {
-    let present = |metadata: io::Result<fs::Metadata>| match metadata {
-        Ok(metadata) => Ok(Some(metadata)),
-        // A symlink that leads round in circles leads nowhere.
-        Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => Ok(None),
-        Err(error) => absent(error).map(|()| None),
-    };
-    let own = present(fs::symlink_metadata(path.as_path()));
-    let Some(own) = unless_out_of_reach(own, policy, path)?.flatten() else {
-        return Ok(None);
-    };
-    let is_link = own.is_symlink();
-    let is_directory = if is_link {
-        let landing = present(fs::metadata(path.as_path()));
-        let landing = unless_out_of_reach(landing, policy, path)?.flatten();
-        landing.is_some_and(|landing| landing.is_dir() && !is_above(path, &landing))
-    } else {
-        own.is_dir()
-    };
-    Ok(Some(Examined {
-        is_link,
-        is_directory,
-    }))
-}
-
-/// Trees that hold no files of anybody.
-fn is_kernel_tree(path: &Path) -> bool {
-    ["/proc", "/sys", "/dev"]
-        .iter()
-        .any(|tree| path == Path::new(tree))
-}
-
-fn entries(directory: &AbsolutePath) -> io::Result<Vec<AbsolutePath>> {
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(directory.as_path())? {
-        let path = directory.join(entry?.file_name());
-        entries.push(path.map_err(io::Error::other)?);
-    }
-    Ok(entries)
+fn place_of_missing(path: &AbsolutePath) -> Option<MissingPath> {
+    let mut above = path.ancestors().skip(1);
+    let (written, place) = above.find_map(|above| {
+        let place = fs::canonicalize(above.as_path()).ok()?;
+        Some((above, AbsolutePath::new(place).ok()?))
+    })?;
+    let metadata = fs::metadata(place.as_path()).ok()?;
+    let rest = path.as_path().strip_prefix(written.as_path()).ok()?;
+    let canonical = AbsolutePath::new(place.as_path().join(rest)).ok()?;
+    metadata.is_dir().then_some(MissingPath {
+        canonical,
+        above: place,
+        identity: FileIdentity {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        },
+    })
 }

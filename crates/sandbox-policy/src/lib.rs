@@ -30,13 +30,14 @@ mod path;
 mod pattern;
 mod policy;
 mod preset;
+mod protected;
 mod verdict;
 
 pub use address::{AddressClass, AddressRule, OwnAddresses};
 pub use domain::{DomainPattern, DomainPatternError, HostPattern};
 pub use environment::{ProxyPorts, environment};
 pub use filesystem::{
-    FileVerdict, FilesystemPolicy, Firmness, LayerId, PathRule, ReadAllow, ReadDeny,
+    FileJudge, FileVerdict, FilesystemPolicy, Firmness, LayerId, PathRule, ReadAllow, ReadDeny,
 };
 pub use host::{Host, HostError, HostName, Port, Target};
 pub use network::{DomainRule, LookupVerdict, NetworkPolicy};
@@ -47,6 +48,9 @@ pub use policy::{
     EnvironmentPolicy, Policy, ProcMount, ProcessPolicy, UnixSocketPolicy, UserNamespaces,
 };
 pub use preset::{PresetPath, WORKSPACE_HOME, WORKSPACE_SECRETS, WORKSPACE_SYSTEM, workspace};
+pub use protected::{
+    DEPENDENCY_STORES, PROTECTED_PATHS, ProtectedGroup, ProtectedPath, Protection,
+};
 pub use verdict::{Denial, DenialReason, Permit, Question, ResolvedTarget, Verdict};
 
 #[cfg(test)]

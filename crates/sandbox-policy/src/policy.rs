@@ -9,6 +9,7 @@ use crate::network::{DomainRule, NetworkPolicy};
 use crate::origin::Origin;
 use crate::path::{AbsolutePath, PathError};
 use crate::pattern::PathPattern;
+use crate::protected::Protection;
 
 /// Everything a sandboxed command may do. There is no `Default`: an author decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +89,7 @@ impl Policy {
                 allow_write: Vec::new(),
                 deny_write: Vec::new(),
                 scratch: SCRATCH.into_iter().map(scratch).collect(),
+                protected: Protection::all(),
             },
             network: NetworkPolicy::blocked(),
             unix_sockets: UnixSocketPolicy::Blocked,

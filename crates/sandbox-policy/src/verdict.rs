@@ -8,6 +8,7 @@ use crate::filesystem::PathRule;
 use crate::host::{Host, Target};
 use crate::network::{DomainRule, NetworkPolicy};
 use crate::origin::Origin;
+use crate::protected::ProtectedPath;
 
 /// The answer to "may the command connect to this target?".
 #[derive(Debug)]
@@ -188,6 +189,15 @@ impl Denial {
             object: target.to_string(),
             rule: Some((rule.pattern.to_string(), rule.origin.clone())),
             note: rule.note.clone(),
+        }
+    }
+
+    pub(crate) fn by_protection(object: String, row: &ProtectedPath) -> Self {
+        Self {
+            reason: DenialReason::WriteDenied,
+            object,
+            rule: Some((row.path.to_owned(), Origin::BuiltIn(row.reason))),
+            note: None,
         }
     }
 

@@ -180,6 +180,10 @@ fn file_rows<'a>(settings: &'a Settings, rows: &mut Vec<Row<'a>>) {
             .iter()
             .map(|rule| row("filesystem.scratch", rule)),
     );
+    let unprotected = settings.unprotected.iter();
+    rows.extend(
+        unprotected.map(|row| Row::text("filesystem.unprotect", row.value.path, &row.origin)),
+    );
     rows.push(Row::switch(
         "filesystem.allowGitConfig",
         &settings.allow_git_config,

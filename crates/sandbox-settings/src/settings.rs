@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use sandbox_policy::{Policy, Port};
+use sandbox_policy::{Policy, Port, ProtectedPath};
 
 use crate::layer::{Choice, Format, IgnoredKey, Layer};
 
@@ -18,6 +18,8 @@ pub struct Settings {
     pub execution: Execution,
     /// What is only about macOS.
     pub macos: MacosOptions,
+    /// Protected paths that settings open by name.
+    pub unprotected: Vec<Choice<&'static ProtectedPath>>,
     /// Whether `.git/config` can be written.
     pub allow_git_config: Choice<bool>,
     /// Whether a flat file dropped its file rules.

@@ -72,6 +72,12 @@ impl Mark {
     fn advanced(self, text: &str, offset: usize) -> Self {
         let between = text.get(self.offset..offset).unwrap_or("");
         let mut moved = Self { offset, ..self };
+        if let Ok(length) = u32::try_from(between.len())
+            && between.bytes().all(|byte| byte.is_ascii() && byte != b'\n')
+        {
+            moved.column = moved.column.saturating_add(length);
+            return moved;
+        }
         for character in between.chars() {
             if character == '\n' {
                 moved.line = moved.line.saturating_add(1);
@@ -84,4 +90,4 @@ impl Mark {
     }
 }
 
-const MARK_DISTANCE: usize = 1024;
+const MARK_DISTANCE: usize = 64;

@@ -1,8 +1,23 @@
 //! Files: what is written, what is refused, what is hidden, and what programs still need.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a broken bed ends the test, in helpers as well"
+)]
 
 mod denies;
 mod devices;
+mod differential;
+mod driver;
+mod future;
+mod ghosts;
+mod git;
+mod life;
 mod preset;
+mod protected;
+mod races;
 mod writes;
 
 use serde_json::{Value, json};

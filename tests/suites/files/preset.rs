@@ -58,6 +58,12 @@ fn the_home_directory_is_not_writable_by_default() {
         .refused();
     assert!(std::fs::symlink_metadata(home.join(".srt-settings.json")).is_err());
     assert!(std::fs::symlink_metadata(home.join(".claude")).is_err());
-    bed.srt().sh("echo x > .srt-settings.json").run().ok();
-    assert!(std::fs::symlink_metadata(bed.work().join(".srt-settings.json")).is_ok());
+    // Where the working directory is another one, it is writable, but for what is protected there.
+    bed.srt().sh("echo x > .srt-settings.json").run().refused();
+    assert!(std::fs::symlink_metadata(bed.work().join(".srt-settings.json")).is_err());
+    bed.srt()
+        .sh("mkdir -p .claude && echo x > settings")
+        .run()
+        .ok();
+    assert!(std::fs::symlink_metadata(bed.work().join("settings")).is_ok());
 }

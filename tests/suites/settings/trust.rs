@@ -261,8 +261,12 @@ fn a_home_behind_a_link_is_guarded_like_any_other() {
         assert!(std::fs::symlink_metadata(bed.home().join(".claude/settings.json")).is_err());
         assert!(std::fs::symlink_metadata(bed.home().join(".bashrc")).is_err());
     }
-    bed.srt().env("HOME", &link).sh(line).run().ok();
-    assert!(std::fs::symlink_metadata(bed.work().join(".bashrc")).is_ok());
+    // Elsewhere the directory itself is writable, and these names are protected.
+    bed.srt().env("HOME", &link).sh(line).run().refused();
+    assert!(std::fs::symlink_metadata(bed.work().join(".bashrc")).is_err());
+    let open = "mkdir -p .claude; echo x > .claude/notes; echo x > bashrc";
+    bed.srt().env("HOME", &link).sh(open).run().ok();
+    assert!(std::fs::symlink_metadata(bed.work().join("bashrc")).is_ok());
 }
 
 #[test]

@@ -76,7 +76,9 @@ pub(crate) fn run(
         let report = sandbox.report();
         let news = report.notices.iter().filter(|text| !known.contains(text));
         news.for_each(|text| message::notice(text));
-        let refused = report.network_denials;
+        let network = report.network_denials.iter().map(|refused| &refused.denial);
+        let files = report.file_denials.iter().map(|refused| &refused.denial);
+        let refused: Vec<_> = network.chain(files).collect();
         for line in denials::summary(&refused, &settings.ignore_violations, &command.display()) {
             message::say(format_args!("srt: {}", message::visible(&line)));
         }

@@ -9,9 +9,9 @@ use std::{
 };
 
 use sandbox_linux::{
-    ChildEvent, CommandSpec, Endpoints, Exit, Follower, IdMap, LaunchError, PlanError,
-    PrepareError, Prepared, ProbeError, REPORT_BYTES, Running, SignalSource, Sockets, Stream,
-    Transparent,
+    ChildEvent, CommandSpec, Endpoints, Exit, FileRefusal, Follower, IdMap, LaunchError, PlanError,
+    PrepareError, Prepared, ProbeError, REPORT_BYTES, RefusalSink, Running, SignalSource, Sockets,
+    Stream, Supervision, Transparent,
 };
 use sandbox_policy::{AbsolutePath, Policy, UnixSocketPolicy};
 use sandbox_proxy::Proxy;
@@ -25,7 +25,7 @@ use crate::{
     builder::LaunchThread,
     child::{ExitStatus, Serving, StateChange},
     error::SpawnError,
-    report::{Enforcement, LayerReport},
+    report::{Enforcement, FileLog, LayerReport},
 };
 
 pub use sandbox_linux::ReceivedSignal;
@@ -60,6 +60,7 @@ pub(crate) struct Backend {
     /// Whether the kernel leads connections to the transparent listener, which shows when the first
     /// command is launched.
     transparent: OnceLock<bool>,
+    file_log: Arc<FileLog>,
 }
 
 impl Backend {
@@ -77,6 +78,7 @@ impl Backend {
             unix_sockets: policy.unix_sockets.clone(),
             launch_thread,
             transparent: OnceLock::new(),
+            file_log: Arc::default(),
         })
     }
 
@@ -90,6 +92,11 @@ impl Backend {
 
     pub(crate) fn describe(&self) -> String {
         self.prepared.plan().to_string()
+    }
+
+    /// What the supervisors refused.
+    pub(crate) fn file_log(&self) -> &FileLog {
+        &self.file_log
     }
 
     pub(crate) fn notices(&self) -> Vec<String> {
@@ -131,6 +138,13 @@ impl Backend {
             };
             LayerReport::new("transparent", enforcement, detail.to_owned())
         });
+        let supervisor = match plan.supervision {
+            Supervision::Off => None,
+            Supervision::Changes => Some("calls that change files"),
+            Supervision::Opens => Some("calls that change or open files"),
+        };
+        let supervisor = supervisor
+            .map(|detail| LayerReport::new("supervisor", Enforcement::Full, detail.to_owned()));
         let layers = [
             LayerReport::new("namespaces", Enforcement::Full, ids),
             LayerReport::new("mounts", Enforcement::Full, mounts),
@@ -138,7 +152,11 @@ impl Backend {
             LayerReport::new("seccomp", filter.0, filter.1),
             LayerReport::new("proxy", Enforcement::Full, "HTTP and SOCKS5".to_owned()),
         ];
-        layers.into_iter().chain(transparent).collect()
+        layers
+            .into_iter()
+            .chain(supervisor)
+            .chain(transparent)
+            .collect()
     }
 
     pub(crate) fn launch(
@@ -160,14 +178,18 @@ impl Backend {
                 None => Stream::Inherited,
             }),
         };
+        let log = Arc::clone(&self.file_log);
+        let refused: RefusalSink = Arc::new(move |refusal: FileRefusal| {
+            log.push(refusal.thread, refusal.denial);
+        });
         let mut running = match self.launch_thread {
             LaunchThread::Own => {
                 let on_event = move |event| on_change(state_change(event));
-                sandbox_linux::launch(Arc::clone(&self.prepared), spec, on_event)
+                sandbox_linux::launch(Arc::clone(&self.prepared), spec, refused, on_event)
                     .map_err(spawn_error)?
             }
             LaunchThread::Callers => {
-                let launched = sandbox_linux::launch_here(&self.prepared, spec);
+                let launched = sandbox_linux::launch_here(&self.prepared, spec, refused);
                 let (running, follower) = launched.map_err(spawn_error)?;
                 let reports = follower.status().and_then(pipe::Receiver::from_owned_fd);
                 let reports = reports.map_err(|source| SpawnError::Wait { source })?;

@@ -1,7 +1,7 @@
 //! The Landlock ruleset: the same file policy by inode, as a second layer.
 //!
-//! Landlock grants; it can't take away below a grant. So where reads are open, reading is granted
-//! on the root, and masks alone close regions; where `/` is closed, reading is granted on what is
+//! Landlock grants; it can't take away below a grant. So where reads are open, they are left to the
+//! mounts, and masks alone close regions; where `/` is closed, reading is granted on what is
 //! re-opened. Writing is granted on write roots, scratch and our own `/dev` and `/proc`. A domain
 //! also forbids every mount call, signals to the outside and abstract sockets of the outside.
 
@@ -14,6 +14,28 @@ pub struct RulesetSpec {
     pub abi: u32,
     /// The grants.
     pub rules: Vec<LandlockRule>,
+}
+
+/// Whether everything may be read, as far as Landlock can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// A grant on the root permits it; masks close regions.
+    Open,
+    /// Only what grants name.
+    Closed,
+}
+
+impl RulesetSpec {
+    /// Whether there is anything to refuse to readers.
+    #[must_use]
+    pub fn reads(&self) -> Reads {
+        let is_root = |rule: &LandlockRule| rule.anchor == RuleAnchor::Root;
+        if self.rules.iter().any(is_root) {
+            Reads::Open
+        } else {
+            Reads::Closed
+        }
+    }
 }
 
 /// One grant, for everything beneath its anchor.

@@ -6,20 +6,24 @@ mod landlock;
 mod mounts;
 mod resolve;
 mod seccomp;
+mod supervised;
 #[cfg(test)]
 mod tests;
 
 use sandbox_policy::{
-    AbsolutePath, FilesystemPolicy, PathError, Policy, ProcMount, UnixSocketPolicy, UserNamespaces,
+    AbsolutePath, FilesystemPolicy, PathError, PathPattern, PathRule, Policy, ProcMount,
+    UnixSocketPolicy, UserNamespaces,
 };
 
 pub use environment::environment;
-pub use landlock::{LandlockRule, RuleAnchor, RulesetSpec};
+pub use landlock::{LandlockRule, Reads, RuleAnchor, RulesetSpec};
 pub(crate) use mounts::HOSTS;
 pub use mounts::{BindAccess, MountKind, MountOp, MountPlan};
-pub use seccomp::{ArgumentTest, FilterSpec, Refusal, SyscallRule};
+pub use seccomp::{ArgumentTest, FilterAction, FilterSpec, SyscallRule};
+pub(crate) use supervised::{INODE_FLAG_REQUESTS, SUPERVISED_CALLS};
+pub use supervised::{SupervisedCall, Supervision};
 
-use crate::facts::{Endpoints, HostFacts, PathKind};
+use crate::facts::{Endpoints, HostFacts, MissingPath, PathKind};
 
 /// A complete description of one sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,10 @@ pub struct LinuxPlan {
     pub landlock: Option<RulesetSpec>,
     /// The system call filter.
     pub filter: FilterSpec,
+    /// What the supervisor sees.
+    pub supervision: Supervision,
+    /// Write roots that the command may create.
+    pub missing_roots: Vec<MissingPath>,
     /// Where the proxies listen.
     pub endpoints: Endpoints,
     /// Whether the user namespace's limit of nested ones is set to 0.
@@ -69,29 +77,11 @@ pub enum NestedNamespaces {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanNotice {
-    /// A write root that does not exist.
-    #[error("`{}` does not exist and can't be created inside (allowed by {origin})", path.as_path().display())]
+    /// A write root that does not exist, in a place that the sandbox does not share with the host.
+    #[error("`{}` does not exist and can't be created inside: the directory above is not the host's there (allowed by {origin})", path.as_path().display())]
     MissingWriteRoot {
         /// The path as written.
         path: AbsolutePath,
-        /// The rule's origin.
-        origin: String,
-    },
-    /// A denied path inside a write root that does not exist: the command could create it.
-    #[error("`{}` does not exist: the command can create it (denied by {origin})", path.as_path().display())]
-    MissingDeny {
-        /// The path as written.
-        path: AbsolutePath,
-        /// The rule's origin.
-        origin: String,
-    },
-    /// A glob that covers only what exists.
-    #[error(
-        "`{pattern}` covers the files that exist now, not those that appear later (from {origin})"
-    )]
-    GlobSnapshot {
-        /// The pattern.
-        pattern: String,
         /// The rule's origin.
         origin: String,
     },
@@ -102,14 +92,6 @@ pub enum PlanNotice {
     UnixSocket {
         /// The socket's path.
         path: String,
-        /// The rule's origin.
-        origin: String,
-    },
-    /// A glob's match that the command could replace.
-    #[error("`{}` is a symlink inside a write root: it is closed with what it leads to, but a command could replace it for the next run (denied by {origin})", path.as_path().display())]
-    ReplaceableLink {
-        /// The symlink.
-        path: AbsolutePath,
         /// The rule's origin.
         origin: String,
     },
@@ -247,17 +229,80 @@ pub fn lower(
         UserNamespaces::Refused => NestedNamespaces::Refused,
         UserNamespaces::Allowed(_) => NestedNamespaces::Allowed,
     };
-    let filter = FilterSpec::new(&policy.unix_sockets, user_namespaces);
+    let missing_roots = missing_roots(&filesystem, facts, &mut notices);
+    let supervision = supervision(&filesystem, facts, &missing_roots);
+    let filter = FilterSpec::new(&policy.unix_sockets, user_namespaces, supervision);
     Ok(LinuxPlan {
         ids,
         mounts,
         landlock,
         filter,
+        supervision,
+        missing_roots,
         endpoints,
         user_namespaces,
         filesystem,
         notices,
     })
+}
+
+/// The write roots that can be created: where the directory above is the host's and not writable yet.
+fn missing_roots(
+    filesystem: &FilesystemPolicy,
+    facts: &HostFacts,
+    notices: &mut Vec<PlanNotice>,
+) -> Vec<MissingPath> {
+    let mut roots = Vec::new();
+    for allow in &filesystem.allow_write {
+        let PathPattern::Subtree(path) = &allow.rule.pattern else {
+            continue;
+        };
+        let Some(found) = (facts.missing_roots.values()).find(|root| root.canonical == *path)
+        else {
+            continue;
+        };
+        match mounts::region(filesystem, &found.above) {
+            mounts::Region::ReadOnly => roots.push(found.clone()),
+            mounts::Region::Writable => {}
+            mounts::Region::Hidden | mounts::Region::Scratch => {
+                notices.push(PlanNotice::MissingWriteRoot {
+                    path: path.clone(),
+                    origin: allow.rule.origin.to_string(),
+                });
+            }
+        }
+    }
+    roots
+}
+
+/// What mounts and Landlock can't express is the supervisor's.
+fn supervision(
+    filesystem: &FilesystemPolicy,
+    facts: &HostFacts,
+    missing_roots: &[MissingPath],
+) -> Supervision {
+    let is_glob = |rule: &PathRule| matches!(rule.pattern, PathPattern::Glob(_));
+    if filesystem.deny_read.iter().any(|deny| is_glob(&deny.rule)) {
+        return Supervision::Opens;
+    }
+    // A mount closes an object, not a name.
+    let reads = filesystem.deny_read.iter().map(|deny| &deny.rule);
+    let is_name = |path: &AbsolutePath| match facts.paths.get(path) {
+        Some(found) => found.canonical != *path,
+        None => true,
+    };
+    let mut denies = reads.chain(&filesystem.deny_write);
+    let names = denies.any(|rule| match &rule.pattern {
+        PathPattern::Subtree(path) => is_name(path),
+        PathPattern::Glob(_) => true,
+    });
+    let has_roots = !filesystem.allow_write.is_empty();
+    let names = names || !filesystem.protected.is_empty();
+    if !missing_roots.is_empty() || (has_roots && names) {
+        Supervision::Changes
+    } else {
+        Supervision::Off
+    }
 }
 
 /// Whether the path is a directory as far as the facts tell.

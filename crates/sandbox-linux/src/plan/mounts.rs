@@ -121,7 +121,7 @@ pub(crate) const HOSTS: &str = "/etc/hosts";
 
 /// What a path and everything below it is, up to the next path that a rule names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Region {
+pub(super) enum Region {
     Hidden,
     ReadOnly,
     Writable,
@@ -290,6 +290,7 @@ fn named_paths(
         allow_write,
         deny_write,
         scratch,
+        protected: _,
     } = policy;
     let rules = (deny_read.iter().map(|deny| &deny.rule))
         .chain(allow_read.iter().map(|allow| &allow.rule))
@@ -297,12 +298,6 @@ fn named_paths(
         .chain(deny_write)
         .chain(scratch);
     let mut paths: Vec<_> = rules.filter_map(literal).cloned().collect();
-    paths.extend(
-        facts
-            .glob_matches
-            .iter()
-            .flat_map(|found| found.paths.iter().cloned()),
-    );
     paths.extend(pins.iter().cloned());
     paths.push(facts.working_directory.clone());
     paths.extend(facts.home.clone());
@@ -326,10 +321,7 @@ fn literal(rule: &PathRule) -> Option<&AbsolutePath> {
 fn pins(policy: &FilesystemPolicy, facts: &HostFacts) -> BTreeSet<AbsolutePath> {
     let reads = policy.deny_read.iter().map(|deny| &deny.rule);
     let literals = reads.chain(&policy.deny_write).filter_map(literal);
-    let matched = facts.glob_matches.iter().flat_map(|found| &found.paths);
-    let existing = literals
-        .chain(matched)
-        .filter(|path| facts.paths.contains_key(*path));
+    let existing = literals.filter(|path| facts.paths.contains_key(*path));
     let above = existing.flat_map(|path| path.ancestors().skip(1).collect::<Vec<_>>());
     let is_inside = |path: &AbsolutePath| {
         let roots = policy.allow_write.iter();
@@ -364,7 +356,7 @@ pub(super) fn is_ours(path: &AbsolutePath) -> bool {
     below(b"/dev") || below(b"/proc")
 }
 
-fn region(policy: &FilesystemPolicy, path: &AbsolutePath) -> Region {
+pub(super) fn region(policy: &FilesystemPolicy, path: &AbsolutePath) -> Region {
     if let FileVerdict::Deny(_) = policy.judge_read(path) {
         return Region::Hidden;
     }

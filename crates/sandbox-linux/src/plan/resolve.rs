@@ -23,6 +23,7 @@ pub(super) fn resolve(
         allow_write: Vec::new(),
         deny_write: Vec::new(),
         scratch: Vec::new(),
+        protected: written.protected.clone(),
     };
     for rule in &written.scratch {
         resolved.scratch.extend(with_landing(rule, facts));
@@ -30,7 +31,7 @@ pub(super) fn resolve(
     for deny in &written.deny_read {
         let ReadDeny { rule, firmness } = deny;
         refuse_carried_link(rule, written, facts)?;
-        let rules = denied(rule, facts, notices);
+        let rules = with_landing(rule, facts).into_iter();
         resolved.deny_read.extend(rules.map(|rule| ReadDeny {
             rule,
             firmness: *firmness,
@@ -38,7 +39,7 @@ pub(super) fn resolve(
     }
     for rule in &written.deny_write {
         refuse_carried_link(rule, written, facts)?;
-        resolved.deny_write.extend(denied(rule, facts, notices));
+        resolved.deny_write.extend(with_landing(rule, facts));
     }
     for allow in &written.allow_write {
         let ReadAllow { rule, layer } = allow;
@@ -48,7 +49,7 @@ pub(super) fn resolve(
             layer: *layer,
         });
     }
-    note_missing_denies(&resolved, facts, notices);
+    note_own_trees(&resolved, notices);
     for allow in &written.allow_read {
         let ReadAllow { rule, layer } = allow;
         let path = literal(rule)?;
@@ -67,8 +68,8 @@ pub(super) fn resolve(
     Ok(resolved)
 }
 
-/// A mount can close where a symlink leads, not the name itself: where the command may replace the
-/// link, the rule could not be kept.
+/// The supervisor keeps the name that a rule names. Where a symlink is further up, the command could
+/// replace that, and the rule would name another place.
 fn refuse_carried_link(
     rule: &PathRule,
     written: &FilesystemPolicy,
@@ -89,7 +90,7 @@ fn refuse_carried_link(
                 PathPattern::Glob(_) => false,
             })
     };
-    for link in path.ancestors() {
+    for link in path.ancestors().skip(1) {
         let parent = link.parent();
         let above = parent.as_ref().and_then(|parent| landing(parent, facts));
         // The outermost place that is not where it is written is the link itself.
@@ -119,40 +120,16 @@ fn landing(path: &AbsolutePath, facts: &HostFacts) -> Option<AbsolutePath> {
 
 /// The rule, and the same rule for the place that its path leads to.
 fn with_landing(rule: &PathRule, facts: &HostFacts) -> Vec<PathRule> {
-    let mut rules = vec![rule.clone()];
-    if let PathPattern::Subtree(path) = &rule.pattern {
-        rules.extend(landing(path, facts).map(|landing| at(rule, landing)));
-    }
-    rules
-}
-
-fn denied(
-    rule: &PathRule,
-    facts: &HostFacts,
-    notices: &mut Vec<PlanNotice>,
-) -> std::vec::IntoIter<PathRule> {
-    let mut rules = with_landing(rule, facts);
-    if let PathPattern::Glob(glob) = &rule.pattern {
-        notices.push(PlanNotice::GlobSnapshot {
-            pattern: glob.to_string(),
-            origin: rule.origin.to_string(),
-        });
-        let found = facts
-            .glob_matches
-            .iter()
-            .filter(|found| found.pattern == rule.pattern);
-        for path in found.flat_map(|found| &found.paths) {
-            let Some(landing) = landing(path, facts) else {
-                continue;
-            };
-            notices.push(PlanNotice::ReplaceableLink {
-                path: path.clone(),
-                origin: rule.origin.to_string(),
-            });
-            rules.push(at(rule, landing));
-        }
-    }
-    rules.into_iter()
+    let landed = match &rule.pattern {
+        PathPattern::Subtree(path) => landing(path, facts).map(PathPattern::Subtree),
+        PathPattern::Glob(glob) => landing(glob.static_prefix(), facts)
+            .map(|landing| PathPattern::Glob(glob.moved(&landing))),
+    };
+    let landed = landed.map(|pattern| PathRule {
+        pattern,
+        origin: rule.origin.clone(),
+    });
+    std::iter::once(rule.clone()).chain(landed).collect()
 }
 
 fn literal(rule: &PathRule) -> Result<&AbsolutePath, PlanError> {
@@ -172,14 +149,15 @@ fn write_root(
     notices: &mut Vec<PlanNotice>,
 ) -> Result<PathRule, PlanError> {
     let path = literal(rule)?;
-    let Some(found) = facts.paths.get(path) else {
+    let found = facts.paths.get(path).map(|found| &found.canonical);
+    let missing = facts.missing_roots.get(path).map(|found| &found.canonical);
+    let Some(target) = found.or(missing) else {
         notices.push(PlanNotice::MissingWriteRoot {
             path: path.clone(),
             origin: rule.origin.to_string(),
         });
         return Ok(rule.clone());
     };
-    let target = &found.canonical;
     if target == path {
         return Ok(rule.clone());
     }
@@ -227,12 +205,8 @@ fn places(rule: &PathRule, facts: &HostFacts) -> Vec<AbsolutePath> {
     }
 }
 
-/// A deny of something that does not exist matters only where the command could create it.
-fn note_missing_denies(
-    resolved: &FilesystemPolicy,
-    facts: &HostFacts,
-    notices: &mut Vec<PlanNotice>,
-) {
+/// Denies in a tree that the sandbox has of its own mean nothing there.
+fn note_own_trees(resolved: &FilesystemPolicy, notices: &mut Vec<PlanNotice>) {
     let reads = resolved.deny_read.iter().map(|deny| &deny.rule);
     for rule in reads.chain(&resolved.deny_write) {
         let PathPattern::Subtree(path) = &rule.pattern else {
@@ -240,17 +214,6 @@ fn note_missing_denies(
         };
         if super::mounts::is_ours(path) {
             notices.push(PlanNotice::OwnTree {
-                path: path.clone(),
-                origin: rule.origin.to_string(),
-            });
-            continue;
-        }
-        let creatable = resolved
-            .allow_write
-            .iter()
-            .any(|root| root.rule.pattern.opens(path).is_some());
-        if creatable && !facts.paths.contains_key(path) {
-            notices.push(PlanNotice::MissingDeny {
                 path: path.clone(),
                 origin: rule.origin.to_string(),
             });

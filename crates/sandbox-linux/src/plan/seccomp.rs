@@ -1,11 +1,15 @@
-//! The system call filter as data: which calls are refused, with which error, and why.
+//! The system call filter as data: which calls are refused, with which error, and why; and which the
+//! supervisor performs.
 //!
 //! Calls are named; numbers belong to the kernel's table of one architecture and come later. What
 //! is not in the table passes: the filter is the third layer, behind mounts and Landlock.
 
 use sandbox_policy::UnixSocketPolicy;
 
-use super::NestedNamespaces;
+use super::{
+    NestedNamespaces,
+    supervised::{INODE_FLAG_REQUESTS, NEWER_CALLS, SUPERVISED_CALLS, SupervisedCall, Supervision},
+};
 
 /// The whole filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,29 +17,30 @@ pub struct FilterSpec {
     rules: Vec<SyscallRule>,
 }
 
-/// One refused call, or one call with refused arguments.
+/// A call that does not pass, or that does not with some arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyscallRule {
     /// The call's name in the kernel's table.
     pub name: &'static str,
-    /// All of these must hold for the refusal; none means that the call is refused whatever its
-    /// arguments are.
+    /// All of these must hold; none means that the arguments do not matter.
     pub tests: Vec<ArgumentTest>,
-    /// How it fails.
-    pub refusal: Refusal,
+    /// What happens to it.
+    pub action: FilterAction,
     /// Why.
     pub reason: &'static str,
 }
 
-/// The error that a refused call returns.
+/// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Refusal {
+pub enum FilterAction {
     /// `EPERM`.
     NotPermitted,
     /// `ENOSYS`: callers fall back to something that can be filtered.
     NotImplemented,
     /// `EAFNOSUPPORT`, as a kernel without the address family answers.
     NoAddressFamily,
+    /// The supervisor performs it, or refuses.
+    Supervised,
 }
 
 /// A test of the low 32 bits of an argument: the kernel ignores the high bits of these arguments,
@@ -150,8 +155,13 @@ const TIOCSTI: u32 = 0x5412;
 const TIOCLINUX: u32 = 0x541c;
 
 impl FilterSpec {
-    pub(super) fn new(unix_sockets: &UnixSocketPolicy, user_namespaces: NestedNamespaces) -> Self {
-        let mut rules = Vec::new();
+    pub(crate) fn new(
+        unix_sockets: &UnixSocketPolicy,
+        user_namespaces: NestedNamespaces,
+        supervision: Supervision,
+    ) -> Self {
+        let has_unix_sockets = matches!(unix_sockets, UnixSocketPolicy::Unrestricted(_));
+        let mut rules = supervision_rules(supervision, has_unix_sockets);
         if user_namespaces == NestedNamespaces::Refused {
             rules.extend(namespace_rules());
         }
@@ -171,7 +181,7 @@ impl FilterSpec {
         rules.extend(IO_URING_CALLS.map(|name| SyscallRule {
             name,
             tests: Vec::new(),
-            refusal: Refusal::NotImplemented,
+            action: FilterAction::NotImplemented,
             reason: "does what other calls do, unseen by any filter",
         }));
         for (request, reason) in [
@@ -196,9 +206,68 @@ fn refuse(name: &'static str, tests: Vec<ArgumentTest>, reason: &'static str) ->
     SyscallRule {
         name,
         tests,
-        refusal: Refusal::NotPermitted,
+        action: FilterAction::NotPermitted,
         reason,
     }
+}
+
+// open(2), asm-generic/fcntl.h.
+const O_ACCMODE: u32 = 0o3;
+const O_CREAT: u32 = 0o100;
+const O_TRUNC: u32 = 0o1000;
+const O_PATH: u32 = 0o10_000_000;
+
+fn supervision_rules(supervision: Supervision, has_unix_sockets: bool) -> Vec<SyscallRule> {
+    if supervision == Supervision::Off {
+        return Vec::new();
+    }
+    let mut rules: Vec<_> = NEWER_CALLS
+        .map(|name| SyscallRule {
+            name,
+            tests: Vec::new(),
+            action: FilterAction::NotImplemented,
+            reason: "does what a supervised call does",
+        })
+        .into();
+    for (name, call) in SUPERVISED_CALLS {
+        let alternatives = if call == SupervisedCall::Open {
+            open_tests(supervision, 1)
+        } else if call == SupervisedCall::OpenAt {
+            open_tests(supervision, 2)
+        } else if call == SupervisedCall::Ioctl {
+            let requests = INODE_FLAG_REQUESTS.into_iter();
+            requests
+                .map(|request| vec![ArgumentTest::Is(1, request)])
+                .collect()
+        } else if call == SupervisedCall::Bind && !has_unix_sockets {
+            // No socket has a path.
+            Vec::new()
+        } else {
+            vec![Vec::new()]
+        };
+        rules.extend(alternatives.into_iter().map(|tests| SyscallRule {
+            name,
+            tests,
+            action: FilterAction::Supervised,
+            reason: "its path decides",
+        }));
+    }
+    rules
+}
+
+/// Which opens are supervised, by the argument that holds their flags.
+fn open_tests(supervision: Supervision, flags: u8) -> Vec<Vec<ArgumentTest>> {
+    // A handle permits nothing, whatever else it asks for.
+    let is_no_handle = ArgumentTest::Masked(flags, O_PATH, 0);
+    if supervision == Supervision::Opens {
+        return vec![vec![is_no_handle]];
+    }
+    let modes = (1..=O_ACCMODE).map(|mode| (O_ACCMODE, mode));
+    let creations = [O_CREAT, O_TRUNC].map(|flag| (flag, flag));
+    let asked = modes.chain(creations);
+    asked
+        .map(|(mask, value)| vec![ArgumentTest::Masked(flags, mask, value), is_no_handle])
+        .collect()
 }
 
 fn namespace_rules() -> Vec<SyscallRule> {
@@ -221,7 +290,7 @@ fn namespace_rules() -> Vec<SyscallRule> {
     rules.push(SyscallRule {
         name: "clone3",
         tests: Vec::new(),
-        refusal: Refusal::NotImplemented,
+        action: FilterAction::NotImplemented,
         reason: "its flags are in memory, where a filter can't see them",
     });
     rules
@@ -246,13 +315,13 @@ fn socket_rules(unix_sockets: &UnixSocketPolicy) -> Vec<SyscallRule> {
             tests: [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK]
                 .map(|family| IsNot(0, family))
                 .into(),
-            refusal: Refusal::NoAddressFamily,
+            action: FilterAction::NoAddressFamily,
             reason: "an address family that the network namespace does not confine",
         },
         SyscallRule {
             name: "socket",
             tests: vec![Is(0, AF_NETLINK), IsNot(2, NETLINK_ROUTE)],
-            refusal: Refusal::NoAddressFamily,
+            action: FilterAction::NoAddressFamily,
             reason: "kernel configuration other than the namespace's own addresses",
         },
     ];

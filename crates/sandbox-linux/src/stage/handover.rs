@@ -12,7 +12,7 @@ use rustix::net::{
 };
 
 use super::network::{Sockets, TransparentSockets};
-use crate::sys::Errno;
+use crate::{supervisor::SupervisorSockets, sys::Errno};
 
 /// All sockets that there can be.
 const MOST: usize = 7;
@@ -100,5 +100,40 @@ pub(crate) fn receive(channel: BorrowedFd<'_>) -> Result<Sockets, Errno> {
         http,
         socks,
         transparent,
+    })
+}
+
+/// Sends the supervisor's descriptors.
+pub(super) fn send_supervisor(
+    channel: BorrowedFd<'_>,
+    sockets: &SupervisorSockets,
+) -> Result<(), Errno> {
+    let both = [sockets.listener.as_fd(), sockets.root.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !ancillary.push(SendAncillaryMessage::ScmRights(&both)) {
+        return Err(Errno::NOBUFS);
+    }
+    let content = [IoSlice::new(b"s")];
+    rustix::net::sendmsg(channel, &content, &mut ancillary, SendFlags::NOSIGNAL).map(drop)
+}
+
+/// Receives the supervisor's descriptors.
+pub(crate) fn receive_supervisor(channel: BorrowedFd<'_>) -> Result<SupervisorSockets, Errno> {
+    let mut kind = 0_u8;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut content = [IoSliceMut::new(std::slice::from_mut(&mut kind))];
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    rustix::net::recvmsg(channel, &mut content, &mut ancillary, flags)?;
+    let received = ancillary.drain().flat_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+        RecvAncillaryMessage::ScmCredentials(_) | _ => None,
+    });
+    let mut descriptors = received.flatten();
+    let mut next = || descriptors.next().ok_or(Errno::BADMSG);
+    Ok(SupervisorSockets {
+        listener: next()?,
+        root: next()?,
     })
 }

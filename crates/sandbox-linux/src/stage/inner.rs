@@ -11,8 +11,13 @@
 
 use std::os::fd::AsFd;
 
-use super::{Context, StageFailure, Step, outer};
-use crate::sys::{self, Errno, signal::SignalSet};
+use rustix::fs::{Mode, OFlags};
+
+use super::{Context, StageFailure, Step, handover, outer};
+use crate::{
+    supervisor::SupervisorSockets,
+    sys::{self, Errno, signal::SignalSet},
+};
 
 /// Where the standard streams wait while they are placed.
 const OUT_OF_THE_WAY: libc::c_int = 16;
@@ -44,8 +49,25 @@ fn restrict(context: &Context<'_>) -> Result<(), StageFailure> {
     if let Some(ruleset) = &context.ruleset {
         sys::landlock::restrict_self(ruleset.as_fd()).map_err(StageFailure::at(Step::Landlock))?;
     }
-    sys::seccomp::install(&context.prepared.filter).map_err(StageFailure::at(Step::Filter))?;
+    install_filter(context)?;
     sys::fd::close_on_exec_from(3).map_err(StageFailure::at(Step::StandardStreams))
+}
+
+/// Installs the filter. If it has a supervisor, that gets its notifications and the root as it is seen
+/// here: it starts when pid 1 has left the host's memory, and a call before that waits for it.
+fn install_filter(context: &Context<'_>) -> Result<(), StageFailure> {
+    let filter = &context.prepared.filter;
+    if context.prepared.rules.is_none() {
+        return sys::seccomp::install(filter).map_err(StageFailure::at(Step::Filter));
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root =
+        rustix::fs::open(c"/", flags, Mode::empty()).map_err(StageFailure::at(Step::Supervisor))?;
+    let listener =
+        sys::seccomp::install_with_listener(filter).map_err(StageFailure::at(Step::Filter))?;
+    let sockets = SupervisorSockets { listener, root };
+    handover::send_supervisor(context.supervisor, &sockets)
+        .map_err(StageFailure::at(Step::Supervisor))
 }
 
 fn place_streams(streams: [libc::c_int; 3]) -> Result<(), Errno> {

@@ -19,7 +19,7 @@ mod private;
 
 use std::{
     ffi::CString,
-    os::fd::{OwnedFd, RawFd},
+    os::fd::{BorrowedFd, OwnedFd, RawFd},
 };
 
 use crate::{
@@ -68,6 +68,8 @@ pub enum Step {
     Landlock,
     /// Installing the system call filter.
     Filter,
+    /// Handing the supervisor's end of it over.
+    Supervisor,
     /// Executing the command.
     Execute,
     /// Executing the init image.
@@ -112,6 +114,8 @@ pub(crate) struct Context<'launch> {
     pub(crate) command: &'launch CommandImage,
     pub(crate) streams: [RawFd; 3],
     pub(crate) init: InitImage,
+    /// Where the supervisor's descriptors go.
+    pub(crate) supervisor: BorrowedFd<'launch>,
     /// The descriptors that the stages need, ascending; all others of the host's are closed first.
     pub(crate) kept: Vec<RawFd>,
     /// Written by either stage.

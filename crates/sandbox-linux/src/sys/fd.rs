@@ -1,9 +1,13 @@
 //! Descriptors: ranges of them, and duplicates at fixed numbers.
 #![expect(unsafe_code, reason = "system call wrappers")]
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use super::{Errno, check};
+
+// linux/fs.h. The number of the first says a long, but the kernel takes an int.
+const FS_IOC_SETFLAGS: u32 = 0x4008_6602;
+const FS_IOC_FSSETXATTR: u32 = 0x401c_5820;
 
 /// Closes the descriptors from `first` to `last` (`close_range(2)`, Linux 5.9).
 pub(crate) fn close_between(first: RawFd, last: RawFd) -> Result<(), Errno> {
@@ -63,4 +67,24 @@ pub(crate) fn duplicate_above(descriptor: RawFd, least: RawFd) -> Result<RawFd, 
     // SAFETY: F_DUPFD_CLOEXEC takes an integer and creates a new descriptor.
     let result = unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, least) };
     check(result.into()).map(|_| result)
+}
+
+/// Sets flags of an inode: `FS_IOC_SETFLAGS` with an int or `FS_IOC_FSSETXATTR` with a
+/// `struct fsxattr` (linux/fs.h), as the caller has put it together.
+pub(crate) fn set_inode_flags(
+    file: BorrowedFd<'_>,
+    request: u32,
+    argument: &[u8],
+) -> Result<(), Errno> {
+    let length = match request {
+        FS_IOC_SETFLAGS => 4,
+        FS_IOC_FSSETXATTR => 28,
+        _ => return Err(Errno::NOTTY),
+    };
+    if argument.len() != length {
+        return Err(Errno::INVAL);
+    }
+    // SAFETY: both requests only read as many bytes as the slice has, and it outlives the call.
+    let result = unsafe { libc::ioctl(file.as_raw_fd(), request.into(), argument.as_ptr()) };
+    check(result.into()).map(drop)
 }

@@ -10,10 +10,13 @@ pub(crate) mod clone;
 pub(crate) mod exec;
 pub(crate) mod fd;
 pub(crate) mod landlock;
+pub(crate) mod memory;
 pub(crate) mod mount;
 pub(crate) mod net;
+pub(crate) mod notify;
 pub(crate) mod seccomp;
 pub(crate) mod signal;
+pub(crate) mod thread;
 pub(crate) mod wait;
 
 pub(crate) use rustix::io::Errno;

@@ -1,6 +1,8 @@
 //! `seccomp(2)`.
 #![expect(unsafe_code, reason = "system call wrappers")]
 
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
 use super::{Errno, check};
 
 /// One instruction of classic BPF, `struct sock_filter` of linux/filter.h.
@@ -8,6 +10,26 @@ pub(crate) type Instruction = libc::sock_filter;
 
 /// Installs a filter on the calling thread. `no_new_privs` must be set.
 pub(crate) fn install(program: &[Instruction]) -> Result<(), Errno> {
+    set_filter(program, 0).map(drop)
+}
+
+/// Installs a filter whose notifications arrive at the descriptor that is returned. Where the kernel
+/// knows it (Linux 5.19), a call that is being answered can be interrupted by a fatal signal only:
+/// otherwise a signal that comes often would restart the call for ever.
+pub(crate) fn install_with_listener(program: &[Instruction]) -> Result<OwnedFd, Errno> {
+    let listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    let patient = listener | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let number = match set_filter(program, patient) {
+        Err(Errno::INVAL) => set_filter(program, listener)?,
+        other => other?,
+    };
+    let number = RawFd::try_from(number).map_err(|_large| Errno::BADF)?;
+    // SAFETY: the kernel has just made this descriptor, which close-on-exec is set for, and nobody
+    // else knows its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+fn set_filter(program: &[Instruction], flags: libc::c_ulong) -> Result<libc::c_long, Errno> {
     let Ok(len) = libc::c_ushort::try_from(program.len()) else {
         return Err(Errno::INVAL);
     };
@@ -20,9 +42,9 @@ pub(crate) fn install(program: &[Instruction]) -> Result<(), Errno> {
         libc::syscall(
             libc::SYS_seccomp,
             libc::SECCOMP_SET_MODE_FILTER,
-            0,
+            flags,
             &raw const program,
         )
     };
-    check(result).map(drop)
+    check(result)
 }

@@ -29,6 +29,7 @@ pub fn effective(policy: &Policy, facts: &HostFacts) -> Result<Policy, ProfileEr
         allow_write,
         deny_write,
         scratch,
+        protected,
     } = &policy.filesystem;
     let mut filesystem = FilesystemPolicy {
         deny_read: Vec::new(),
@@ -36,6 +37,7 @@ pub fn effective(policy: &Policy, facts: &HostFacts) -> Result<Policy, ProfileEr
         allow_write: allows(allow_write, facts)?,
         deny_write: Vec::new(),
         scratch: Vec::new(),
+        protected: protected.clone(),
     };
     for deny in deny_read {
         let rules = real_denies(&deny.rule, facts)?.into_iter();
@@ -58,9 +60,13 @@ pub fn effective(policy: &Policy, facts: &HostFacts) -> Result<Policy, ProfileEr
     let scratch = scratch.iter().filter(|rule| !is_device(rule));
     for rule in scratch.cloned().chain(temp_dir) {
         let rule = real_rule(&rule, facts)?;
+        filesystem.allow_read.push(ReadAllow {
+            rule: rule.clone(),
+            layer: LayerId::PRESET,
+        });
         filesystem.allow_write.push(ReadAllow {
             rule,
-            layer: LayerId::PRESET,
+            layer: LayerId::TEMPORARY,
         });
     }
     let unix_sockets = match &policy.unix_sockets {

@@ -16,6 +16,7 @@ use super::{
     ProfileError, base,
     closed::{Closed, Writable, matches, root_directory},
     parameters::Parameters,
+    protected,
     sbpl::{Filter, Form, Operation, Regex, Rule, VnodeType},
 };
 use crate::facts::HostFacts;
@@ -45,6 +46,7 @@ pub(crate) fn rules(
     for rule in &policy.deny_write {
         unwritable.push(Closed::new(&rule.pattern, &writable, parameters)?);
     }
+    unwritable.push(protected::closed(policy, parameters)?);
     let mut forms = reading(&unreadable);
     forms.extend(writing(policy, &unwritable, parameters)?);
     forms.extend(pins(unreadable.into_iter().chain(unwritable)));

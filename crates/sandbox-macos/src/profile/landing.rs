@@ -25,6 +25,7 @@ pub(crate) fn resolve(policy: &Policy, facts: &HostFacts) -> Result<Policy, Prof
         allow_write,
         deny_write,
         scratch,
+        protected,
     } = &policy.filesystem;
     let mut filesystem = FilesystemPolicy {
         deny_read: Vec::new(),
@@ -32,6 +33,7 @@ pub(crate) fn resolve(policy: &Policy, facts: &HostFacts) -> Result<Policy, Prof
         allow_write: Vec::new(),
         deny_write: Vec::new(),
         scratch: scratch.clone(),
+        protected: protected.clone(),
     };
     for deny in deny_read {
         let rules = std::iter::once(deny.rule.clone()).chain(landed(&deny.rule, facts)?);

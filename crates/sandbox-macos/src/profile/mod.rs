@@ -14,6 +14,7 @@ mod landing;
 mod network;
 mod parameters;
 mod process;
+mod protected;
 mod sbpl;
 
 use sandbox_policy::{AbsolutePath, Policy};

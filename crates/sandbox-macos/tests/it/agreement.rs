@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use sandbox_macos::effective;
 use sandbox_policy::{
-    AbsolutePath, FilesystemPolicy, Firmness, GlobToken, PathPattern, Policy, workspace,
+    AbsolutePath, FilesystemPolicy, Firmness, GlobToken, PROTECTED_PATHS, PathPattern, Policy,
+    workspace,
 };
 
 use crate::{
@@ -132,7 +133,10 @@ fn tables_of_rules_decide_as_written() {
         ("file-read-data", "/private/tmp/moved/.env", false),
         ("file-write-create", "/w/a", true),
         ("file-write-data", "/w/.git/hooks/x", false),
-        ("file-write-data", "/w/.git/config", true),
+        ("file-write-data", "/w/.git/config", false),
+        ("file-write-data", "/w/.git/HEAD", true),
+        ("file-write-create", "/w/a/.BASHRC", false),
+        ("file-write-create", "/private/tmp/.bashrc", true),
         ("file-write-create", "/w/.git", false),
         ("file-write-unlink", "/w/.git", false),
         ("file-write-unlink", "/w/src", true),
@@ -153,6 +157,60 @@ fn tables_of_rules_decide_as_written() {
             decide(&evaluator, operation, &path(object)),
             is_allowed,
             "{operation} {object}"
+        );
+    }
+}
+
+/// Every row, with a root that opens one of them, one inside of another, and a store of packages.
+#[test]
+fn protected_paths_decide_as_the_policy_does() {
+    let mut files = Policy::restrictive().filesystem;
+    files.allow_write = vec![
+        allow("/w"),
+        allow("/w/.vscode"),
+        allow("/v/.git"),
+        allow("/w/.git/modules/a/hooks"),
+    ];
+    let policy = with_files(files);
+    let evaluator = Evaluator::new(&profile(&policy));
+    let effective = effective(&policy, &facts()).unwrap().filesystem;
+    let mut places: Vec<String> = PROTECTED_PATHS
+        .iter()
+        .map(|row| row.path.replace("**", "a/b").replace('*', "c"))
+        .flat_map(|place| {
+            [
+                "/w",
+                "/w/a/b",
+                "/w/node_modules/p",
+                "/w/.vscode",
+                "/v/.git/x",
+            ]
+            .map(|root| format!("{root}/{place}"))
+        })
+        .collect();
+    places.extend(
+        [
+            "/w/.git/HEAD",
+            "/w/.git/hooksy",
+            "/w/x.bashrc",
+            "/w/.vscode/a/.vscode/b",
+            "/w/.idea/node_modules/a/.vscode/b",
+            "/v/.git/hooks/a",
+            "/v/.git/config",
+            "/w/.git/modules/a/hooks/x",
+            "/w/.git/modules/a/hooks/x/hooks",
+            "/w/.con\u{fb01}g/fish",
+            "/w/.ba\u{17f}hrc",
+            "/w/.git/hoo\u{212a}s",
+        ]
+        .map(str::to_owned),
+    );
+    for place in places {
+        let path = path(&place);
+        assert_eq!(
+            decide(&evaluator, "file-write-data", &path),
+            effective.judge_write(&path).is_allowed(),
+            "{place}"
         );
     }
 }

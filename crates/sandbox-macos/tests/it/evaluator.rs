@@ -65,6 +65,7 @@ enum Filter {
     Subpath(String),
     Regex(regex::Regex),
     All(Vec<Self>),
+    Any(Vec<Self>),
     Not(Box<Self>),
     Vnode(String),
     Name(String),
@@ -158,6 +159,7 @@ impl Filter {
             Self::Subpath(root) => path.is_some_and(|path| is_within(path, root)),
             Self::Regex(regex) => path.is_some_and(|path| regex.is_match(path)),
             Self::All(filters) => filters.iter().all(|filter| filter.matches(object)),
+            Self::Any(filters) => filters.iter().any(|filter| filter.matches(object)),
             Self::Not(filter) => !filter.matches(object),
             Self::Vnode(wanted) => object.vnode == Some(wanted),
             Self::Name(wanted) => object.name.as_deref() == Some(wanted),
@@ -293,6 +295,9 @@ fn filter(list: &[Form], parameters: &BTreeMap<String, String>) -> Filter {
         }
         ("require-all", filters) if !filters.is_empty() => {
             Filter::All(filters.iter().map(nested).collect())
+        }
+        ("require-any", filters) if !filters.is_empty() => {
+            Filter::Any(filters.iter().map(nested).collect())
         }
         ("require-not", [filter]) => Filter::Not(Box::new(nested(filter))),
         ("vnode-type", [kind]) => {

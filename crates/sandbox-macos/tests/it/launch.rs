@@ -31,5 +31,5 @@ fn the_vector_names_everything_and_starts_no_shell() {
         &words[text + 2..],
         ["--", "-oddly-named", "a b", "$HOME", ""]
     );
-    insta::assert_snapshot!(words[1..text].join(" "), @"-D P0=/Users/me/my project=1 -D P1=/private/tmp -D P2=/private/var/tmp -D P3=/private/var/folders/zz/zyxvpxvq6csfxvn_n0000000000000/T");
+    insta::assert_snapshot!(words[1..text].join(" "), @"-D P0=/private/tmp -D P1=/private/var/tmp -D P2=/private/var/folders/zz/zyxvpxvq6csfxvn_n0000000000000/T -D P3=/Users/me/my project=1");
 }

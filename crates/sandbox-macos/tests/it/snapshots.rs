@@ -1,7 +1,7 @@
 //! Whole profiles. The part that is the same for every policy is shown once.
 
 use sandbox_macos::{Endpoints, LocalBinding, SeatbeltProfile, lower};
-use sandbox_policy::{Firmness, LayerId, Policy, UnixSocketPolicy};
+use sandbox_policy::{Firmness, LayerId, PROTECTED_PATHS, Policy, Protection, UnixSocketPolicy};
 
 use crate::support::{allow, deny, facts, profile, proxies, rule};
 
@@ -30,6 +30,11 @@ fn restrictive() {
 #[test]
 fn project_with_protected_paths() {
     let mut policy = Policy::restrictive();
+    // A few rows are enough to show: one with a way to it, one that packages may ship.
+    let shown = [".bashrc", ".git/config", ".vscode"];
+    policy.filesystem.protected = (PROTECTED_PATHS.iter())
+        .filter(|row| !shown.contains(&row.path))
+        .fold(Protection::all(), |rows, row| rows.without(row.path));
     policy.filesystem.allow_write = vec![allow("/Users/me/project")];
     policy.filesystem.deny_write = vec![
         rule("/Users/me/project/.git/hooks"),
@@ -41,6 +46,7 @@ fn project_with_protected_paths() {
 #[test]
 fn closed_reads_with_openings() {
     let mut policy = Policy::restrictive();
+    policy.filesystem.protected = Protection::none();
     policy.filesystem.deny_read = vec![
         deny("~", Firmness::Layer(LayerId(1))),
         deny("~/.ssh", Firmness::Final),
@@ -55,6 +61,7 @@ fn closed_reads_with_openings() {
 #[test]
 fn closed_disk() {
     let mut policy = Policy::restrictive();
+    policy.filesystem.protected = Protection::none();
     policy.filesystem.deny_read = vec![
         deny("/", Firmness::Default),
         deny("~/.cargo/credentials.toml", Firmness::Default),
@@ -67,6 +74,7 @@ fn closed_disk() {
 #[test]
 fn links_and_odd_names() {
     let mut policy = Policy::restrictive();
+    policy.filesystem.protected = Protection::none();
     policy.filesystem.allow_write = vec![allow("/tmp/build [1]"), allow("/var/tmp/*.o")];
     policy.filesystem.deny_read = vec![deny("/etc/my \"secrets\"", Firmness::Final)];
     policy.filesystem.deny_write = vec![rule("/tmp/[ab]/keep")];

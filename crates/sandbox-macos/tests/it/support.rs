@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use proptest::prelude::*;
 use sandbox_macos::{Endpoints, HostFacts, LocalBinding, MacosRelease, SeatbeltProfile, lower};
 use sandbox_policy::{
-    AbsolutePath, FilesystemPolicy, Firmness, LayerId, Origin, PathBase, PathPattern, PathRule,
-    PatternSyntax, Policy, ReadAllow, ReadDeny,
+    AbsolutePath, FilesystemPolicy, Firmness, LayerId, Origin, PROTECTED_PATHS, PathBase,
+    PathPattern, PathRule, PatternSyntax, Policy, Protection, ReadAllow, ReadDeny,
 };
 
 use crate::evaluator::{Decision, Evaluator, Object};
@@ -89,7 +89,22 @@ pub(crate) fn decide_of_type(
 }
 
 fn component() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(&["a", "b", "ab", ".env", "x.txt", "[ab]", "é", "a b"][..])
+    prop::sample::select(
+        &[
+            "a",
+            "b",
+            "ab",
+            ".env",
+            "x.txt",
+            "[ab]",
+            "é",
+            "a b",
+            ".git",
+            "hooks",
+            ".VScode",
+            "node_modules",
+        ][..],
+    )
 }
 
 fn glob_component() -> impl Strategy<Value = &'static str> {
@@ -156,9 +171,10 @@ pub(crate) fn policies() -> impl Strategy<Value = Policy> {
         prop::collection::vec(allows(), 0..4),
         prop::collection::vec(rules(), 0..4),
         any::<bool>(),
+        any::<bool>(),
     )
         .prop_map(
-            |(deny_read, allow_read, allow_write, deny_write, has_scratch)| {
+            |(deny_read, allow_read, allow_write, deny_write, has_scratch, is_protected)| {
                 let scratch = if has_scratch {
                     Policy::restrictive().filesystem.scratch
                 } else {
@@ -170,9 +186,23 @@ pub(crate) fn policies() -> impl Strategy<Value = Policy> {
                     allow_write,
                     deny_write,
                     scratch,
+                    protected: if is_protected {
+                        some_rows()
+                    } else {
+                        Protection::none()
+                    },
                 })
             },
         )
+}
+
+/// Rows that the alphabet can meet: expressions for all of them would take most of the time.
+fn some_rows() -> Protection {
+    let met = [".bashrc", ".git/hooks", ".git/modules/**/hooks", ".vscode"];
+    PROTECTED_PATHS
+        .iter()
+        .filter(|row| !met.contains(&row.path))
+        .fold(Protection::all(), |rows, row| rows.without(row.path))
 }
 
 /// The same cases in every run: a suite that fails at random is not trusted for long.

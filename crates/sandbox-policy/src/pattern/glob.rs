@@ -61,6 +61,26 @@ impl Glob {
         &self.literal
     }
 
+    /// The same glob in another directory, in place of its static prefix: what it means where a symlink
+    /// in that prefix leads.
+    #[must_use]
+    pub fn moved(&self, to: &AbsolutePath) -> Self {
+        // The prefix is a directory, so what follows it begins with a slash.
+        let moved = |bytes: &[u8]| {
+            let prefix = self.static_prefix.as_bytes();
+            let rest = bytes.strip_prefix(prefix).unwrap_or(bytes);
+            let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+            let to = to.as_bytes();
+            [to.strip_suffix(b"/").unwrap_or(to), b"/", rest].concat()
+        };
+        let mut tokens = self.tokens.to_vec();
+        if let Some(GlobToken::Literal(bytes)) = tokens.first_mut() {
+            *bytes = moved(bytes).into();
+        }
+        let literal = AbsolutePath::from_clean_bytes(moved(self.literal.as_bytes()));
+        Self::new(tokens, literal)
+    }
+
     /// The parsed elements, in order.
     #[must_use]
     pub fn tokens(&self) -> &[GlobToken] {
@@ -164,7 +184,7 @@ impl GlobSet {
             .any(|(low, high)| (*low..=*high).contains(&character))
     }
 
-    fn contains_unit(&self, unit: Unit) -> bool {
+    pub(crate) fn contains_unit(&self, unit: Unit) -> bool {
         match unit {
             Unit::Character(character) => self.contains(character),
             Unit::Byte(_) => false,
@@ -174,16 +194,16 @@ impl GlobSet {
 
 /// A character, or a byte that is not part of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unit {
+pub(crate) enum Unit {
     Character(char),
     Byte(u8),
 }
 
 impl Unit {
-    const SLASH: Self = Self::Character('/');
+    pub(crate) const SLASH: Self = Self::Character('/');
 }
 
-fn units(bytes: &[u8]) -> impl Iterator<Item = Unit> + '_ {
+pub(crate) fn units(bytes: &[u8]) -> impl Iterator<Item = Unit> + '_ {
     bytes.utf8_chunks().flat_map(|chunk| {
         let characters = chunk.valid().chars().map(Unit::Character);
         characters.chain(chunk.invalid().iter().copied().map(Unit::Byte))

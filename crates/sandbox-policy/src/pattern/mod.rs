@@ -18,6 +18,7 @@ use std::fmt;
 use crate::path::{AbsolutePath, PathError};
 
 pub use glob::{Glob, GlobSet, GlobToken};
+pub(crate) use glob::{Unit, units};
 
 /// What a path rule names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -13,6 +13,11 @@ pub(super) fn pattern(
     syntax: PatternSyntax,
     base: &PathBase,
 ) -> Result<PathPattern, PatternError> {
+    // What most entries are, thousands of them in some files.
+    if is_plain(text.as_encoded_bytes()) {
+        let bytes = text.as_encoded_bytes().to_vec();
+        return Ok(PathPattern::Subtree(AbsolutePath::from_clean_bytes(bytes)));
+    }
     let entry = Entry::split(text, base)?;
     match syntax {
         PatternSyntax::Literal => Ok(PathPattern::Subtree(AbsolutePath::resolve(
@@ -21,6 +26,18 @@ pub(super) fn pattern(
         )?)),
         PatternSyntax::Glob => entry.glob(),
     }
+}
+
+/// Whether the text is an absolute, clean path in which nothing is special.
+fn is_plain(text: &[u8]) -> bool {
+    let Some(below) = text.strip_prefix(b"/") else {
+        return false;
+    };
+    let is_special = |byte: &u8| *byte == 0 || SPECIAL.contains(byte);
+    !below.iter().any(is_special)
+        && below
+            .split(|byte| *byte == b'/')
+            .all(|name| !matches!(name, b"" | b"." | b".."))
 }
 
 /// An entry with its base taken off. The base is always literal: a home directory with a `[` in

@@ -2,7 +2,8 @@
 
 use super::{origin, path, path_rule};
 use crate::{
-    Denial, DenialReason, FileVerdict, FilesystemPolicy, Firmness, LayerId, ReadAllow, ReadDeny,
+    Denial, DenialReason, FileVerdict, FilesystemPolicy, Firmness, LayerId, Protection, ReadAllow,
+    ReadDeny,
 };
 
 const NOTHING: FilesystemPolicy = FilesystemPolicy {
@@ -11,6 +12,7 @@ const NOTHING: FilesystemPolicy = FilesystemPolicy {
     allow_write: Vec::new(),
     deny_write: Vec::new(),
     scratch: Vec::new(),
+    protected: Protection::none(),
 };
 const LAYER: LayerId = LayerId(1);
 
@@ -53,6 +55,7 @@ fn policy(
             .map(|(line, text)| path_rule(text, line))
             .collect(),
         scratch: Vec::new(),
+        protected: Protection::none(),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{base, origin};
 use crate::{
     AbsolutePath, AddressRule, DomainPattern, DomainRule, FileVerdict, FilesystemPolicy, Firmness,
     Host, HostPattern, LayerId, LookupVerdict, NetworkPolicy, OwnAddresses, PathPattern, PathRule,
-    PatternSyntax, Port, ReadAllow, ReadDeny, Target, Verdict,
+    PatternSyntax, Port, Protection, ReadAllow, ReadDeny, Target, Verdict,
 };
 
 /// Names out of few labels, so that rules and targets meet often.
@@ -267,14 +267,14 @@ proptest! {
     }
 }
 
-fn path() -> impl Strategy<Value = AbsolutePath> {
-    let name = prop::sample::select(vec!["a", "b", "ab", ".env"]);
+pub(super) fn path() -> impl Strategy<Value = AbsolutePath> {
+    let name = prop::sample::select(vec!["a", "b", "ab", ".env", ".git", "hooks", ".vscode"]);
     vec(name, 0..5).prop_map(|names| AbsolutePath::new(format!("/{}", names.join("/"))).unwrap())
 }
 
-fn path_pattern() -> impl Strategy<Value = PathPattern> {
+pub(super) fn path_pattern() -> impl Strategy<Value = PathPattern> {
     let name = prop::sample::select(vec![
-        "a", "b", "ab", ".env", "a", "b", "*", "?", "a*", "**", "[ab]",
+        "a", "b", "ab", ".env", "a", "b", ".git", "hooks", "*", "?", "a*", "**", "[ab]",
     ]);
     vec(name, 0..5).prop_map(|names| {
         let text = format!("/{}", names.join("/"));
@@ -326,14 +326,24 @@ fn denies() -> impl Strategy<Value = Vec<ReadDeny>> {
     })
 }
 
-fn filesystem() -> impl Strategy<Value = FilesystemPolicy> {
-    (denies(), allows(), allows(), path_rules(), path_rules()).prop_map(
-        |(deny_read, allow_read, allow_write, deny_write, scratch)| FilesystemPolicy {
+fn protection() -> impl Strategy<Value = Protection> {
+    prop::sample::select(vec![
+        Protection::none(),
+        Protection::all(),
+        Protection::all().without(".git/hooks"),
+    ])
+}
+
+pub(super) fn filesystem() -> impl Strategy<Value = FilesystemPolicy> {
+    let rules = (denies(), allows(), allows(), path_rules(), path_rules());
+    (rules, protection()).prop_map(
+        |((deny_read, allow_read, allow_write, deny_write, scratch), protected)| FilesystemPolicy {
             deny_read,
             allow_read,
             allow_write,
             deny_write,
             scratch,
+            protected,
         },
     )
 }
@@ -386,6 +396,7 @@ proptest! {
     fn what_is_written_can_be_read(policy in filesystem(), path in path()) {
         if policy.judge_write(&path).is_allowed() {
             prop_assert!(policy.judge_read(&path).is_allowed());
+            prop_assert!(policy.judge_remove(&path).is_allowed());
         }
     }
 
@@ -399,12 +410,17 @@ proptest! {
 
     #[test]
     fn narrowing_never_permits_more(
-        policy in filesystem(),
+        mut policy in filesystem(),
         pattern in path_pattern(),
         firmness in firmness(),
         index in any::<prop::sample::Index>(),
         path in path(),
     ) {
+        // What was a write root in a private directory becomes the private directory's, where nothing
+        // of the host is and nothing needs protection.
+        if !policy.protected.is_empty() {
+            policy.scratch.clear();
+        }
         let rule = PathRule { pattern, origin: origin(99) };
         let mut more_denied = policy.clone();
         more_denied.deny_read.push(ReadDeny { rule: rule.clone(), firmness });
@@ -416,6 +432,7 @@ proptest! {
             FilesystemPolicy { allow_read: without(&policy.allow_read, index), ..policy.clone() },
             FilesystemPolicy { allow_write: without(&policy.allow_write, index), ..policy.clone() },
             FilesystemPolicy { scratch: without(&policy.scratch, index), ..policy.clone() },
+            FilesystemPolicy { protected: Protection::all(), ..policy.clone() },
         ];
         for narrowed in &narrower {
             prop_assert!(policy.judge_read(&path).is_allowed() || !narrowed.judge_read(&path).is_allowed());
@@ -448,7 +465,8 @@ proptest! {
                     let named = |rule: &PathRule| Some((rule.pattern.to_string(), rule.origin.clone())) == denial.rule;
                     let denies = policy.deny_read.iter().map(|deny| &deny.rule).chain(&policy.deny_write);
                     let covers = denies.filter(|rule| named(rule)).any(|rule| rule.pattern.region(&path).is_some());
-                    prop_assert!(denial.rule.is_none() || covers);
+                    let protects = policy.protected.iter().any(|row| Some(row.path) == denial.rule.as_ref().map(|(text, _)| text.as_str()));
+                    prop_assert!(denial.rule.is_none() || covers || protects);
                 }
             }
         }

@@ -5,11 +5,13 @@ mod domains;
 mod environment;
 mod filesystem;
 mod hosts;
+mod judge;
 mod laws;
 mod network;
 mod paths;
 mod patterns;
 mod policy;
+mod protected;
 
 use std::net::IpAddr;
 use std::path::Path;

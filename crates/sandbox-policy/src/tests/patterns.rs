@@ -217,6 +217,18 @@ fn static_prefix_and_literal_are_known() {
 }
 
 #[test]
+fn a_glob_can_be_moved_to_where_its_prefix_leads() {
+    for (text, to, expected) in [
+        ("/link/**/.env", "/srv/data", "/srv/data/**/.env"),
+        ("/link/ws-*/x", "/srv/data", "/srv/data/ws-*/x"),
+        ("/**/.env", "/srv", "/srv/**/.env"),
+        ("/link/*.pem", "/", "/*.pem"),
+    ] {
+        assert_eq!(glob(text).moved(&path(to)), glob(expected), "{text}");
+    }
+}
+
+#[test]
 fn tokens_tell_backends_what_to_render() {
     let literal = |text: &str| GlobToken::Literal(text.as_bytes().into());
     let [before, set, run, after, any, anything, end] = glob("/a/[+-9x]*]?**.c")

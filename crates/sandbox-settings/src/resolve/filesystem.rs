@@ -1,8 +1,8 @@
 //! File rules of all layers.
 
 use sandbox_policy::{
-    AbsolutePath, FilesystemPolicy, Firmness, LayerId, Origin, PathBase, PathPattern, PathRule,
-    Policy, ReadAllow, ReadDeny, workspace,
+    AbsolutePath, FilesystemPolicy, Firmness, LayerId, Origin, PROTECTED_PATHS, PathBase,
+    PathPattern, PathRule, Policy, ProtectedPath, Protection, ReadAllow, ReadDeny, workspace,
 };
 
 use super::{Entry, Switches};
@@ -72,6 +72,7 @@ pub(super) fn filesystem(
             }
             // Decided below, or no matter of files.
             Effect::Preset(_)
+            | Effect::Unprotect(_)
             | Effect::Switch(..)
             | Effect::AllowDomain(_)
             | Effect::DenyDomain { .. }
@@ -89,6 +90,7 @@ pub(super) fn filesystem(
     {
         add_preset(&mut rules, chosen, entries, base);
     }
+    rules.protected = protection(entries);
     if let Choice {
         value: true,
         origin,
@@ -100,9 +102,37 @@ pub(super) fn filesystem(
             layer: Layer::BuiltIn.id(),
         });
         rules.scratch.clear();
+        rules.protected = Protection::none();
     }
     guard(&mut rules, guarded);
     rules
+}
+
+/// The protected paths without those that settings open.
+fn protection(entries: &[Entry]) -> Protection {
+    let named = unprotected(entries).into_iter().map(|row| row.value);
+    let allows_git = Switches(entries).choose(Switch::GitConfig).value;
+    let of_git = PROTECTED_PATHS.iter().filter(|row| row.is_git_config());
+    let of_git = of_git.filter(|_| allows_git);
+    named
+        .chain(of_git)
+        .fold(Protection::all(), |protection, row| {
+            protection.without(row.path)
+        })
+}
+
+/// The protected paths that settings open, by name.
+pub(super) fn unprotected(entries: &[Entry]) -> Vec<Choice<&'static ProtectedPath>> {
+    let mut rows = Vec::new();
+    for Entry { statement, .. } in entries {
+        if let Effect::Unprotect(row) = statement.effect {
+            rows.push(Choice {
+                value: row,
+                origin: statement.origin.clone(),
+            });
+        }
+    }
+    rows
 }
 
 /// The preset's allows speak for no file, so that they re-open nothing that a file closed.
@@ -153,15 +183,13 @@ fn add_preset(rules: &mut FilesystemPolicy, chosen: &Entry, entries: &[Entry], b
 /// rule would only be in the way of the backends, and in scratch directories it is not the host's
 /// file that is written.
 fn guard(rules: &mut FilesystemPolicy, guarded: &[AbsolutePath]) {
-    let of_the_host = FilesystemPolicy {
-        scratch: Vec::new(),
-        ..rules.clone()
-    };
+    let scratch = std::mem::take(&mut rules.scratch);
     for path in guarded {
-        if of_the_host.judge_write(path).is_allowed() {
+        if rules.judge_write(path).is_allowed() {
             let origin = Origin::BuiltIn("it decides what later runs may do");
             let pattern = PathPattern::Subtree(path.clone());
             rules.deny_write.push(PathRule { pattern, origin });
         }
     }
+    rules.scratch = scratch;
 }

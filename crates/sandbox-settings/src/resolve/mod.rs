@@ -61,11 +61,20 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
             held.push(entry);
         }
     }
-    let mut said = HashSet::new();
-    applying.retain(|entry: &Entry| {
-        let effect = entry.statement.effect.clone();
-        said.insert((effect.depends_on_layer().then_some(entry.layer), effect))
-    });
+    let mut said = HashSet::with_capacity(applying.len());
+    let new: Vec<bool> = applying
+        .iter()
+        .map(
+            |Entry {
+                 layer, statement, ..
+             }| {
+                let effect = &statement.effect;
+                said.insert((effect.depends_on_layer().then_some(*layer), effect))
+            },
+        )
+        .collect();
+    let mut new = new.into_iter();
+    applying.retain(|_| new.next() == Some(true));
     let disabled = Switches(&applying).deciding(Switch::FilesystemDisabled);
     if let Some((Choice { value: true, .. }, layer)) = disabled {
         // It drops the rules of its own file; those of other layers are not its to drop.
@@ -100,6 +109,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
             allow_pty: switches.choose(Switch::Pty),
             allow_mach_lookup: texts(&applying, TextKey::MachLookup),
         },
+        unprotected: filesystem::unprotected(&applying),
         allow_git_config: switches.choose(Switch::GitConfig),
         filesystem_disabled: switches.choose(Switch::FilesystemDisabled),
         ignore_violations: ignored_violations(&applying),
@@ -203,6 +213,7 @@ fn network(entries: &[Entry]) -> NetworkPolicy {
             | Effect::IgnoreViolation { .. }
             | Effect::Text(..)
             | Effect::Preset(_)
+            | Effect::Unprotect(_)
             | Effect::ProxyPort(..)
             | Effect::Switch(..) => {}
         }

@@ -109,36 +109,8 @@ impl Reader<'_> {
         if let Some(network) = network {
             self.read_claude_network(network);
         }
-        if let Some(ClaudeFilesystem {
-            allow_write,
-            deny_write,
-            deny_read,
-            allow_read,
-            preset,
-            allow_managed_read_paths_only,
-        }) = filesystem
-        {
-            self.paths(
-                "sandbox.filesystem.allowWrite",
-                allow_write,
-                Effect::AllowWrite,
-            );
-            self.paths(
-                "sandbox.filesystem.denyWrite",
-                deny_write,
-                Effect::DenyWrite,
-            );
-            self.paths("sandbox.filesystem.denyRead", deny_read, Effect::deny_read);
-            self.paths(
-                "sandbox.filesystem.allowRead",
-                allow_read,
-                Effect::AllowRead,
-            );
-            self.preset("sandbox.filesystem.preset", preset);
-            self.unsupported([(
-                "sandbox.filesystem.allowManagedReadPathsOnly",
-                allow_managed_read_paths_only,
-            )]);
+        if let Some(filesystem) = filesystem {
+            self.read_claude_filesystem(filesystem);
         }
         self.violations("sandbox.ignoreViolations", ignore_violations);
         let key = "sandbox.enableWeakerNestedSandbox";
@@ -155,6 +127,40 @@ impl Reader<'_> {
         );
         self.ignored("sandbox.failIfUnavailable", fail_if_unavailable);
         self.ignored("sandbox.ripgrep", ripgrep);
+    }
+
+    fn read_claude_filesystem(&mut self, filesystem: ClaudeFilesystem) {
+        let ClaudeFilesystem {
+            allow_write,
+            deny_write,
+            deny_read,
+            allow_read,
+            preset,
+            unprotect,
+            allow_managed_read_paths_only,
+        } = filesystem;
+        self.paths(
+            "sandbox.filesystem.allowWrite",
+            allow_write,
+            Effect::AllowWrite,
+        );
+        self.paths(
+            "sandbox.filesystem.denyWrite",
+            deny_write,
+            Effect::DenyWrite,
+        );
+        self.paths("sandbox.filesystem.denyRead", deny_read, Effect::deny_read);
+        self.paths(
+            "sandbox.filesystem.allowRead",
+            allow_read,
+            Effect::AllowRead,
+        );
+        self.preset("sandbox.filesystem.preset", preset);
+        self.unprotect("sandbox.filesystem.unprotect", unprotect);
+        self.unsupported([(
+            "sandbox.filesystem.allowManagedReadPathsOnly",
+            allow_managed_read_paths_only,
+        )]);
     }
 
     fn read_claude_network(&mut self, network: ClaudeNetwork) {

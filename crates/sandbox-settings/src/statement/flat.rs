@@ -164,6 +164,7 @@ impl Reader<'_> {
             allow_write,
             deny_write,
             preset,
+            unprotect,
             allow_git_config,
             disabled,
         } = filesystem;
@@ -176,6 +177,7 @@ impl Reader<'_> {
         );
         self.paths("filesystem.denyWrite", Some(deny_write), Effect::DenyWrite);
         self.preset("filesystem.preset", preset);
+        self.unprotect("filesystem.unprotect", unprotect);
         self.switch(
             "filesystem.allowGitConfig",
             Switch::GitConfig,

@@ -8,7 +8,7 @@ mod flat;
 mod reader;
 
 use ipnet::IpNet;
-use sandbox_policy::{DomainPattern, Origin, PathPattern, Port};
+use sandbox_policy::{DomainPattern, Origin, PathPattern, Port, ProtectedPath};
 
 use crate::wire::Preset;
 
@@ -49,6 +49,8 @@ pub(crate) enum Effect {
     },
     Text(TextKey, String),
     Preset(Preset),
+    /// A protected path loses its protection.
+    Unprotect(&'static ProtectedPath),
     ProxyPort(ProxyKind, Port),
     Switch(Switch, bool),
 }
@@ -117,6 +119,7 @@ impl Effect {
             | Self::DenyAddress(_)
             | Self::AllowUnixSocket(_)
             | Self::IgnoreViolation { .. }
+            | Self::Unprotect(_)
             | Self::Text(..) => false,
         }
     }
@@ -128,6 +131,7 @@ impl Effect {
             | Self::DenyWrite(_)
             | Self::AllowRead(_)
             | Self::DenyRead { .. }
+            | Self::Unprotect(_)
             | Self::Preset(_) => true,
             Self::AllowDomain(_)
             | Self::DenyDomain { .. }
@@ -148,6 +152,7 @@ impl Effect {
             | Self::AllowDomain(_)
             | Self::AllowUnixSocket(_)
             | Self::IgnoreViolation { .. }
+            | Self::Unprotect(_)
             | Self::Text(..)
             // Whoever listens there decides where permitted names lead.
             | Self::ProxyPort(..) => true,

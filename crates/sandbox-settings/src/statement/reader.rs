@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, ffi::OsStr, ops::Range};
 
-use sandbox_policy::{DomainPattern, DomainPatternError, PathBase, PathPattern, PatternSyntax};
+use sandbox_policy::{
+    DomainPattern, DomainPatternError, PROTECTED_PATHS, PathBase, PathPattern, PatternSyntax,
+};
 
 use crate::{
     error::SettingsErrorKind,
@@ -10,12 +12,12 @@ use crate::{
     json::Located,
     layer::IgnoredKey,
     source::Source,
-    validate::parse_address,
+    validate::{parse_address, unknown_name},
     wire::{
         Preset,
         text::{
             AllowedDomain, DeniedDomain, NonEmptyText, PathEntry, PathEntryText, PathText,
-            PortNumber, Unsupported,
+            PortNumber, ProtectedName, Unsupported,
         },
     },
 };
@@ -147,6 +149,15 @@ impl<'a> Reader<'a> {
             Err(source) => {
                 let text = text.to_owned();
                 self.find(written.span, SettingsErrorKind::Path { text, source });
+            }
+        }
+    }
+
+    pub(super) fn unprotect(&mut self, key: &'static str, names: Option<Vec<ProtectedName>>) {
+        for ProtectedName(Located { value, span }) in names.into_iter().flatten() {
+            match PROTECTED_PATHS.iter().find(|row| row.path == value) {
+                Some(row) => self.state(key, &value, &span, Effect::Unprotect(row)),
+                None => self.find(&span, unknown_name(key.to_owned(), value)),
             }
         }
     }

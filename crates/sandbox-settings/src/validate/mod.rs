@@ -225,6 +225,17 @@ impl Validator<'_> {
 
     fn check_text(&mut self, span: &Range<usize>, text: &str, schema: &Schema, at: &str) {
         let names = allowed_names(schema);
+        if names.len() > MANY_NAMES && !names.contains(&text) {
+            let near = suggest::nearest(text, names.iter().copied());
+            let help = near.map_or_else(
+                || "the schema lists the names".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            let kind = unknown_name(at.to_owned(), text.to_owned());
+            self.findings
+                .push(Finding::new(span.clone(), kind).help(help));
+            return;
+        }
         if !names.is_empty() && !names.contains(&text) {
             let listed: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
             self.out_of_range(span, at, listed.join(" or "), text.to_owned());
@@ -259,6 +270,18 @@ impl Validator<'_> {
         self.findings.push(Finding::new(span.clone(), kind));
     }
 }
+
+/// A text that is none of many names.
+pub(crate) fn unknown_name(key: String, found: String) -> SettingsErrorKind {
+    SettingsErrorKind::OutOfRange {
+        key,
+        expected: "a known name".to_owned(),
+        found,
+    }
+}
+
+/// More names than a message can list.
+const MANY_NAMES: usize = 8;
 
 fn unknown(member: &Member, key: String, nearest: Option<&str>, help: String) -> Finding {
     let kind = SettingsErrorKind::UnknownKey {

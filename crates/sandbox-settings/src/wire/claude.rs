@@ -10,7 +10,7 @@ use super::{
     Preset,
     text::{
         AllowedDomain, BooleanSchema, DeniedDomain, GrantingRule, Ignored, NonEmptyText, PathEntry,
-        PathText, PortNumber, ProgramSchema, RefusingRule, Unsupported,
+        PathText, PortNumber, ProgramSchema, ProtectedName, RefusingRule, Unsupported,
     },
 };
 use crate::json::Located;
@@ -107,6 +107,8 @@ pub(crate) struct ClaudeFilesystem {
     pub(crate) allow_read: Option<Vec<PathEntry>>,
     /// Close reads to all but system paths, toolchains and the working directory.
     pub(crate) preset: Option<Located<Preset>>,
+    /// Protected paths that can be written all the same, by name, wherever they are. Weakens the sandbox.
+    pub(crate) unprotect: Option<Vec<ProtectedName>>,
     /// Not supported yet: only the managed file's `allowRead`.
     pub(crate) allow_managed_read_paths_only: Option<Located<Unsupported>>,
 }

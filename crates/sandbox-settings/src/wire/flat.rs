@@ -10,8 +10,8 @@ use super::{
     Preset,
     text::{
         AbsolutePathSchema, AddressRange, AllowedDomain, DeniedDomain, DepthSchema, Ignored,
-        NonEmptyText, ObjectSchema, PathEntry, PathText, PortNumber, ProgramSchema, SeccompSchema,
-        Unsupported,
+        NonEmptyText, ObjectSchema, PathEntry, PathText, PortNumber, ProgramSchema, ProtectedName,
+        SeccompSchema, Unsupported,
     },
 };
 use crate::json::Located;
@@ -120,7 +120,9 @@ pub(crate) struct FlatFilesystem {
     pub(crate) deny_write: Vec<PathEntry>,
     /// Close reads to all but system paths, toolchains and the working directory.
     pub(crate) preset: Option<Located<Preset>>,
-    /// Let the command write `.git/config`. Without effect so far: only `denyWrite` closes it.
+    /// Protected paths that can be written all the same, by name, wherever they are. Weakens the sandbox.
+    pub(crate) unprotect: Option<Vec<ProtectedName>>,
+    /// Let the command write `.git/config` and the settings of submodules and worktrees. Weakens the sandbox: they name programs that Git runs.
     pub(crate) allow_git_config: Option<Located<bool>>,
     /// Drop all file rules of this file: everything can be read and written. Weakens the sandbox.
     pub(crate) disabled: Option<Located<bool>>,

@@ -9,7 +9,7 @@ use serde::{
     de::{Error as _, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use sandbox_policy::{PatternSyntax, Port};
+use sandbox_policy::{PROTECTED_PATHS, PatternSyntax, Port};
 
 use crate::json::Located;
 
@@ -67,6 +67,26 @@ text_type! {
     GrantingRule: GRANTING_RULE;
     /// A permission rule of `deny` or `ask`.
     RefusingRule: REFUSING_RULE;
+}
+
+/// The name of a protected path, as the table has it.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct ProtectedName(pub(crate) Located<String>);
+
+impl JsonSchema for ProtectedName {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ProtectedName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<_> = PROTECTED_PATHS.iter().map(|row| row.path).collect();
+        json_schema!({ "type": "string", "enum": names })
+    }
 }
 
 /// A text that must not be empty.

@@ -370,6 +370,7 @@ const SECTIONS: [Section; 8] = [
             ("deny_write", "denyWrite"),
             ("disable", "disabled"),
             ("presets", "preset"),
+            ("unprotected", "unprotect"),
             ("allowGitconfig", "allowGitConfig"),
         ],
     },

@@ -199,3 +199,75 @@ fn a_large_file_of_one_line_is_read_in_reasonable_time() {
         start.elapsed()
     );
 }
+
+#[test]
+fn protected_paths_are_opened_by_name() {
+    let writes = |machine: &Machine, text: &str| {
+        let settings = machine.load();
+        let path = machine.sources.working_directory.as_path().join(text);
+        let path = sandbox_policy::AbsolutePath::new(path).unwrap();
+        crate::support::host_files(&settings)
+            .judge_write(&path)
+            .is_allowed()
+    };
+    let plain = Machine::new();
+    for text in [
+        ".vscode/tasks.json",
+        "a/.git/config",
+        "a/.git/hooks/x",
+        "b/.bashrc",
+    ] {
+        assert!(!writes(&plain, text), "{text}");
+    }
+    let claude = r#"{ "sandbox": { "filesystem": { "unprotect": [".vscode"] } } }"#;
+    let named = Machine::new().with(File::User, claude);
+    assert!(writes(&named, "a/.vscode/tasks.json") && !writes(&named, ".idea/x"));
+    let shown = sandbox_settings::describe_lines(&named.load()).join("\n");
+    assert!(
+        shown.contains("filesystem.unprotect \".vscode\" (") && shown.contains("settings.json:1:"),
+        "{shown}"
+    );
+    let flat = |key: &str| {
+        let flat = FLAT.replace(r#""allowWrite": []"#, r#""allowWrite": ["."]"#);
+        let text = flat.replace(r#""denyWrite": []"#, &format!(r#""denyWrite": [], {key}"#));
+        Machine::new().with(File::Home, &text)
+    };
+    let git = flat(r#""allowGitConfig": true"#);
+    for text in [
+        ".git/config",
+        "a/.git/config.worktree",
+        ".git/modules/a/b/config",
+        ".git/worktrees/x/config.worktree",
+    ] {
+        assert!(writes(&git, text), "{text}");
+    }
+    assert!(!writes(&git, ".git/hooks/x") && !writes(&git, ".gitconfig"));
+    let hooks = flat(r#""unprotect": [".git/hooks", ".envrc"]"#);
+    assert!(writes(&hooks, ".git/hooks/x") && writes(&hooks, "a/.envrc"));
+    assert!(!writes(&hooks, ".git/config"));
+    let disabled = flat(r#""disabled": true"#);
+    assert!(writes(&disabled, ".git/hooks/x") && writes(&disabled, "a/.bashrc"));
+}
+
+#[test]
+fn unknown_names_of_protected_paths_are_errors() {
+    for (name, near) in [
+        ("bashrc", Some(".bashrc")),
+        (".vsode", Some(".vscode")),
+        (".git/hook", Some(".git/hooks")),
+        (".VSCODE", Some(".vscode")),
+        ("nothing like it at all", None),
+    ] {
+        let text = format!(r#"{{ "sandbox": {{ "filesystem": {{ "unprotect": ["{name}"] }} }} }}"#);
+        let errors = Machine::new().with(File::User, &text).errors();
+        let said = errors.to_string();
+        assert!(
+            said.contains(&format!("must be a known name, not `{name}`")),
+            "{said}"
+        );
+        match near {
+            Some(near) => assert!(said.contains(&format!("did you mean `{near}`?")), "{said}"),
+            None => assert!(said.contains("the schema lists the names"), "{said}"),
+        }
+    }
+}

@@ -136,7 +136,7 @@ impl Machine {
 
 /// The rules for the host's files: this machine may stand in a directory of which a sandbox has a
 /// private one.
-fn host_files(settings: &Settings) -> FilesystemPolicy {
+pub(crate) fn host_files(settings: &Settings) -> FilesystemPolicy {
     FilesystemPolicy {
         scratch: Vec::new(),
         ..settings.policy.filesystem.clone()

@@ -59,6 +59,7 @@ fn widening() -> Vec<String> {
     for filesystem in [
         r#""allowRead": ["~/in"]"#,
         r#""allowGitConfig": true"#,
+        r#""unprotect": [".vscode"]"#,
         r#""disabled": true"#,
     ] {
         files.push(flat("", &format!(", {filesystem}"), ""));

@@ -37,7 +37,7 @@ use crate::{
     child::{Serving, StateChange},
     error::SpawnError,
     host,
-    report::{Enforcement, LayerReport},
+    report::{Enforcement, FileLog, LayerReport},
 };
 
 pub(crate) use process::Process;
@@ -71,6 +71,7 @@ pub(crate) struct Backend {
     http: TcpListener,
     socks: TcpListener,
     ports: ProxyPorts,
+    file_log: FileLog,
 }
 
 impl Backend {
@@ -103,6 +104,7 @@ impl Backend {
             http,
             socks,
             ports,
+            file_log: FileLog::default(),
         })
     }
 
@@ -131,6 +133,11 @@ impl Backend {
         let mut text: String = lines.collect();
         text.push_str(self.profile.text());
         text
+    }
+
+    /// Empty: the kernel tells nobody what a profile refuses.
+    pub(crate) fn file_log(&self) -> &FileLog {
+        &self.file_log
     }
 
     pub(crate) fn notices(&self) -> Vec<String> {

@@ -56,7 +56,7 @@ impl Host {
             home: Some(path("/home/u")),
             host_name: "box".into(),
             paths,
-            glob_matches: Vec::new(),
+            missing_roots: BTreeMap::new(),
         };
         Self { facts }
     }

@@ -3,11 +3,11 @@
 use std::error::Error as _;
 
 use sandbox_policy::{
-    Firmness, LayerId, Origin, PathPattern, PathRule, Policy, ReadDeny, workspace,
+    Firmness, LayerId, Origin, PathPattern, PathRule, Policy, Protection, ReadDeny, workspace,
 };
 
 use super::{Host, path};
-use crate::plan::{PlanError, PlanNotice};
+use crate::plan::{PlanError, PlanNotice, Supervision};
 
 const BASE: [&str; 3] = ["read-only /", "devices /dev", "proc /proc"];
 
@@ -124,14 +124,15 @@ fn a_deny_through_a_symlink_closes_where_it_lands() {
 }
 
 #[test]
-fn a_deny_through_a_symlink_that_the_command_could_replace_is_an_error() {
+fn a_deny_below_a_symlink_that_the_command_could_replace_is_an_error() {
     let policy = Policy::restrictive().allow_write("/home/u/ws").unwrap();
     let hooks = policy.clone().deny_write("/home/u/ws/hooks").unwrap();
     let linked = Host::new(&["/home/u/ws/hooks -> /srv/hooks/"]);
-    assert!(matches!(
-        linked.plan(&hooks),
-        Err(PlanError::LinkedDeny { .. })
-    ));
+    // The supervisor keeps the link itself.
+    assert_eq!(
+        linked.plan(&hooks).unwrap().supervision,
+        Supervision::Changes
+    );
     let plain = Host::new(&["/home/u/ws/hooks/"]);
     assert!(plain.plan(&hooks).is_ok());
     // The link may also be above.
@@ -266,22 +267,12 @@ fn what_is_not_enforced_exactly_is_told() {
         rule: rule.clone(),
         firmness,
     });
-    let notices = Host::new(&[]).plan(&policy).unwrap().notices;
+    let plan = Host::new(&[]).plan(&policy).unwrap();
     assert!(
-        notices
-            .iter()
-            .any(|notice| matches!(notice, PlanNotice::MissingWriteRoot { .. }))
+        (plan.notices.iter()).any(|notice| matches!(notice, PlanNotice::MissingWriteRoot { .. }))
     );
-    assert!(
-        notices
-            .iter()
-            .any(|notice| matches!(notice, PlanNotice::MissingDeny { .. }))
-    );
-    assert!(
-        notices
-            .iter()
-            .any(|notice| matches!(notice, PlanNotice::GlobSnapshot { .. }))
-    );
+    // The pattern closes files for reading, wherever they appear.
+    assert_eq!(plan.supervision, Supervision::Opens);
     policy
         .filesystem
         .allow_write
@@ -318,4 +309,25 @@ fn equal_inputs_give_equal_plans() {
             .to_string()
     };
     assert_eq!(plan(), plan());
+}
+
+#[test]
+fn the_supervisor_sees_no_more_than_the_policy_needs() {
+    let unprotected = |mut policy: Policy| {
+        policy.filesystem.protected = Protection::none();
+        policy
+    };
+    let supervision = |policy: &Policy| {
+        let host = Host::new(&["/home/u/ws/", "/home/u/ws/locked"]);
+        host.plan(policy).unwrap().supervision
+    };
+    let writable = || Policy::restrictive().allow_write("/home/u/ws").unwrap();
+    assert_eq!(supervision(&Policy::restrictive()), Supervision::Off);
+    assert_eq!(supervision(&writable()), Supervision::Changes);
+    assert_eq!(supervision(&unprotected(writable())), Supervision::Off);
+    // A mount closes what exists.
+    let locked = writable().deny_write("/home/u/ws/locked").unwrap();
+    assert_eq!(supervision(&unprotected(locked)), Supervision::Off);
+    let absent = writable().deny_write("/home/u/ws/absent").unwrap();
+    assert_eq!(supervision(&unprotected(absent)), Supervision::Changes);
 }

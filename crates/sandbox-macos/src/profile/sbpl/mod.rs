@@ -76,6 +76,8 @@ pub(crate) enum Filter {
     Regex(Regex),
     /// All of these hold.
     All(Vec<Self>),
+    /// One of these holds.
+    Any(Vec<Self>),
     /// This does not hold.
     Not(Box<Self>),
     /// The object is a file of this type.

@@ -91,8 +91,12 @@ impl fmt::Display for Filter {
             Self::Literal(path) => write!(f, "(literal {path})"),
             Self::Subpath(path) => write!(f, "(subpath {path})"),
             Self::Regex(regex) => write!(f, "(regex {regex})"),
-            Self::All(conditions) => {
-                f.write_str("(require-all")?;
+            Self::All(conditions) | Self::Any(conditions) => {
+                f.write_str(if matches!(self, Self::All(_)) {
+                    "(require-all"
+                } else {
+                    "(require-any"
+                })?;
                 for condition in conditions {
                     write!(f, "\n    {condition}")?;
                 }

@@ -6,6 +6,8 @@
 //! launch. Tests of arguments are compiled by `seccompiler`, one program for each error. All of them
 //! are joined to one, since installing a program costs more than running it.
 
+mod numbers;
+
 use std::collections::BTreeMap;
 
 use seccompiler::{
@@ -13,8 +15,9 @@ use seccompiler::{
     SeccompRule, TargetArch,
 };
 
+pub(crate) use self::numbers::number;
 use crate::{
-    plan::{ArgumentTest, FilterSpec, Refusal, SyscallRule},
+    plan::{ArgumentTest, FilterAction, FilterSpec, SyscallRule},
     sys::seccomp::Instruction,
 };
 
@@ -37,8 +40,8 @@ pub enum FilterError {
 pub(crate) fn compile(spec: &FilterSpec) -> Result<Vec<Instruction>, FilterError> {
     let architecture = TargetArch::try_from(std::env::consts::ARCH)
         .map_err(|_unsupported| FilterError::Architecture)?;
-    let mut refused: BTreeMap<u32, Refusal> = BTreeMap::new();
-    let mut tested: BTreeMap<Refusal, BTreeMap<i64, Vec<SeccompRule>>> = BTreeMap::new();
+    let mut refused: BTreeMap<u32, FilterAction> = BTreeMap::new();
+    let mut tested: BTreeMap<FilterAction, BTreeMap<i64, Vec<SeccompRule>>> = BTreeMap::new();
     for rule in spec.rules() {
         // A call that the architecture lacks can't be made, so there is nothing to refuse.
         let Some(number) = number(rule.name) else {
@@ -46,18 +49,18 @@ pub(crate) fn compile(spec: &FilterSpec) -> Result<Vec<Instruction>, FilterError
         };
         if rule.tests.is_empty() {
             let number = u32::try_from(number).map_err(|_negative| FilterError::Architecture)?;
-            refused.insert(number, rule.refusal);
+            refused.insert(number, rule.action);
         } else {
-            let rules = tested.entry(rule.refusal).or_default();
+            let rules = tested.entry(rule.action).or_default();
             let conditions = conditions(rule).map_err(FilterError::Compile)?;
             rules.entry(number).or_default().push(conditions);
         }
     }
     let refused: Vec<_> = refused.into_iter().collect();
     let mut program = Vec::new();
-    for (refusal, rules) in tested {
-        let action = SeccompAction::Errno(errno(refusal));
-        let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, architecture)
+    for (action, rules) in tested {
+        let placed = placeholder(action);
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, placed, architecture)
             .map_err(FilterError::Compile)?;
         let tests = BpfProgram::try_from(filter).map_err(FilterError::Compile)?;
         let tests: Vec<_> = tests.into_iter().map(instruction).collect();
@@ -80,13 +83,23 @@ fn falling_through(program: &[Instruction]) -> Result<Vec<Instruction>, FilterEr
     program.iter().enumerate().map(step).collect()
 }
 
-fn errno(refusal: Refusal) -> u32 {
-    let errno = match refusal {
-        Refusal::NotPermitted => libc::EPERM,
-        Refusal::NotImplemented => libc::ENOSYS,
-        Refusal::NoAddressFamily => libc::EAFNOSUPPORT,
+/// What a program returns for a call.
+fn returned(action: FilterAction) -> u32 {
+    let errno = match action {
+        FilterAction::NotPermitted => libc::EPERM,
+        FilterAction::NotImplemented => libc::ENOSYS,
+        FilterAction::NoAddressFamily => libc::EAFNOSUPPORT,
+        FilterAction::Supervised => return libc::SECCOMP_RET_USER_NOTIF,
     };
-    errno.unsigned_abs()
+    libc::SECCOMP_RET_ERRNO | errno.unsigned_abs()
+}
+
+/// The action as the compiler knows it. It has no notifications, so a trace stands for one.
+fn placeholder(action: FilterAction) -> SeccompAction {
+    match returned(action) {
+        libc::SECCOMP_RET_USER_NOTIF => SeccompAction::Trace(0),
+        value => SeccompAction::Errno(value & libc::SECCOMP_RET_DATA),
+    }
 }
 
 // linux/bpf_common.h: BPF_LD | BPF_W | BPF_ABS; BPF_JMP | BPF_JEQ or BPF_JGE | BPF_K; BPF_RET.
@@ -118,31 +131,34 @@ const fn step(code: u16, jt: u8, jf: u8, k: u32) -> Instruction {
     Instruction { code, jt, jf, k }
 }
 
-fn give_errno(refusal: Refusal) -> Instruction {
-    step(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | errno(refusal))
+fn give(action: FilterAction) -> Instruction {
+    step(RETURN, 0, 0, returned(action))
 }
 
 /// The program that refuses numbers, sorted ascending. Calls through another architecture's table
 /// kill the process: none of the numbers here would mean the same there.
-fn bisection(refused: &[(u32, Refusal)]) -> Result<Vec<Instruction>, FilterError> {
+fn bisection(refused: &[(u32, FilterAction)]) -> Result<Vec<Instruction>, FilterError> {
     let mut program = vec![
         step(LOAD, 0, 0, ARCHITECTURE),
         step(JUMP_IF_EQUAL, 1, 0, OWN_ARCHITECTURE),
         step(RETURN, 0, 0, libc::SECCOMP_RET_KILL_PROCESS),
         step(LOAD, 0, 0, NUMBER),
         step(JUMP_IF_AT_LEAST, 0, 1, X32_BIT),
-        give_errno(Refusal::NotImplemented),
+        give(FilterAction::NotImplemented),
     ];
     bisect(refused, &mut program)?;
     Ok(program)
 }
 
-fn bisect(refused: &[(u32, Refusal)], program: &mut Vec<Instruction>) -> Result<(), FilterError> {
+fn bisect(
+    refused: &[(u32, FilterAction)],
+    program: &mut Vec<Instruction>,
+) -> Result<(), FilterError> {
     match refused {
         [] => program.push(step(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW)),
         [(number, refusal)] => {
             program.push(step(JUMP_IF_EQUAL, 0, 1, *number));
-            program.push(give_errno(*refusal));
+            program.push(give(*refusal));
             program.push(step(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
         }
         _ => {
@@ -164,6 +180,11 @@ fn bisect(refused: &[(u32, Refusal)], program: &mut Vec<Instruction>) -> Result<
 
 fn instruction(from: seccompiler::sock_filter) -> Instruction {
     let seccompiler::sock_filter { code, jt, jf, k } = from;
+    let k = if (code, k) == (RETURN, libc::SECCOMP_RET_TRACE) {
+        returned(FilterAction::Supervised)
+    } else {
+        k
+    };
     Instruction { code, jt, jf, k }
 }
 
@@ -179,87 +200,6 @@ fn conditions(rule: &SyscallRule) -> Result<SeccompRule, seccompiler::BackendErr
         SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value.into())
     });
     SeccompRule::new(conditions.collect::<Result<_, _>>()?)
-}
-
-/// Numbers that `libc` does not name yet; they are the same on all architectures
-/// (scripts/syscall.tbl of the kernel).
-const OPEN_TREE_ATTR: i64 = 467;
-
-fn number(name: &str) -> Option<i64> {
-    let common = match name {
-        "acct" => libc::SYS_acct,
-        "add_key" => libc::SYS_add_key,
-        "adjtimex" => libc::SYS_adjtimex,
-        "bpf" => libc::SYS_bpf,
-        "chroot" => libc::SYS_chroot,
-        "clock_adjtime" => libc::SYS_clock_adjtime,
-        "clock_settime" => libc::SYS_clock_settime,
-        "clone" => libc::SYS_clone,
-        "clone3" => libc::SYS_clone3,
-        "delete_module" => libc::SYS_delete_module,
-        "fanotify_init" => libc::SYS_fanotify_init,
-        "finit_module" => libc::SYS_finit_module,
-        "fsconfig" => libc::SYS_fsconfig,
-        "fsmount" => libc::SYS_fsmount,
-        "fsopen" => libc::SYS_fsopen,
-        "fspick" => libc::SYS_fspick,
-        "init_module" => libc::SYS_init_module,
-        "io_uring_enter" => libc::SYS_io_uring_enter,
-        "io_uring_register" => libc::SYS_io_uring_register,
-        "io_uring_setup" => libc::SYS_io_uring_setup,
-        "ioctl" => libc::SYS_ioctl,
-        "ioprio_set" => libc::SYS_ioprio_set,
-        "kcmp" => libc::SYS_kcmp,
-        "kexec_file_load" => libc::SYS_kexec_file_load,
-        "kexec_load" => libc::SYS_kexec_load,
-        "keyctl" => libc::SYS_keyctl,
-        "lookup_dcookie" => libc::SYS_lookup_dcookie,
-        "mount" => libc::SYS_mount,
-        "mount_setattr" => libc::SYS_mount_setattr,
-        "move_mount" => libc::SYS_move_mount,
-        "move_pages" => libc::SYS_move_pages,
-        "open_by_handle_at" => libc::SYS_open_by_handle_at,
-        "open_tree" => libc::SYS_open_tree,
-        "open_tree_attr" => OPEN_TREE_ATTR,
-        "perf_event_open" => libc::SYS_perf_event_open,
-        "pidfd_getfd" => libc::SYS_pidfd_getfd,
-        "pivot_root" => libc::SYS_pivot_root,
-        "process_vm_readv" => libc::SYS_process_vm_readv,
-        "process_vm_writev" => libc::SYS_process_vm_writev,
-        "ptrace" => libc::SYS_ptrace,
-        "quotactl" => libc::SYS_quotactl,
-        "quotactl_fd" => libc::SYS_quotactl_fd,
-        "reboot" => libc::SYS_reboot,
-        "request_key" => libc::SYS_request_key,
-        "setns" => libc::SYS_setns,
-        "setpriority" => libc::SYS_setpriority,
-        "settimeofday" => libc::SYS_settimeofday,
-        "socket" => libc::SYS_socket,
-        "socketpair" => libc::SYS_socketpair,
-        "swapoff" => libc::SYS_swapoff,
-        "swapon" => libc::SYS_swapon,
-        "syslog" => libc::SYS_syslog,
-        "umount2" => libc::SYS_umount2,
-        "unshare" => libc::SYS_unshare,
-        "userfaultfd" => libc::SYS_userfaultfd,
-        "vhangup" => libc::SYS_vhangup,
-        _ => return architecture_number(name),
-    };
-    Some(common)
-}
-
-#[cfg(target_arch = "x86_64")]
-fn architecture_number(name: &str) -> Option<i64> {
-    match name {
-        "iopl" => Some(libc::SYS_iopl),
-        "ioperm" => Some(libc::SYS_ioperm),
-        _ => None,
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn architecture_number(_name: &str) -> Option<i64> {
-    None
 }
 
 #[cfg(test)]
@@ -290,7 +230,7 @@ mod tests {
 
     #[test]
     fn exactly_the_listed_numbers_are_refused() {
-        let refusals = [Refusal::NotPermitted, Refusal::NotImplemented];
+        let refusals = [FilterAction::NotPermitted, FilterAction::Supervised];
         for count in 0..100_u32 {
             let numbers: Vec<_> = (0..count).map(|index| index * 3 + 1).collect();
             let listed: Vec<_> = numbers
@@ -301,9 +241,8 @@ mod tests {
             let program = bisection(&listed).unwrap();
             for number in 0..400 {
                 let expected = listed.iter().find(|(listed, _)| *listed == number);
-                let expected = expected.map_or(libc::SECCOMP_RET_ALLOW, |(_, refusal)| {
-                    libc::SECCOMP_RET_ERRNO | errno(*refusal)
-                });
+                let expected =
+                    expected.map_or(libc::SECCOMP_RET_ALLOW, |(_, action)| returned(*action));
                 assert_eq!(
                     run(&program, OWN_ARCHITECTURE, number),
                     expected,
@@ -319,7 +258,7 @@ mod tests {
         let first = [
             step(JUMP_IF_EQUAL, 1, 0, 7),
             allow,
-            give_errno(Refusal::NotPermitted),
+            give(FilterAction::NotPermitted),
             allow,
         ];
         let joined = falling_through(&first).unwrap();
@@ -327,7 +266,7 @@ mod tests {
             .iter()
             .map(|instruction| (instruction.code, instruction.k))
             .collect();
-        let refusal = give_errno(Refusal::NotPermitted);
+        let refusal = give(FilterAction::NotPermitted);
         let expected = [
             (JUMP_IF_EQUAL, 7),
             (JUMP, 2),
@@ -351,7 +290,7 @@ mod tests {
     #[test]
     fn a_table_that_is_too_long_is_an_error() {
         let listed: Vec<_> = (0..400)
-            .map(|number| (number, Refusal::NotPermitted))
+            .map(|number| (number, FilterAction::NotPermitted))
             .collect();
         assert!(matches!(bisection(&listed), Err(FilterError::TooLong)));
     }

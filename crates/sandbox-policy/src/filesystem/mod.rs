@@ -8,10 +8,18 @@
 //!
 //! Scratch directories are private to the sandbox: what the host has there is hidden, except for
 //! paths that `allow_read` or `allow_write` name inside them.
+//!
+//! Below a write root the places of the [`Protection`] stay closed for writing, unless the root is
+//! such a place itself or lies in one. Scratch directories have none: nobody outside sees them.
+
+mod index;
+
+pub use index::FileJudge;
 
 use crate::origin::Origin;
 use crate::path::AbsolutePath;
 use crate::pattern::PathPattern;
+use crate::protected::{ProtectedPlace, Protection};
 use crate::verdict::{Denial, DenialReason};
 
 /// One path rule.
@@ -69,6 +77,8 @@ pub struct FilesystemPolicy {
     pub deny_write: Vec<PathRule>,
     /// Private writable directories (`/tmp`, …): empty at the start, gone at exit.
     pub scratch: Vec<PathRule>,
+    /// What stays closed below the write roots.
+    pub protected: Protection,
 }
 
 /// The answer for one path.
@@ -102,13 +112,32 @@ impl FilesystemPolicy {
         }
         match standing {
             Some((_, rule)) => deny(DenialReason::ReadDenied, path, rule),
-            None if reopened => FileVerdict::Allow(deepest(&openings)),
+            None if reopened => FileVerdict::Allow(deepest(&openings).map(|opening| opening.rule)),
             None => FileVerdict::Allow(None),
         }
     }
 
     /// May this path be created, changed or removed?
     pub fn judge_write(&self, path: &AbsolutePath) -> FileVerdict<'_> {
+        self.judge_change(path, |_, _| true)
+    }
+
+    /// May this path be removed, other than to put something in its place? As `judge_write`, but
+    /// what is protected in a git repository inside the write root may go: who may remove the
+    /// repository has to empty it first.
+    pub fn judge_remove(&self, path: &AbsolutePath) -> FileVerdict<'_> {
+        self.judge_change(path, |place, root| {
+            let nested = place.start > root;
+            !(nested && place.row.group.is_removable_when_nested())
+        })
+    }
+
+    /// `holds` tells which protected places count, given the depth of the write root.
+    fn judge_change(
+        &self,
+        path: &AbsolutePath,
+        holds: impl Fn(&ProtectedPlace, usize) -> bool,
+    ) -> FileVerdict<'_> {
         let mut standing: Option<(usize, &PathRule)> = None;
         for rule in &self.deny_write {
             if let Some(depth) = rule.pattern.innermost_region(path)
@@ -124,13 +153,21 @@ impl FilesystemPolicy {
             return denied;
         }
         let roots = openings(&self.allow_write, path).chain(scratch_openings(&self.scratch, path));
-        match deepest(&roots.collect::<Vec<_>>()) {
-            Some(rule) => FileVerdict::Allow(Some(rule)),
-            None => FileVerdict::Deny(Denial::by_default(
-                DenialReason::WriteNotAllowed,
-                shown(path),
-            )),
+        let roots: Vec<_> = roots.collect();
+        let Some(root) = deepest(&roots) else {
+            let reason = DenialReason::WriteNotAllowed;
+            return FileVerdict::Deny(Denial::by_default(reason, shown(path)));
+        };
+        let is_protected = roots
+            .iter()
+            .any(|other| other.depth == root.depth && other.speaker.needs_protection());
+        if is_protected
+            && let Some(place) =
+                (self.protected).place(path, root.depth, |place| holds(place, root.depth))
+        {
+            return FileVerdict::Deny(Denial::by_protection(shown(path), place.row));
         }
+        FileVerdict::Allow(Some(root.rule))
     }
 
     fn read_openings(&self, path: &AbsolutePath) -> Vec<Opening<'_>> {
@@ -175,6 +212,9 @@ impl LayerId {
     pub const PROGRAM: Self = Self(u16::MAX);
     /// The allows of presets: a layer of their own, so that they re-open no layer's denies.
     pub const PRESET: Self = Self(u16::MAX - 1);
+    /// Write roots that stand for private directories where a backend can't make any: as in those,
+    /// nothing is protected in them.
+    pub const TEMPORARY: Self = Self(u16::MAX - 2);
 }
 
 /// An allow that covers the path in question.
@@ -189,6 +229,16 @@ enum Speaker {
     Layer(LayerId),
     /// A private directory: nothing of the host is shown there.
     Scratch,
+}
+
+impl Speaker {
+    /// Whether the host sees what is written there, and obeys it.
+    fn needs_protection(&self) -> bool {
+        match self {
+            Self::Layer(layer) => *layer != LayerId::TEMPORARY,
+            Self::Scratch => false,
+        }
+    }
 }
 
 impl Opening<'_> {
@@ -228,13 +278,10 @@ fn scratch_openings<'p>(
     })
 }
 
-/// The rule of the deepest opening; of equals the first.
-fn deepest<'p>(openings: &[Opening<'p>]) -> Option<&'p PathRule> {
+/// The deepest opening; of equals the first.
+fn deepest<'o, 'p>(openings: &'o [Opening<'p>]) -> Option<&'o Opening<'p>> {
     let depth = openings.iter().map(|opening| opening.depth).max()?;
-    openings
-        .iter()
-        .find(|opening| opening.depth == depth)
-        .map(|opening| opening.rule)
+    openings.iter().find(|opening| opening.depth == depth)
 }
 
 fn deny(reason: DenialReason, path: &AbsolutePath, rule: &PathRule) -> FileVerdict<'static> {

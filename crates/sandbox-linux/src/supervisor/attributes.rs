@@ -1,0 +1,228 @@
+//! Calls that change a file's length, mode, owner, times or extended attributes by its path.
+
+use std::{
+    ffi::CString,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+};
+
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, Uid, XattrFlags};
+
+use super::{
+    Answering, Outcome,
+    git::Change,
+    permit::Access,
+    request::{InodeFlagRequest, PathArgument, TimesArgument},
+    resolve::{Object, handle_path},
+};
+use crate::sys::{self, Errno};
+
+/// `XATTR_SIZE_MAX` of linux/limits.h.
+const LARGEST_ATTRIBUTE: u64 = 65_536;
+
+impl Answering<'_> {
+    pub(super) fn truncate(&mut self, path: PathArgument, length: u64) -> Result<Outcome, Errno> {
+        let object = self.view.object(path, true)?;
+        let limit = self.view.caller.file_size_limit()?;
+        let handle = self.permit_object(object, Access::Write, &Change::OpenExistingForWrite)?;
+        // The kernel would look at this process's limit.
+        if limit.is_some_and(|limit| length > limit) {
+            return Err(Errno::FBIG);
+        }
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let link = handle_path(handle.as_fd())?;
+        let file = rustix::fs::openat(&self.world.proc, link.as_c_str(), flags, Mode::empty())?;
+        rustix::fs::ftruncate(&file, length)?;
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn change_mode(&mut self, path: PathArgument, mode: Mode) -> Result<Outcome, Errno> {
+        let handle = self.subject(path, true)?;
+        let link = handle_path(handle.as_fd())?;
+        rustix::fs::chmodat(&self.world.proc, link.as_c_str(), mode, AtFlags::empty())?;
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn change_owner(
+        &mut self,
+        path: PathArgument,
+        (user, group): (u32, u32),
+        flags: AtFlags,
+    ) -> Result<Outcome, Errno> {
+        let follow = !flags.contains(AtFlags::SYMLINK_NOFOLLOW);
+        let handle = self.object_or_base(path, flags, follow)?;
+        let user = (user != u32::MAX).then(|| Uid::from_raw(user));
+        let group = (group != u32::MAX).then(|| Gid::from_raw(group));
+        rustix::fs::chownat(&handle, c"", user, group, AtFlags::EMPTY_PATH)?;
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn set_times(
+        &mut self,
+        path: PathArgument,
+        times: TimesArgument,
+        flags: AtFlags,
+    ) -> Result<Outcome, Errno> {
+        let times = self.times(times)?;
+        let follow = !flags.contains(AtFlags::SYMLINK_NOFOLLOW);
+        let handle = self.object_or_base(path, flags, follow)?;
+        let link = handle_path(handle.as_fd())?;
+        rustix::fs::utimensat(&self.world.proc, link.as_c_str(), &times, AtFlags::empty())?;
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn set_attribute(
+        &mut self,
+        path: PathArgument,
+        name: u64,
+        (value, length): (u64, u64),
+        flags: u32,
+        follow: bool,
+    ) -> Result<Outcome, Errno> {
+        if length > LARGEST_ATTRIBUTE {
+            return Err(Errno::TOOBIG);
+        }
+        let name = self.attribute_name(name)?;
+        let length = usize::try_from(length).map_err(|_large| Errno::TOOBIG)?;
+        let mut content = vec![0; length];
+        self.view.caller.bytes(value, &mut content)?;
+        let handle = self.subject(path, follow)?;
+        let flags = XattrFlags::from_bits_retain(flags);
+        rustix::fs::setxattr(absolute(handle.as_fd()), name.as_c_str(), &content, flags)?;
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn remove_attribute(
+        &mut self,
+        path: PathArgument,
+        name: u64,
+        follow: bool,
+    ) -> Result<Outcome, Errno> {
+        let name = self.attribute_name(name)?;
+        let handle = self.subject(path, follow)?;
+        rustix::fs::removexattr(absolute(handle.as_fd()), name.as_c_str())?;
+        Ok(Outcome::Done)
+    }
+
+    /// Inode flags (ioctl_iflags(2)) and a project, of a file that the caller has open.
+    pub(super) fn set_inode_flags(
+        &mut self,
+        file: i32,
+        request: InodeFlagRequest,
+        address: u64,
+    ) -> Result<Outcome, Errno> {
+        let mut argument = [0_u8; InodeFlagRequest::LARGEST];
+        let argument = argument.get_mut(..request.length()).ok_or(Errno::INVAL)?;
+        self.view.caller.bytes(address, argument)?;
+        let object = Object {
+            handle: self.view.caller.base(file)?,
+            place: None,
+        };
+        let handle = self.permit_object(object, Access::Write, &Change::Metadata)?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let link = handle_path(handle.as_fd())?;
+        let file = rustix::fs::openat(&self.world.proc, link.as_c_str(), flags, Mode::empty())?;
+        sys::fd::set_inode_flags(file.as_fd(), request.number(), argument)?;
+        Ok(Outcome::Done)
+    }
+
+    fn attribute_name(&self, address: u64) -> Result<CString, Errno> {
+        let name = self.view.caller.text(address)?;
+        CString::new(name).map_err(|_nul| Errno::INVAL)
+    }
+
+    /// As [`Self::subject`]; with `AT_EMPTY_PATH` an empty path means the descriptor.
+    fn object_or_base(
+        &mut self,
+        path: PathArgument,
+        flags: AtFlags,
+        follow: bool,
+    ) -> Result<OwnedFd, Errno> {
+        let known = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH;
+        if !known.contains(flags) {
+            return Err(Errno::INVAL);
+        }
+        let is_empty = path.address != 0
+            && flags.contains(AtFlags::EMPTY_PATH)
+            && self.view.caller.text(path.address)?.is_empty();
+        let path = if is_empty {
+            PathArgument { address: 0, ..path }
+        } else {
+            path
+        };
+        self.subject(path, follow)
+    }
+
+    /// What is changed: the object of a path, or of a descriptor where there is no path.
+    fn subject(&mut self, path: PathArgument, follow: bool) -> Result<OwnedFd, Errno> {
+        let object = if path.address == 0 && path.directory != libc::AT_FDCWD {
+            Object {
+                handle: self.view.caller.base(path.directory)?,
+                place: None,
+            }
+        } else {
+            self.view.object(path, follow)?
+        };
+        self.permit_object(object, Access::Write, &Change::Metadata)
+    }
+
+    fn times(&self, argument: TimesArgument) -> Result<Timestamps, Errno> {
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_NOW,
+        };
+        let (address, count) = match argument {
+            TimesArgument::Nanoseconds(address) | TimesArgument::Microseconds(address) => {
+                (address, 4)
+            }
+            TimesArgument::Seconds(address) => (address, 2),
+        };
+        let mut numbers = [0_i64; 4];
+        if address == 0 {
+            return Ok(Timestamps {
+                last_access: now,
+                last_modification: now,
+            });
+        }
+        let mut bytes = [0_u8; 32];
+        let used = bytes.get_mut(..count * 8).ok_or(Errno::INVAL)?;
+        self.view.caller.bytes(address, used)?;
+        for (number, chunk) in numbers.iter_mut().zip(used.chunks_exact(8)) {
+            let chunk = <[u8; 8]>::try_from(chunk).map_err(|_length| Errno::INVAL)?;
+            *number = i64::from_ne_bytes(chunk);
+        }
+        let [a, b, c, d] = numbers;
+        let microseconds = |seconds, micros: i64| {
+            if (0..1_000_000).contains(&micros) {
+                Ok(Timespec {
+                    tv_sec: seconds,
+                    tv_nsec: micros * 1000,
+                })
+            } else {
+                Err(Errno::INVAL)
+            }
+        };
+        let (last_access, last_modification) = match argument {
+            TimesArgument::Nanoseconds(_) => (
+                Timespec {
+                    tv_sec: a,
+                    tv_nsec: b,
+                },
+                Timespec {
+                    tv_sec: c,
+                    tv_nsec: d,
+                },
+            ),
+            TimesArgument::Microseconds(_) => (microseconds(a, b)?, microseconds(c, d)?),
+            TimesArgument::Seconds(_) => (microseconds(a, 0)?, microseconds(b, 0)?),
+        };
+        Ok(Timestamps {
+            last_access,
+            last_modification,
+        })
+    }
+}
+
+/// For calls that take no directory.
+fn absolute(handle: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", handle.as_raw_fd())
+}

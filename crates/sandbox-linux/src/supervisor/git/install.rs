@@ -1,0 +1,218 @@
+//! Puts harmless settings in place, always in an inode that nobody else holds open.
+
+use std::{
+    ffi::{CStr, CString},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use rustix::{
+    fs::{AtFlags, Dir, FileType, Mode, OFlags},
+    io::Errno,
+};
+
+use super::{
+    Session,
+    config::{self, SIZE_LIMIT},
+    directory::{self, Identity, kind_of, open_directory},
+    session::Protected,
+    tracking::differs_in_tracking_only,
+};
+
+/// Does what the rename of `lock` to `target` in a directory was meant to do.
+///
+/// The file behind `lock` may be open for writing, so that it goes, and a copy of what was vetted
+/// comes under its name and is renamed. Nobody inside can open the copy before that: this thread is
+/// the one to answer. The host sees the names that git makes itself.
+pub(in crate::supervisor) fn install_config(
+    session: &Session,
+    directory: BorrowedFd<'_>,
+    lock: &CStr,
+    target: &CStr,
+) -> Result<(), Errno> {
+    let settings = Settings::read(directory, lock)?;
+    if session.knows(Identity::of(directory)?) {
+        settings.require_harmless(directory)?;
+    } else {
+        settings.require_same_but_tracking(&Settings::read(directory, target)?)?;
+    }
+    rustix::fs::unlinkat(directory, lock, AtFlags::empty())?;
+    settings.install(directory, lock, target)
+}
+
+/// Makes sure that a directory may become a git directory, and remembers it as the session's own.
+pub(in crate::supervisor) fn assemble(
+    session: &mut Session,
+    directory: BorrowedFd<'_>,
+) -> Result<(), Errno> {
+    let identity = Identity::of(directory)?;
+    if session.was_taken_apart(identity) {
+        return Err(Errno::ACCESS);
+    }
+    if !session.leaves_open(Protected::Hooks) {
+        require_samples(directory)?;
+    }
+    if !session.leaves_open(Protected::Attributes) {
+        require_no_attributes(directory)?;
+    }
+    for (place, name, lock) in [
+        (Protected::Config, c"config", c"config.lock"),
+        (
+            Protected::WorktreeConfig,
+            c"config.worktree",
+            c"config.worktree.lock",
+        ),
+    ] {
+        if !session.leaves_open(place) && kind_of(directory, name)?.is_some() {
+            let settings = Settings::read(directory, name)?;
+            settings.require_harmless(directory)?;
+            settings.install(directory, lock, name)?;
+        }
+    }
+    session.adopt(identity);
+    Ok(())
+}
+
+/// A file of settings.
+struct Settings {
+    content: Vec<u8>,
+    mode: Mode,
+}
+
+impl Settings {
+    fn read(directory: BorrowedFd<'_>, name: &CStr) -> Result<Self, Errno> {
+        let file = open_file(directory, name)?;
+        let status = rustix::fs::fstat(&file)?;
+        let content = read_up_to(file.as_fd(), SIZE_LIMIT)?;
+        let mode = Mode::from_raw_mode(status.st_mode) & Mode::from_bits_truncate(0o777);
+        Ok(Self { content, mode })
+    }
+
+    fn require_harmless(&self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
+        let harmless = config::vet(&self.content).ok_or(Errno::ACCESS)?;
+        match harmless.worktree {
+            Some(worktree) if !points_back(directory, worktree).unwrap_or(false) => {
+                Err(Errno::ACCESS)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn require_same_but_tracking(&self, old: &Self) -> Result<(), Errno> {
+        if differs_in_tracking_only(&old.content, &self.content) {
+            Ok(())
+        } else {
+            Err(Errno::ACCESS)
+        }
+    }
+
+    /// Writes a new file under a name that does not exist and moves it to its place.
+    fn install(&self, directory: BorrowedFd<'_>, lock: &CStr, target: &CStr) -> Result<(), Errno> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(directory, lock, flags, Mode::RUSR | Mode::WUSR)?;
+        let written = self
+            .write(file)
+            .and_then(|()| rustix::fs::renameat(directory, lock, directory, target));
+        if written.is_err() {
+            // The first error is the one to tell of.
+            rustix::fs::unlinkat(directory, lock, AtFlags::empty()).unwrap_or(());
+        }
+        written
+    }
+
+    fn write(&self, file: OwnedFd) -> Result<(), Errno> {
+        let mut rest = self.content.as_slice();
+        while !rest.is_empty() {
+            let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest))?;
+            rest = rest.get(written..).unwrap_or_default();
+        }
+        rustix::fs::fchmod(&file, self.mode)
+    }
+}
+
+/// `hooks` is missing, or a directory of nothing but examples, which git never executes.
+fn require_samples(directory: BorrowedFd<'_>) -> Result<(), Errno> {
+    let Some(kind) = kind_of(directory, c"hooks")? else {
+        return Ok(());
+    };
+    // What a link leads to may change.
+    if !kind.is_dir() {
+        return Err(Errno::ACCESS);
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let hooks = rustix::fs::openat(directory, c"hooks", flags, Mode::empty())?;
+    for (count, entry) in Dir::new(hooks)?.enumerate() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        let is_sample = name.is_ascii() && name.ends_with(b".sample");
+        if count > ENTRIES_LIMIT || !(is_sample || matches!(name, b"." | b"..")) {
+            return Err(Errno::ACCESS);
+        }
+    }
+    Ok(())
+}
+
+/// `info` is missing, or a directory without `attributes`.
+fn require_no_attributes(directory: BorrowedFd<'_>) -> Result<(), Errno> {
+    match kind_of(directory, c"info")? {
+        None => Ok(()),
+        Some(FileType::Directory) if kind_of(directory, c"info/attributes")?.is_none() => Ok(()),
+        Some(_) => Err(Errno::ACCESS),
+    }
+}
+
+/// Whether a working tree has a `.git` file that names this git directory, as a submodule's has:
+/// else a checkout could be made to write elsewhere.
+fn points_back(directory: BorrowedFd<'_>, worktree: &str) -> Result<bool, Errno> {
+    let worktree = CString::new(worktree).map_err(|_nul| Errno::ACCESS)?;
+    let worktree = open_directory(directory, &worktree)?;
+    let pointer = open_file(worktree.as_fd(), c".git")?;
+    let pointer = read_up_to(pointer.as_fd(), POINTER_LIMIT)?;
+    let Some(path) = pointer.strip_prefix(b"gitdir: ") else {
+        return Ok(false);
+    };
+    let path = path.strip_suffix(b"\n").unwrap_or(path);
+    // An absolute path means something else inside than here.
+    if path.starts_with(b"/") {
+        return Ok(false);
+    }
+    let path = CString::new(path).map_err(|_nul| Errno::ACCESS)?;
+    let target = open_directory(worktree.as_fd(), &path)?;
+    directory::is_same(target.as_fd(), directory)
+}
+
+/// Opens a regular file for reading, never a link, and waits for nobody.
+fn open_file(directory: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    // A FIFO or a device must not even be opened.
+    if kind_of(directory, name)? != Some(FileType::RegularFile) {
+        return Err(Errno::ACCESS);
+    }
+    let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+    let status = rustix::fs::fstat(&file)?;
+    if FileType::from_raw_mode(status.st_mode).is_file() {
+        Ok(file)
+    } else {
+        Err(Errno::ACCESS)
+    }
+}
+
+/// The content of a file; one that is longer than the limit is refused.
+fn read_up_to(file: BorrowedFd<'_>, limit: usize) -> Result<Vec<u8>, Errno> {
+    let mut content = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let read = rustix::io::retry_on_intr(|| rustix::io::read(file, &mut buffer))?;
+        let part = buffer.get(..read).unwrap_or_default();
+        if part.is_empty() {
+            return Ok(content);
+        }
+        content.extend_from_slice(part);
+        if content.len() > limit {
+            return Err(Errno::ACCESS);
+        }
+    }
+}
+
+const ENTRIES_LIMIT: usize = 4096;
+const POINTER_LIMIT: usize = 4096;

@@ -1,0 +1,149 @@
+//! Which changes would plant something that git executes, in repositories of any name.
+//!
+//! The table of protected paths knows `.git/hooks` and its like. A bare repository, the directory of
+//! `--separate-git-dir` or of a submodule has no name to go by: git knows it by what lies in it, and
+//! so does this module. It is asked before every change of a name below a write root.
+//!
+//! # How it is used
+//!
+//! - One [`Session`] lives as long as the sandbox. After every successful `mkdir`:
+//!   [`Session::note_created`] (a byte scan, unless the path has a component `.git`).
+//! - Before a change: [`judge`] for each end of it. A rename asks [`Change::RenameAway`] of the old
+//!   name and [`Change::RenameOnto`] of the new one, an exchange both of both; a hard link
+//!   [`Change::LinkAway`] and [`Change::LinkOnto`]. The strictest answer counts for the call.
+//! - [`GitVerdict::Pass`]: the table decides. [`GitVerdict::Refuse`]: `EACCES`.
+//! - [`GitVerdict::Permit`]: what a row of the table's git group refuses is permitted; no other
+//!   refusal is lifted.
+//! - [`GitVerdict::VetConfig`]: as `Permit`, but [`install_config`] is called in place of the rename.
+//! - [`GitVerdict::Assemble`]: as `Pass`, but [`assemble`] has to succeed right before the change.
+//!
+//! # Terms
+//!
+//! A *git directory* holds `objects` and `refs`, or `HEAD` (not a directory) and either `objects` or
+//! `commondir`. This is wider than git's own test: a common directory needs no `HEAD`, and what a
+//! piece contains is not looked at, since it can be written through a descriptor at any time.
+//!
+//! Whose it is decides what may happen in it:
+//!
+//! - *own*: it became a git directory in this session, and [`assemble`] saw that nothing in it is
+//!   dangerous;
+//! - *foreign*: any other; hooks and attributes stay as they are, and so do settings but for those
+//!   that tell which remote branch a branch follows;
+//! - *draft*: not a git directory yet, but made in this session as `.git` or below its
+//!   `modules`: what
+//!   `git init` makes there is permitted, as in an own one.
+//!
+//! Invariants:
+//!
+//! - A directory becomes a git directory only through [`assemble`], except by the host's doing.
+//! - The inode of an own repository's settings was never open for writing by the command: they are
+//!   always copied to a fresh one, under the name of git's own lock file.
+//! - A foreign git directory that was taken apart is not put together again in this session.
+//! - A name that nothing is decided about costs a scan of its bytes, no call and no allocation.
+
+mod config;
+mod directory;
+mod install;
+mod judge;
+mod keys;
+mod parts;
+mod session;
+mod tracking;
+
+use std::{ffi::CStr, os::fd::BorrowedFd};
+
+use self::judge::{Answer, Question};
+pub(super) use self::{
+    install::{assemble, install_config},
+    session::{Protected, Session},
+};
+
+/// A change of the name that is asked about.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Change<'a> {
+    /// `open` with `O_CREAT` of a name that does not exist.
+    CreateFile,
+    /// `open` for writing, or `truncate`, of a file that exists.
+    OpenExistingForWrite,
+    /// `mkdir`.
+    MakeDirectory,
+    /// The new name of a rename.
+    RenameOnto {
+        /// Whether a directory is moved.
+        source_is_directory: bool,
+        /// The directory of the old name.
+        from_parent: BorrowedFd<'a>,
+        /// The old name.
+        from_name: &'a CStr,
+    },
+    /// The old name of a rename.
+    RenameAway,
+    /// The new name of a hard link.
+    LinkOnto,
+    /// The existing name of a hard link: what is written to the new one lands here.
+    LinkAway,
+    /// `symlink`.
+    SymlinkOnto,
+    /// `mknod`, `bind`.
+    MakeNode,
+    /// `unlink`, `rmdir`.
+    Remove,
+    /// Mode, owner, times or extended attributes.
+    Metadata,
+}
+
+/// The answer: see the module's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GitVerdict {
+    /// Nothing to say: the table decides.
+    Pass,
+    /// Permitted, although the table's git rows refuse it.
+    Permit,
+    /// Permitted if the settings are harmless.
+    VetConfig,
+    /// The directory becomes a git directory if nothing in it is dangerous.
+    Assemble,
+    /// Refused.
+    Refuse,
+}
+
+/// Whether there may be something to say about a name.
+pub(super) fn is_concerned(parent_path: &[u8], name: &CStr) -> bool {
+    parts::is_concerned(parent_path, name.to_bytes())
+}
+
+/// Judges one end of a change of `name` in the directory `parent`, whose real path is `parent_path`.
+pub(super) fn judge(
+    session: &mut Session,
+    parent: BorrowedFd<'_>,
+    parent_path: &[u8],
+    name: &CStr,
+    change: &Change<'_>,
+) -> GitVerdict {
+    let name = name.to_bytes();
+    if !parts::is_concerned(parent_path, name) {
+        return GitVerdict::Pass;
+    }
+    let question = Question {
+        parent,
+        parent_path,
+        name,
+        change,
+    };
+    let mut answer = Answer::Nothing;
+    for site in parts::sites(parent_path, name) {
+        // What can't be looked at may be anything.
+        let found = question.judge_site(session, site);
+        answer = answer.max(found.unwrap_or(Answer::Refuse));
+    }
+    match answer {
+        Answer::Nothing | Answer::Table => GitVerdict::Pass,
+        Answer::Permit => GitVerdict::Permit,
+        Answer::VetConfig => GitVerdict::VetConfig,
+        Answer::Assemble => GitVerdict::Assemble,
+        Answer::Refuse => GitVerdict::Refuse,
+    }
+}
+
+#[cfg(test)]
+mod tests;

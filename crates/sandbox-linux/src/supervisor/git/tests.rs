@@ -1,0 +1,1043 @@
+//! The rules on real directories, each with a control, and against git's own opinion.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests run git and look at what is there"
+)]
+
+use std::{
+    ffi::CString,
+    fs,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{
+            ffi::OsStrExt,
+            fs::{MetadataExt, PermissionsExt, symlink},
+        },
+    },
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use rustix::{
+    fs::{AtFlags, Mode, OFlags},
+    io::Errno,
+};
+use tempfile::TempDir;
+
+use super::{Change, GitVerdict, Protected, Session, assemble, config, install_config, judge};
+
+/// A directory whose changes go through the module, as the supervisor makes them go.
+struct Supervised {
+    directory: TempDir,
+    session: Session,
+}
+
+/// A change without descriptors.
+#[derive(Clone, Copy, Debug)]
+enum Plain<'p> {
+    Create,
+    Open,
+    MakeDirectory,
+    Onto(&'p str),
+    Away,
+    LinkOnto,
+    LinkAway,
+    Symlink,
+    Node,
+    Remove,
+    Metadata,
+}
+
+impl Supervised {
+    fn new() -> Self {
+        Self::with_open(Vec::new())
+    }
+
+    fn with_open(open: Vec<Protected>) -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            session: Session::new(open),
+        }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.directory.path().join(path)
+    }
+
+    /// Writes as the host would: unjudged.
+    fn host(&self, path: &str, content: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// A repository that was there before.
+    fn foreign(&self, path: &str) {
+        for directory in ["objects/info", "refs/heads", "hooks", "info"] {
+            fs::create_dir_all(self.path(path).join(directory)).unwrap();
+        }
+        fs::write(self.path(path).join("HEAD"), "ref: refs/heads/main\n").unwrap();
+        fs::write(self.path(path).join("config"), "[core]\n\tbare = false\n").unwrap();
+    }
+
+    /// A repository made as `git init` makes it.
+    fn own(&mut self, path: &str) {
+        for name in ["", "hooks", "info", "refs"] {
+            self.mkdir(&format!("{path}/{name}")).unwrap();
+        }
+        self.write(&format!("{path}/config.lock"), "[core]\n\tbare = true\n")
+            .unwrap();
+        self.rename(&format!("{path}/config.lock"), &format!("{path}/config"))
+            .unwrap();
+        self.write(&format!("{path}/HEAD"), "ref: refs/heads/main\n")
+            .unwrap();
+        self.mkdir(&format!("{path}/objects")).unwrap();
+        self.mkdir(&format!("{path}/objects/info")).unwrap();
+    }
+
+    fn place(&self, path: &str) -> (OwnedFd, PathBuf, CString) {
+        let path = self.path(path.trim_end_matches('/'));
+        let parent = fs::canonicalize(path.parent().unwrap()).unwrap();
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(&parent, flags, Mode::empty()).unwrap();
+        let name = CString::new(path.file_name().unwrap().as_bytes()).unwrap();
+        (directory, parent, name)
+    }
+
+    fn ask(&mut self, path: &str, plain: Plain<'_>) -> GitVerdict {
+        let (directory, parent, name) = self.place(path);
+        let from = if let Plain::Onto(from) = plain {
+            Some((self.place(from), self.path(from)))
+        } else {
+            None
+        };
+        let change = match (plain, &from) {
+            (Plain::Onto(_), Some(((parent, _, name), path))) => Change::RenameOnto {
+                source_is_directory: fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()),
+                from_parent: parent.as_fd(),
+                from_name: name,
+            },
+            (Plain::Create, _) => Change::CreateFile,
+            (Plain::Open | Plain::Onto(_), _) => Change::OpenExistingForWrite,
+            (Plain::MakeDirectory, _) => Change::MakeDirectory,
+            (Plain::Away, _) => Change::RenameAway,
+            (Plain::LinkOnto, _) => Change::LinkOnto,
+            (Plain::LinkAway, _) => Change::LinkAway,
+            (Plain::Symlink, _) => Change::SymlinkOnto,
+            (Plain::Node, _) => Change::MakeNode,
+            (Plain::Remove, _) => Change::Remove,
+            (Plain::Metadata, _) => Change::Metadata,
+        };
+        let parent = parent.as_os_str().as_bytes();
+        judge(&mut self.session, directory.as_fd(), parent, &name, &change)
+    }
+
+    /// Judges as the supervisor does; true: to be performed, false: done already.
+    fn allow(&mut self, path: &str, plain: Plain<'_>) -> Result<bool, Errno> {
+        let verdict = self.ask(path, plain);
+        let (directory, _, name) = self.place(path);
+        match verdict {
+            GitVerdict::Refuse => return Err(Errno::ACCESS),
+            GitVerdict::Permit => return Ok(true),
+            GitVerdict::VetConfig => {
+                let Plain::Onto(from) = plain else {
+                    panic!("{plain:?}")
+                };
+                let (_, _, lock) = self.place(from);
+                install_config(&self.session, directory.as_fd(), &lock, &name)?;
+                return Ok(false);
+            }
+            GitVerdict::Assemble => assemble(&mut self.session, directory.as_fd())?,
+            GitVerdict::Pass => {}
+        }
+        if is_in_table(path) {
+            Err(Errno::ACCESS)
+        } else {
+            Ok(true)
+        }
+    }
+
+    fn mkdir(&mut self, path: &str) -> Result<(), Errno> {
+        self.allow(path, Plain::MakeDirectory)?;
+        let (directory, parent, name) = self.place(path);
+        rustix::fs::mkdirat(&directory, &name, Mode::from_bits_retain(0o755))?;
+        let parent = parent.as_os_str().as_bytes();
+        self.session.note_created(directory.as_fd(), parent, &name);
+        Ok(())
+    }
+
+    /// Creates a file, or opens it for writing; the descriptor stays with the command.
+    fn open(&mut self, path: &str) -> Result<OwnedFd, Errno> {
+        let (directory, _, name) = self.place(path);
+        let is_there = rustix::fs::statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        self.allow(path, if is_there { Plain::Open } else { Plain::Create })?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
+        rustix::fs::openat(&directory, &name, flags, Mode::from_bits_retain(0o644))
+    }
+
+    fn write(&mut self, path: &str, content: &str) -> Result<OwnedFd, Errno> {
+        let file = self.open(path)?;
+        rustix::io::write(&file, content.as_bytes()).unwrap();
+        Ok(file)
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), Errno> {
+        self.allow(from, Plain::Away)?;
+        if self.allow(to, Plain::Onto(from))? {
+            fs::rename(self.path(from), self.path(to)).unwrap();
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, path: &str) -> Result<(), Errno> {
+        self.allow(path, Plain::Remove)?;
+        let path = self.path(path);
+        if fs::symlink_metadata(&path).unwrap().is_dir() {
+            fs::remove_dir(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+        Ok(())
+    }
+
+    fn symlink(&mut self, target: &str, path: &str) -> Result<(), Errno> {
+        self.allow(path, Plain::Symlink)?;
+        symlink(target, self.path(path)).unwrap();
+        Ok(())
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap()
+    }
+}
+
+/// The rows of the table that matter here.
+fn is_in_table(path: &str) -> bool {
+    let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let Some(start) = parts.iter().position(|part| *part == ".git") else {
+        return false;
+    };
+    let inside = &parts[start + 1..];
+    let last = inside.last().copied().unwrap_or("");
+    match inside.first().copied() {
+        Some("hooks") => true,
+        Some("config" | "config.worktree") => inside.len() == 1,
+        Some("modules") => {
+            inside.contains(&"hooks") || matches!(last, "config" | "config.worktree")
+        }
+        _ => path.ends_with(".git/info/attributes") || path.ends_with("objects/info/alternates"),
+    }
+}
+
+const PLANTING: [Plain<'_>; 7] = [
+    Plain::Create,
+    Plain::Open,
+    Plain::Onto("plain"),
+    Plain::LinkOnto,
+    Plain::Symlink,
+    Plain::Node,
+    Plain::Metadata,
+];
+
+#[test]
+fn what_a_foreign_repository_executes_stays_as_it_is() {
+    let mut world = Supervised::new();
+    world.foreign("x");
+    world.host("plain", "");
+    world.host("x/hooks/lib/deep/file", "");
+    for path in [
+        "x/hooks",
+        "x/hooks/pre-commit",
+        "x/hooks/new.sample",
+        "x/hooks/lib/deep/file",
+        "x/config",
+        "x/Config",
+        "x/con\u{fb01}g",
+        "x/hoo\u{212a}\u{17f}",
+        "x/config.worktree",
+        "x/info/attributes",
+        "x/objects/info/alternates",
+        "x/commondir",
+    ] {
+        for change in PLANTING {
+            assert_eq!(
+                world.ask(path, change),
+                GitVerdict::Refuse,
+                "{path} {change:?}"
+            );
+        }
+        for change in [Plain::MakeDirectory, Plain::Away, Plain::LinkAway] {
+            assert_eq!(
+                world.ask(path, change),
+                GitVerdict::Refuse,
+                "{path} {change:?}"
+            );
+        }
+        assert_eq!(world.ask(path, Plain::Remove), GitVerdict::Pass, "{path}");
+        // The same names next to it mean nothing.
+        let control = path.replacen("x/", "y/", 1);
+        fs::create_dir_all(world.path(&control).parent().unwrap()).unwrap();
+        for change in PLANTING {
+            assert_eq!(
+                world.ask(&control, change),
+                GitVerdict::Pass,
+                "{control} {change:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn directories_and_links_do_not_take_the_place_of_parts() {
+    let mut world = Supervised::new();
+    world.foreign("x");
+    fs::create_dir(world.path("evil")).unwrap();
+    for part in ["hooks", "info", "objects", "objects/info", "config"] {
+        let path = format!("x/{part}");
+        assert_eq!(
+            world.ask(&path, Plain::Onto("evil")),
+            GitVerdict::Refuse,
+            "{part}"
+        );
+        assert_eq!(
+            world.ask(&path, Plain::Symlink),
+            GitVerdict::Refuse,
+            "{part}"
+        );
+    }
+    for part in ["modules", "logs", "worktrees", "rebase-merge"] {
+        assert_eq!(
+            world.ask(&format!("x/{part}"), Plain::Onto("evil")),
+            GitVerdict::Pass
+        );
+    }
+}
+
+#[test]
+fn work_in_a_foreign_repository_is_not_hindered() {
+    let mut world = Supervised::new();
+    world.foreign("x");
+    world.host("x/refs/heads/hooks/topic", "");
+    world.host("x/index.lock", "");
+    for path in [
+        "index",
+        "index.lock",
+        "HEAD",
+        "HEAD.lock",
+        "refs/heads/config",
+        "refs/heads/hooks/topic",
+        "refs/heads/HEAD",
+        "packed-refs",
+        "packed-refs.new",
+        "objects/incoming-x",
+        "objects/aa",
+        "objects/info/packs",
+        "ORIG_HEAD",
+        "MERGE_MSG",
+        "rebase-merge",
+        "worktrees",
+        "COMMIT_EDITMSG",
+        "info/exclude",
+        "info/refs",
+        "info/sparse-checkout",
+        "description",
+        "gc.pid",
+        "gc.log",
+        "shallow",
+        "FETCH_HEAD",
+        "modules",
+        "config.lock",
+        "commondir.lock",
+        "refs",
+        "objects",
+        "info",
+    ] {
+        let path = format!("x/{path}");
+        for change in [
+            Plain::Create,
+            Plain::Open,
+            Plain::MakeDirectory,
+            Plain::Metadata,
+        ] {
+            assert_eq!(world.ask(&path, change), GitVerdict::Pass, "{path}");
+        }
+    }
+    assert_eq!(
+        world.ask("x/index", Plain::Onto("x/index.lock")),
+        GitVerdict::Pass
+    );
+    assert_eq!(
+        world.ask("x/HEAD", Plain::Onto("x/index.lock")),
+        GitVerdict::Pass
+    );
+}
+
+#[test]
+fn a_common_directory_needs_no_head() {
+    let mut world = Supervised::new();
+    fs::create_dir_all(world.path("c/objects")).unwrap();
+    assert_eq!(world.ask("c/config", Plain::Create), GitVerdict::Pass);
+    symlink("missing", world.path("c/refs")).unwrap();
+    assert_eq!(world.ask("c/config", Plain::Create), GitVerdict::Refuse);
+    // Nor needs the directory of a worktree objects.
+    world.host("w/HEAD", "");
+    assert_eq!(
+        world.ask("w/config.worktree", Plain::Create),
+        GitVerdict::Pass
+    );
+    world.host("w/commondir", "../c");
+    assert_eq!(
+        world.ask("w/config.worktree", Plain::Create),
+        GitVerdict::Refuse
+    );
+    // HEAD as a directory is none.
+    fs::create_dir_all(world.path("d/HEAD")).unwrap();
+    fs::create_dir_all(world.path("d/objects")).unwrap();
+    assert_eq!(world.ask("d/hooks", Plain::MakeDirectory), GitVerdict::Pass);
+}
+
+#[test]
+fn a_directory_with_something_dangerous_does_not_become_a_repository() {
+    let dangers: [(&str, &str); 8] = [
+        ("hooks/pre-commit", ""),
+        ("hooks/a.sample/x", ""),
+        ("hooks/.sample\u{e9}", ""),
+        ("hooks", ""),
+        ("config", "[core]\n\tfsmonitor = ./evil\n"),
+        ("config.worktree", "[core]\n\thooksPath = x\n"),
+        ("info/attributes", "* filter=x\n"),
+        ("info", ""),
+    ];
+    for piece in ["HEAD", "objects", "refs", "commondir"] {
+        for danger in dangers.iter().map(Some).chain([None]) {
+            let mut world = Supervised::new();
+            fs::create_dir(world.path("x")).unwrap();
+            if piece == "HEAD" || piece == "refs" {
+                fs::create_dir(world.path("x/objects")).unwrap();
+            } else {
+                world.host("x/HEAD", "");
+            }
+            if let Some((path, content)) = danger {
+                world.host(&format!("x/{path}"), content);
+            }
+            world.host("x/hooks.lock", "");
+            let path = format!("x/{piece}");
+            // A directory in `hooks` of a harmless name is not executed.
+            let is_harmless = danger.is_none_or(|(path, _)| *path == "hooks/a.sample/x");
+            for change in [
+                Plain::Create,
+                Plain::Symlink,
+                Plain::LinkOnto,
+                Plain::Onto("x/hooks.lock"),
+            ] {
+                assert_eq!(
+                    world.ask(&path, change),
+                    GitVerdict::Assemble,
+                    "{path} {change:?}"
+                );
+                let allowed = world.allow(&path, change);
+                assert_eq!(allowed.is_ok(), is_harmless, "{path} {change:?} {danger:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_repository_that_was_taken_apart_is_not_put_together() {
+    for piece in ["HEAD", "objects", "refs"] {
+        let mut world = Supervised::new();
+        world.foreign("x");
+        let others = ["HEAD", "refs"].iter().filter(|other| **other != piece);
+        let others: Vec<_> = others.collect();
+        for other in others {
+            world
+                .rename(&format!("x/{other}"), &format!("{other}.away"))
+                .unwrap();
+        }
+        world.rename(&format!("x/{piece}"), "away").unwrap();
+        world.rename("x/config", "x/stolen").unwrap();
+        world
+            .write(
+                "x/config",
+                "[remote \"origin\"]\n\turl = https://evil.example/\n",
+            )
+            .unwrap();
+        let mut refused = world.rename("away", &format!("x/{piece}")).is_err();
+        for other in ["HEAD", "refs"] {
+            let away = format!("{other}.away");
+            if fs::symlink_metadata(world.path(&away)).is_ok() {
+                refused |= world.rename(&away, &format!("x/{other}")).is_err();
+            }
+        }
+        assert!(refused, "{piece}");
+    }
+    // What the session made itself may be rebuilt.
+    let mut world = Supervised::new();
+    world.own("x");
+    world.remove("x/HEAD").unwrap();
+    world.write("x/HEAD", "ref: refs/heads/main\n").unwrap();
+}
+
+#[test]
+fn moving_a_repository_keeps_it_closed() {
+    let mut world = Supervised::new();
+    world.foreign("sub/.git");
+    world.rename("sub/.git", "sub/.g2").unwrap();
+    assert_eq!(world.mkdir("sub/.g2/hooks/x"), Err(Errno::ACCESS));
+    assert!(world.write("sub/.g2/hooks/pre-commit", "").is_err());
+    assert!(world.write("sub/.g2/config", "").is_err());
+    assert!(world.write("sub/.g2/description", "").is_ok());
+}
+
+#[test]
+fn git_init_works_and_planting_does_not() {
+    for path in [".git", "b.git", "y", "deep"] {
+        let mut world = Supervised::new();
+        world.own(path);
+        world.host("plain", "");
+        let at = |name: &str| format!("{path}/{name}");
+        world
+            .write(&at("hooks/pre-commit.sample"), "#!/bin/sh\n")
+            .unwrap();
+        for name in [
+            "hooks/pre-commit",
+            "hooks/x/pre.sample",
+            "info/attributes",
+            "config",
+        ] {
+            fs::create_dir_all(world.path(&at("hooks/x"))).unwrap();
+            for change in PLANTING {
+                let verdict = world.ask(&at(name), change);
+                let is_mode = name == "config" && matches!(change, Plain::Metadata);
+                assert_eq!(verdict == GitVerdict::Refuse, !is_mode, "{name} {change:?}");
+            }
+        }
+        let sample = at("hooks/pre-commit.sample");
+        assert!(world.rename(&sample, &at("hooks/pre-commit")).is_err());
+        assert!(world.symlink("../../evil", &at("hooks/x.sample")).is_err());
+        world
+            .write(&at("config.lock"), "[core]\n\tfsmonitor = ./evil\n")
+            .unwrap();
+        assert!(world.rename(&at("config.lock"), &at("config")).is_err());
+        assert_eq!(world.read(&at("config")), "[core]\n\tbare = true\n");
+        assert!(fs::metadata(world.path(&at("config.lock"))).is_ok());
+        world.write(&at("objects/info/alternates"), "/o\n").unwrap();
+        fs::remove_dir(world.path(&at("hooks/x"))).unwrap();
+        for name in ["hooks/pre-commit.sample", "hooks", "config"] {
+            world.remove(&at(name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_draft_permits_no_more_than_git_init_does() {
+    let mut world = Supervised::new();
+    world.mkdir(".git").unwrap();
+    world.mkdir(".git/hooks").unwrap();
+    world.write(".git/hooks/x.sample", "").unwrap();
+    assert!(world.write(".git/hooks/pre-commit", "").is_err());
+    assert!(world.write(".git/config", "").is_err());
+    world
+        .write(".git/config.lock", "[alias]\n\tst = !evil\n")
+        .unwrap();
+    assert!(world.rename(".git/config.lock", ".git/config").is_err());
+    // One that was there before is not ours to fill.
+    let mut world = Supervised::new();
+    fs::create_dir_all(world.path(".git/hooks")).unwrap();
+    assert!(world.mkdir(".git/hooks").is_err());
+    assert!(world.write(".git/hooks/x.sample", "").is_err());
+    // A repository in such a place does not open it.
+    assert_eq!(
+        world.ask(".git/hooks/.git", Plain::MakeDirectory),
+        GitVerdict::Pass
+    );
+    fs::create_dir(world.path(".git/hooks/.git")).unwrap();
+    let (directory, parent, name) = world.place(".git/hooks/.git");
+    let parent = parent.as_os_str().as_bytes().to_vec();
+    world
+        .session
+        .note_created(directory.as_fd(), &parent, &name);
+    assert_eq!(
+        world.ask(".git/hooks/.git/hooks", Plain::MakeDirectory),
+        GitVerdict::Pass
+    );
+    // An ordinary directory called `hooks` is no obstacle.
+    fs::create_dir_all(world.path("src/hooks")).unwrap();
+    world.own("src/hooks/.git");
+}
+
+#[test]
+fn a_held_descriptor_changes_no_settings() {
+    let mut world = Supervised::new();
+    world.own("x");
+    let held = world
+        .write("x/config.lock", "[core]\n\tbare = false\n")
+        .unwrap();
+    let mode = fs::Permissions::from_mode(0o640);
+    fs::set_permissions(world.path("x/config.lock"), mode).unwrap();
+    world.rename("x/config.lock", "x/config").unwrap();
+    assert!(fs::symlink_metadata(world.path("x/config.lock")).is_err());
+    rustix::io::write(&held, b"[core]\n\tfsmonitor = ./evil\n").unwrap();
+    assert_eq!(world.read("x/config"), "[core]\n\tbare = false\n");
+    assert_eq!(
+        fs::metadata(world.path("x/config")).unwrap().mode() & 0o7777,
+        0o640
+    );
+    // The same before it is a repository.
+    world.mkdir("y").unwrap();
+    world.mkdir("y/objects").unwrap();
+    let held = world.write("y/config", "[core]\n\tbare = true\n").unwrap();
+    world.write("y/HEAD", "").unwrap();
+    rustix::io::write(&held, b"[core]\n\tfsmonitor = ./evil\n").unwrap();
+    assert_eq!(world.read("y/config"), "[core]\n\tbare = true\n");
+    // Only from git's own lock.
+    world.write("x/other", "[core]\n\tbare = false\n").unwrap();
+    assert!(world.rename("x/other", "x/config").is_err());
+    world
+        .write("config.lock", "[core]\n\tbare = false\n")
+        .unwrap();
+    assert!(world.rename("config.lock", "x/config").is_err());
+}
+
+#[test]
+fn only_small_regular_files_are_installed() {
+    let mut world = Supervised::new();
+    world.own("x");
+    let long = "# long\n".repeat(40_000);
+    world.write("x/config.lock", &long).unwrap();
+    assert_eq!(
+        world.rename("x/config.lock", "x/config"),
+        Err(Errno::ACCESS)
+    );
+    world.remove("x/config.lock").unwrap();
+    world.write("plain", "").unwrap();
+    world.symlink("../plain", "x/config.lock").unwrap();
+    assert!(world.rename("x/config.lock", "x/config").is_err());
+    world.remove("x/config.lock").unwrap();
+    let fifo = world.path("x/config.lock");
+    let kind = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, fifo, kind, Mode::RUSR, 0).unwrap();
+    assert!(world.rename("x/config.lock", "x/config").is_err());
+}
+
+#[test]
+fn a_working_tree_must_point_back() {
+    let mut world = Supervised::new();
+    world.foreign(".git");
+    world.mkdir(".git/modules").unwrap();
+    world.own(".git/modules/sub");
+    let settings = "[core]\n\tworktree = ../../../sub\n";
+    for (pointer, works) in [
+        (None, false),
+        (Some("gitdir: ../.git\n"), false),
+        (Some("gitdir: ../.git/modules/sub\n"), true),
+    ] {
+        if let Some(pointer) = pointer {
+            world.host("sub/.git", pointer);
+        }
+        world
+            .write(".git/modules/sub/config.lock", settings)
+            .unwrap();
+        let renamed = world.rename(".git/modules/sub/config.lock", ".git/modules/sub/config");
+        assert_eq!(renamed.is_ok(), works, "{pointer:?}");
+        fs::remove_file(world.path(".git/modules/sub/config.lock")).unwrap_or(());
+    }
+}
+
+#[test]
+fn worktrees_are_added_to_a_foreign_repository() {
+    let mut world = Supervised::new();
+    world.foreign(".git");
+    for directory in [
+        ".git/worktrees",
+        ".git/worktrees/w",
+        ".git/worktrees/w/refs",
+    ] {
+        world.mkdir(directory).unwrap();
+    }
+    world.write(".git/worktrees/w/gitdir", "/w/.git\n").unwrap();
+    world
+        .write(".git/worktrees/w/commondir", "../..\n")
+        .unwrap();
+    world
+        .write(".git/worktrees/w/HEAD.lock", "ref: refs/heads/w\n")
+        .unwrap();
+    world
+        .rename(".git/worktrees/w/HEAD.lock", ".git/worktrees/w/HEAD")
+        .unwrap();
+    assert!(world.write(".git/worktrees/w/commondir", "/evil").is_err());
+    assert!(world.write(".git/worktrees/w/config.worktree", "").is_err());
+    for name in ["HEAD", "commondir", "gitdir", "refs"] {
+        world.remove(&format!(".git/worktrees/w/{name}")).unwrap();
+    }
+}
+
+#[test]
+fn branches_of_a_foreign_repository_may_follow_others() {
+    let mut world = Supervised::new();
+    world.foreign("x");
+    let before = "[alias]\n\tst = !x\n[remote \"origin\"]\n\turl = y\n";
+    world.host("x/config", before);
+    for (after, works) in [
+        ("", true),
+        (
+            "[branch \"b\"]\n\tremote = origin\n\tmerge = refs/heads/b\n",
+            true,
+        ),
+        (
+            "[branch \"c\"]\n\tremote = .\n\tmerge = refs/heads/b\n",
+            true,
+        ),
+        ("", true),
+        ("[branch \"b\"]\n\tremote = evil\n", false),
+        ("[branch \"b\"]\n\tremote = https://evil.example/\n", false),
+        ("[branch \"b\"]\n\tmergeoptions = x\n", false),
+        ("[branch \"b\"]\n[core]\n", false),
+        ("[branch \"b\"] [core]\n\tfsmonitor = x\n", false),
+        ("# \\\n[branch \"b\"]\n", false),
+        ("\tpushurl = z\n", false),
+    ] {
+        world
+            .write("x/config.lock", &format!("{before}{after}"))
+            .unwrap();
+        let renamed = world.rename("x/config.lock", "x/config");
+        assert_eq!(renamed.is_ok(), works, "{after}");
+        let wanted = if works {
+            format!("{before}{after}")
+        } else {
+            before.to_owned()
+        };
+        assert_eq!(world.read("x/config"), wanted);
+        fs::remove_file(world.path("x/config.lock")).unwrap_or(());
+    }
+    // A section in the middle takes nothing from the one before it.
+    let moved = before.replace("[alias]\n", "[alias]\n[branch \"b\"]\n");
+    world.write("x/config.lock", &moved).unwrap();
+    assert!(world.rename("x/config.lock", "x/config").is_err());
+}
+
+#[test]
+fn settings_open_places() {
+    let mut world = Supervised::with_open(vec![Protected::Config]);
+    world.foreign("x");
+    assert_eq!(world.ask("x/config", Plain::Open), GitVerdict::Pass);
+    assert_eq!(world.ask("x/hooks/y", Plain::Create), GitVerdict::Refuse);
+}
+
+#[test]
+fn harmless_settings_are_accepted() {
+    for content in [
+        "",
+        "\n\t\n# comment\n; comment",
+        "[core]\n\trepositoryformatversion = 0\n\tFileMode=TRUE\n",
+        "[remote \"origin\"]\n\turl = git@github.com:a/b.git\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n",
+        "[remote \"a b\"]\n\turl = \"/tmp/a;b #c\"\n",
+        "[remote \"o\"]\n\turl = ssh://git@[::1]:22/x\n",
+        "[remote \"o\"]\n\turl = ../b c.git\n\tmirror = true\n",
+        "[branch \"main\"]\n\tremote = .\n\tmerge = refs/heads/m\u{e4}in\n\trebase = true\n",
+        "[submodule]\n\tactive = .\n[submodule \"s\"]\n\turl = /x\n",
+        "[extensions]\n\tworktreeConfig = true\n[user]\n\tname = A B\n\temail = a@b\n",
+    ] {
+        assert!(config::vet(content.as_bytes()).is_some(), "{content}");
+    }
+}
+
+#[test]
+fn all_other_settings_are_refused() {
+    for line in [
+        "fsmonitor = x",
+        "hooksPath = x",
+        "sshCommand = x",
+        "editor = x",
+        "pager = x",
+        "attributesFile = x",
+        "gitProxy = x",
+        "alternateRefsCommand = x",
+        "worktree = /home",
+        "worktree = -x",
+        "bare",
+        "bare = true ; x",
+        "bare = tr\\\n\tue",
+        "bare = \"true\" \"\"",
+        "bare = true\r",
+        "bare = true\u{b}",
+        "bare\u{a0}= true",
+        "1bare = true",
+        "= true",
+    ] {
+        assert!(
+            config::vet(format!("[core]\n\t{line}\n").as_bytes()).is_none(),
+            "{line}"
+        );
+    }
+    for content in [
+        "bare = true\n",
+        "[core] bare = true\n",
+        "[core]\n[include]\n\tpath = x\n",
+        "[include]\n",
+        "[includeIf \"gitdir:x\"]\n\tpath = x\n",
+        "[alias]\n\tst = !x\n",
+        "[filter \"x\"]\n\tclean = x\n",
+        "[diff]\n\texternal = x\n",
+        "[merge \"x\"]\n\tdriver = x\n",
+        "[credential]\n\thelper = x\n",
+        "[gpg]\n\tprogram = x\n",
+        "[http]\n\tproxy = x\n",
+        "[url \"x\"]\n\tinsteadOf = y\n",
+        "[uploadpack]\n\tpackObjectsHook = x\n",
+        "[core \"x\"]\n\tbare = true\n",
+        "[core.x]\n\tbare = true\n",
+        "[remote]\n\turl = x\n",
+        "[remote \"a\"b\"]\n\turl = x\n",
+        "[remote \"a\\\"]\n\turl = x\n",
+        "[remote \"o\"]\n\tuploadpack = x\n",
+        "[remote \"o\"]\n\treceivepack = x\n",
+        "[remote \"o\"]\n\tvcs = x\n",
+        "[remote \"o\"]\n\tproxy = x\n",
+        "[submodule \"s\"]\n\tupdate = !x\n",
+        "[commit]\n\tgpgsign = true\n",
+        "[core]\n\tworktree = ../a\n\tworktree = ../b\n",
+        "\u{feff}[core]\n\tbare = true\n",
+        "[core]\n\tbare = true\0\n",
+    ] {
+        let is_empty_section = content == "[include]\n";
+        assert_eq!(
+            config::vet(content.as_bytes()).is_some(),
+            is_empty_section,
+            "{content}"
+        );
+    }
+    assert!(config::vet(b"[core]\n# \xff\n").is_none());
+    assert!(config::vet(format!("# {}\n", "x".repeat(5000)).as_bytes()).is_none());
+}
+
+#[test]
+fn locations_name_no_helper_and_no_option() {
+    for location in [
+        "ext::sh -c x",
+        "fd::3",
+        "foo::bar",
+        "::x",
+        "-x",
+        "--upload-pack=x",
+        "ssh://-oProxy/x",
+        "ssh://a@-oProxy/x",
+        "-oProxy:x",
+        "a@-oProxy:x",
+        "a@b:-x",
+        "foo://x",
+        "ext://x",
+        "ssh://%2doProxy/x",
+        "https://a%0ab/x",
+        "https+x://a",
+        "",
+        "[-x]:y",
+    ] {
+        for key in ["url", "pushurl"] {
+            let content = format!("[remote \"o\"]\n\t{key} = {location}\n");
+            assert!(config::vet(content.as_bytes()).is_none(), "{location}");
+        }
+        let content = format!("[branch \"o\"]\n\tremote = {location}\n");
+        assert!(config::vet(content.as_bytes()).is_none(), "{location}");
+    }
+}
+
+fn git(directory: &Path, arguments: &[&str]) -> Option<String> {
+    let mut command = Command::new("git");
+    command.args([
+        "-c",
+        "init.defaultBranch=main",
+        "-c",
+        "user.name=n",
+        "-c",
+        "user.email=a@b",
+    ]);
+    command.args([
+        "-c",
+        "protocol.file.allow=always",
+        "-c",
+        "commit.gpgsign=false",
+    ]);
+    command
+        .args(arguments)
+        .current_dir(directory)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null");
+    command.env("GIT_CONFIG_SYSTEM", "/dev/null");
+    let output = command.output().expect("git runs");
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim_end().to_owned())
+}
+
+/// Whatever git accepts from a text that was found harmless is in the list.
+#[test]
+fn git_reads_what_was_vetted() {
+    let world = Supervised::new();
+    let pieces = [
+        "[core]",
+        "[Core]",
+        "[remote \"o\"]",
+        "[remote \"a=b] #\"]",
+        "[include]",
+        "\n",
+        "\t",
+        " ",
+        "bare",
+        "=",
+        " = ",
+        "true",
+        "path",
+        "url",
+        "fsmonitor",
+        "x",
+        "\"",
+        "#",
+        ";",
+        "\\",
+        "\r",
+        "]",
+        "[",
+        "fetch = a",
+        "worktree = a",
+        "-",
+        "remote.o",
+        "name",
+        "[user]\n",
+    ];
+    let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut next = |bound: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % u64::try_from(bound).unwrap()).unwrap()
+    };
+    let allowed = [
+        "core.bare",
+        "core.worktree",
+        "remote.o.url",
+        "remote.o.fetch",
+        "remote.a=b] #.url",
+        "remote.a=b] #.fetch",
+        "user.name",
+    ];
+    let mut accepted = 0;
+    for _ in 0..400_000 {
+        let count = 3 + next(10);
+        let content: String = (0..count).map(|_| pieces[next(pieces.len())]).collect();
+        if config::vet(content.as_bytes()).is_none() || !content.contains('=') {
+            continue;
+        }
+        accepted += 1;
+        if accepted > 400 {
+            break;
+        }
+        world.host("c", &content);
+        let listed = git(&world.path(""), &["config", "-z", "-f", "c", "--list"]);
+        let listed = listed.unwrap_or_else(|| panic!("git can't read {content:?}"));
+        for entry in listed.split('\0').filter(|entry| !entry.is_empty()) {
+            let (key, _) = entry.split_once('\n').unwrap_or((entry, ""));
+            assert!(allowed.contains(&key), "{key} in {content:?}");
+        }
+    }
+    assert!(accepted > 20, "{accepted}");
+}
+
+/// What `git rev-parse` resolves is closed, whatever it is called.
+#[test]
+fn what_git_resolves_is_closed() {
+    let mut world = Supervised::new();
+    let root = world.path("");
+    let run = |directory: &str, arguments: &[&str]| {
+        git(&root.join(directory), arguments).unwrap_or_else(|| panic!("git {arguments:?}"));
+    };
+    run("", &["init", "-q", "a"]);
+    run("a", &["commit", "-q", "--allow-empty", "-m", "1"]);
+    run("", &["init", "-q", "--bare", "odd name"]);
+    run("", &["init", "-q", "--separate-git-dir=elsewhere", "s"]);
+    run("s", &["commit", "-q", "--allow-empty", "-m", "1"]);
+    run("", &["clone", "-q", "--mirror", "a", "mirror"]);
+    run("a", &["worktree", "add", "-q", "../wt"]);
+    run("s", &["worktree", "add", "-q", "../swt"]);
+    run("a", &["submodule", "--quiet", "add", "../mirror", "sub"]);
+    run("a/sub", &["worktree", "add", "-q", "../../subwt"]);
+    symlink("elsewhere", root.join("link")).unwrap();
+    for padding in [0, 1, 5000, 20_000] {
+        let name = format!("padded{padding}");
+        let end = "\n".repeat(padding);
+        world.host(&format!("{name}/.git"), &format!("gitdir: ../link{end}"));
+    }
+    fs::create_dir(root.join("linked")).unwrap();
+    symlink("../elsewhere", root.join("linked/.git")).unwrap();
+    let mut seen = 0;
+    for tree in [
+        "a",
+        "odd name",
+        "s",
+        "mirror",
+        "wt",
+        "swt",
+        "a/sub",
+        "subwt",
+        "linked",
+        "padded0",
+        "padded1",
+        "padded5000",
+        "padded20000",
+    ] {
+        let arguments = [
+            "rev-parse",
+            "--path-format=absolute",
+            "--git-dir",
+            "--git-common-dir",
+            "--git-path",
+            "hooks",
+            "--git-path",
+            "config",
+            "--git-path",
+            "info/attributes",
+            "--git-path",
+            "config.worktree",
+            "--git-path",
+            "objects/info/alternates",
+        ];
+        let Some(resolved) = git(&root.join(tree), &arguments) else {
+            continue;
+        };
+        seen += 1;
+        let lines: Vec<_> = resolved.lines().collect();
+        let (directories, files) = lines.split_at(2);
+        let below = directories
+            .iter()
+            .map(|directory| format!("{directory}/hooks/pre-commit"));
+        for path in files.iter().map(|file| (*file).to_owned()).chain(below) {
+            let path = Path::new(&path);
+            if fs::metadata(path.parent().unwrap()).is_err() {
+                continue;
+            }
+            let below_root = path.to_str().unwrap();
+            let verdict = world.ask(below_root, Plain::Create);
+            assert_eq!(verdict, GitVerdict::Refuse, "{tree}: {path:?}");
+        }
+    }
+    assert!(seen >= 10, "{seen}");
+}
+
+#[test]
+fn a_name_without_meaning_is_cheap() {
+    let mut world = Supervised::new();
+    fs::create_dir_all(world.path("src/components")).unwrap();
+    let (directory, parent, name) = world.place("src/components/use.ts");
+    let parent = parent.as_os_str().as_bytes();
+    let start = std::time::Instant::now();
+    for _ in 0..100_000 {
+        let verdict = judge(
+            &mut world.session,
+            directory.as_fd(),
+            parent,
+            &name,
+            &Change::CreateFile,
+        );
+        assert_eq!(verdict, GitVerdict::Pass);
+    }
+    let each = start.elapsed() / 100_000;
+    assert!(each.as_micros() < 20, "{each:?}");
+}

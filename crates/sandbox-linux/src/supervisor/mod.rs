@@ -1,0 +1,407 @@
+//! The supervisor: performs the calls that change files on behalf of the sandboxed processes.
+//!
+//! Mounts and Landlock name objects that exist. A rule about a name that may appear later, or at any
+//! depth, needs somebody who sees names: the filter notifies this thread of each call that changes
+//! something by path (seccomp_unotify(2)). It looks the path up as the caller sees it, asks the policy
+//! about the place where it leads, and performs the call there itself. The caller's memory is read
+//! once and the kernel is never told to continue with it, so a change of mind comes too late.
+//!
+//! Invariants:
+//!
+//! - One thread serves a sandbox, so no name changes between a question and what follows from it.
+//! - It has no capabilities, and the caller's ids: file modes decide as they would for the caller.
+//! - It works through the sandbox's own mounts, except below a write root that did not exist at the
+//!   start, which it creates through the host's.
+//! - Whatever can't be found out is refused. When it is gone, notified calls fail (`ENOSYS`).
+
+mod attributes;
+mod bind;
+mod caller;
+mod fifo;
+mod git;
+mod names;
+mod open;
+mod permit;
+mod request;
+mod resolve;
+mod rules;
+
+use std::{
+    collections::HashSet,
+    ffi::CString,
+    fmt, io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
+    thread,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec},
+    fs::{AtFlags, Mode},
+    thread::{CapabilitySet, CapabilitySets},
+};
+use sandbox_policy::Denial;
+
+pub(crate) use self::rules::{MissingRoot, Rules};
+use self::{caller::Caller, fifo::WaitingOpen, request::Request, resolve::View};
+use crate::{
+    filter,
+    plan::{SUPERVISED_CALLS, SupervisedCall},
+    sys::{
+        self, Errno,
+        notify::{Answer, Notification},
+    },
+};
+
+/// A refused call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRefusal {
+    /// The calling thread, as the host numbers it.
+    pub thread: i32,
+    /// What was refused, and why.
+    pub denial: Denial,
+}
+
+/// Who is told of refusals.
+pub type RefusalSink = Arc<dyn Fn(FileRefusal) + Send + Sync>;
+
+/// What the inner stage hands over.
+#[derive(Debug)]
+pub(crate) struct SupervisorSockets {
+    /// Where notifications arrive.
+    pub(crate) listener: OwnedFd,
+    /// The root directory inside.
+    pub(crate) root: OwnedFd,
+}
+
+/// What does not change while it runs.
+struct World {
+    listener: OwnedFd,
+    root: OwnedFd,
+    proc: OwnedFd,
+    rules: Arc<Rules>,
+    refused: RefusalSink,
+    /// Numbers of the calls, sorted.
+    calls: Vec<(i64, SupervisedCall)>,
+    session: i32,
+}
+
+/// What does.
+struct State {
+    umask: Umask,
+    /// Mounts that belong to the sandbox.
+    mounts: Vec<u64>,
+    waiting: Vec<WaitingOpen>,
+    git: git::Session,
+    /// Directories that held a `.git` which was removed.
+    former_repositories: HashSet<(u64, u64)>,
+}
+
+/// The umask of the callers, and of this thread.
+struct Umask {
+    /// What every process inside started with.
+    inherited: Mode,
+    /// Whether one of them may have changed its own.
+    changed: bool,
+    own: Mode,
+}
+
+/// One call that is being answered.
+struct Answering<'s> {
+    world: &'s Arc<World>,
+    state: &'s mut State,
+    view: View<'s>,
+    id: u64,
+}
+
+/// How a call ends.
+enum Outcome {
+    /// It returns 0.
+    Done,
+    /// It returns this descriptor.
+    Descriptor {
+        file: OwnedFd,
+        close_on_exec: bool,
+        /// What was created for it, to be removed if the caller has no room for it.
+        created: Option<Created>,
+    },
+    /// It is answered later.
+    Later,
+    /// The kernel performs it: only for what nothing is decided about.
+    Continue,
+}
+
+/// A new name.
+struct Created {
+    directory: OwnedFd,
+    name: CString,
+}
+
+/// Starts the thread. It ends with the last process inside.
+pub(crate) fn start(
+    sockets: SupervisorSockets,
+    proc: OwnedFd,
+    rules: Arc<Rules>,
+    refused: RefusalSink,
+) -> io::Result<()> {
+    let SupervisorSockets { listener, root } = sockets;
+    let mut calls: Vec<_> = SUPERVISED_CALLS
+        .iter()
+        .filter_map(|(name, call)| filter::number(name).map(|number| (number, *call)))
+        .collect();
+    calls.sort_unstable_by_key(|(number, _)| *number);
+    let session = rustix::process::getsid(None)?.as_raw_nonzero().get();
+    let world = Arc::new(World {
+        listener,
+        root,
+        proc,
+        rules,
+        refused,
+        calls,
+        session,
+    });
+    let run = move || match prepare() {
+        Ok(umask) => {
+            world.rules.judge();
+            world.rules.is_landing(b"/");
+            world.serve(umask);
+        }
+        // Dropping the listener fails every notified call.
+        Err(_errno) => drop(world),
+    };
+    thread::Builder::new()
+        .name("sandbox-files".into())
+        .spawn(run)
+        .map(drop)
+}
+
+/// Makes the thread as weak as the callers are, with a umask of its own. Returns the one it had.
+fn prepare() -> Result<Mode, Errno> {
+    sys::thread::unshare_directory_and_umask()?;
+    let inherited = rustix::process::umask(Mode::empty());
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets {
+        effective: none,
+        permitted: none,
+        inheritable: none,
+    };
+    rustix::thread::set_capabilities(None, sets)?;
+    Ok(inherited)
+}
+
+impl World {
+    fn serve(self: &Arc<Self>, inherited: Mode) {
+        // An older kernel wakes another processor each time, which is only slower.
+        sys::notify::take_turns(self.listener.as_fd()).unwrap_or(());
+        let mut state = State {
+            umask: Umask {
+                inherited,
+                changed: false,
+                own: Mode::empty(),
+            },
+            mounts: Vec::new(),
+            waiting: Vec::new(),
+            git: git::Session::new(self.rules.open_git_places()),
+            former_repositories: HashSet::new(),
+        };
+        while self.wait(&mut state) {
+            match sys::notify::receive(self.listener.as_fd()) {
+                Ok(notification) => self.answer(&mut state, &notification),
+                // The caller was killed, or this call was interrupted.
+                Err(Errno::NOENT | Errno::INTR) => {}
+                Err(_errno) => return,
+            }
+        }
+    }
+
+    /// Waits for a notification; false when nobody is left who could send one.
+    fn wait(&self, state: &mut State) -> bool {
+        loop {
+            let mut poll = [PollFd::new(&self.listener, PollFlags::IN)];
+            let pause = Timespec {
+                tv_sec: 0,
+                tv_nsec: fifo::PAUSE_NANOSECONDS,
+            };
+            let timeout = (!state.waiting.is_empty()).then_some(&pause);
+            match rustix::event::poll(&mut poll, timeout) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(_errno) => return false,
+            }
+            state
+                .waiting
+                .retain(|open| open.still_waits(self.listener.as_fd(), self.proc.as_fd()));
+            let [poll] = &poll;
+            let events = poll.revents();
+            if events.contains(PollFlags::IN) {
+                return true;
+            }
+            if events.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+                return false;
+            }
+        }
+    }
+
+    fn answer(self: &Arc<Self>, state: &mut State, notification: &Notification) {
+        let id = notification.id;
+        let outcome = self.perform(state, notification);
+        let listener = self.listener.as_fd();
+        let sent = match outcome {
+            Ok(Outcome::Done) => sys::notify::answer(listener, id, Answer::Value(0)),
+            Ok(Outcome::Continue) => sys::notify::answer(listener, id, Answer::Continue),
+            Ok(Outcome::Later) => Ok(()),
+            Ok(Outcome::Descriptor {
+                file,
+                close_on_exec,
+                created,
+            }) => match inject(listener, id, file.as_fd(), close_on_exec) {
+                Ok(Injected::Yes) => Ok(()),
+                Ok(Injected::No) => created.map_or(Ok(()), Created::remove),
+                Err(errno) => Err(errno),
+            },
+            Err(errno) => sys::notify::answer(listener, id, Answer::Error(errno)),
+        };
+        // ENOENT: the caller is gone, so nobody waits for the answer.
+        sent.unwrap_or(());
+    }
+
+    fn perform(
+        self: &Arc<Self>,
+        state: &mut State,
+        notification: &Notification,
+    ) -> Result<Outcome, Errno> {
+        let number = i64::from(notification.data.nr);
+        let found = self
+            .calls
+            .binary_search_by_key(&number, |(number, _)| *number);
+        let call = found.ok().and_then(|index| self.calls.get(index));
+        let (_, call) = call.ok_or(Errno::NOSYS)?;
+        let thread = i32::try_from(notification.pid).map_err(|_large| Errno::ACCESS)?;
+        // 0: a thread of a pid namespace that this process can't see.
+        if thread == 0 {
+            return Err(Errno::ACCESS);
+        }
+        let caller = Caller {
+            thread,
+            proc: self.proc.as_fd(),
+        };
+        let view = View {
+            root: self.root.as_fd(),
+            caller,
+            rules: &self.rules,
+        };
+        let answering = Answering {
+            world: self,
+            state,
+            view,
+            id: notification.id,
+        };
+        answering.perform(Request::new(*call, &notification.data.args))
+    }
+}
+
+/// Whether the caller has got its descriptor.
+enum Injected {
+    Yes,
+    No,
+}
+
+/// Gives the caller its descriptor. If its table is full, it is told so.
+fn inject(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    file: BorrowedFd<'_>,
+    close_on_exec: bool,
+) -> Result<Injected, Errno> {
+    let errno = match sys::notify::answer_with_descriptor(listener, id, file, close_on_exec) {
+        Ok(()) => return Ok(Injected::Yes),
+        Err(errno @ (Errno::MFILE | Errno::NFILE)) => errno,
+        Err(Errno::NOENT) => return Err(Errno::NOENT),
+        Err(_other) => Errno::ACCESS,
+    };
+    sys::notify::answer(listener, id, Answer::Error(errno)).map(|()| Injected::No)
+}
+
+impl Created {
+    fn remove(self) -> Result<(), Errno> {
+        rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty())
+    }
+}
+
+impl Answering<'_> {
+    fn perform(mut self, request: Request) -> Result<Outcome, Errno> {
+        match request {
+            Request::Open { path, flags, mode } => self.open(path, flags, mode),
+            Request::MakeDirectory { path, mode } => self.make_directory(path, mode),
+            Request::MakeNode { path, mode, device } => self.make_node(path, mode, device),
+            Request::Rename { from, to, flags } => self.rename(from, to, flags),
+            Request::Link { from, to, flags } => self.link(from, to, flags),
+            Request::Symlink { text, path } => self.symlink(text, path),
+            Request::Remove { path, flags } => self.remove(path, flags),
+            Request::Truncate { path, length } => self.truncate(path, length),
+            Request::ChangeMode { path, mode } => self.change_mode(path, mode),
+            Request::ChangeOwner {
+                path,
+                user,
+                group,
+                flags,
+            } => self.change_owner(path, (user, group), flags),
+            Request::SetTimes { path, times, flags } => self.set_times(path, times, flags),
+            Request::SetAttribute {
+                path,
+                name,
+                value,
+                length,
+                flags,
+                follow,
+            } => self.set_attribute(path, name, (value, length), flags, follow),
+            Request::RemoveAttribute { path, name, follow } => {
+                self.remove_attribute(path, name, follow)
+            }
+            Request::SetInodeFlags {
+                file,
+                request,
+                address,
+            } => self.set_inode_flags(file, request, address),
+            Request::Bind {
+                socket,
+                address,
+                length,
+            } => self.bind(socket, address, length),
+            Request::ChangeUmask => {
+                // From here on it is looked up; nothing is decided about it.
+                self.state.umask.changed = true;
+                Ok(Outcome::Continue)
+            }
+        }
+    }
+
+    /// Whether the arguments that were read were the caller's: its thread id may be another's by now.
+    fn is_still_waiting(&self) -> Result<(), Errno> {
+        if sys::notify::is_waiting(self.world.listener.as_fd(), self.id) {
+            Ok(())
+        } else {
+            Err(Errno::NOENT)
+        }
+    }
+
+    /// Takes the caller's umask over, for what is about to be created.
+    fn adopt_umask(&mut self) -> Result<(), Errno> {
+        let umask = &mut self.state.umask;
+        let wanted = if umask.changed {
+            self.view.caller.umask()?
+        } else {
+            umask.inherited
+        };
+        if umask.own != wanted {
+            rustix::process::umask(wanted);
+            umask.own = wanted;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,221 @@
+//! Calls that make, move and remove names.
+
+use std::{ffi::CString, os::fd::AsFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
+
+use super::{
+    Answering, Outcome,
+    git::{self, Change},
+    permit::{Access, Through, is_there},
+    request::PathArgument,
+    resolve::{Ending, Place, handle_path},
+};
+use crate::sys::Errno;
+
+impl Answering<'_> {
+    pub(super) fn make_directory(
+        &mut self,
+        path: PathArgument,
+        mode: Mode,
+    ) -> Result<Outcome, Errno> {
+        let place = self.view.place(path)?;
+        let change = Change::MakeDirectory;
+        let through = self.permit_creation(&place, Access::MakeDirectory, &change)?;
+        self.adopt_umask()?;
+        let directory = through.directory(&place);
+        rustix::fs::mkdirat(directory, place.name.as_c_str(), mode)?;
+        let session = &mut self.state.git;
+        session.note_created(directory, place.parent_path(), &place.name);
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn make_node(
+        &mut self,
+        path: PathArgument,
+        mode: u32,
+        device: u64,
+    ) -> Result<Outcome, Errno> {
+        let place = self.view.place(path)?;
+        let through = self.permit_creation(&place, Access::Write, &Change::MakeNode)?;
+        self.adopt_umask()?;
+        // mknod(2): a type of 0 is a regular file.
+        let kind = match mode & libc::S_IFMT {
+            0 => FileType::RegularFile,
+            _ => FileType::from_raw_mode(mode),
+        };
+        let permissions = Mode::from_bits_retain(mode & 0o7777);
+        let directory = through.directory(&place);
+        rustix::fs::mknodat(directory, name(&place)?, kind, permissions, device)?;
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn symlink(&mut self, text: u64, path: PathArgument) -> Result<Outcome, Errno> {
+        let text = self.view.caller.text(text)?;
+        let text = CString::new(text).map_err(|_nul| Errno::INVAL)?;
+        let place = self.view.place(path)?;
+        let through = self.permit_creation(&place, Access::Write, &Change::SymlinkOnto)?;
+        rustix::fs::symlinkat(text.as_c_str(), through.directory(&place), name(&place)?)?;
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn link(
+        &mut self,
+        from: PathArgument,
+        to: PathArgument,
+        flags: AtFlags,
+    ) -> Result<Outcome, Errno> {
+        if !(AtFlags::SYMLINK_FOLLOW | AtFlags::EMPTY_PATH).contains(flags) {
+            return Err(Errno::INVAL);
+        }
+        if flags.contains(AtFlags::EMPTY_PATH) && self.view.caller.text(from.address)?.is_empty() {
+            // The kernel asks for CAP_DAC_READ_SEARCH, which nobody inside has.
+            return Err(Errno::NOENT);
+        }
+        let source = self
+            .view
+            .object(from, flags.contains(AtFlags::SYMLINK_FOLLOW))?;
+        let place = self.view.place(to)?;
+        let through = self.permit_creation(&place, Access::Write, &Change::LinkOnto)?;
+        // A second name must not make a closed file writable. One without any name is the caller's.
+        let source = self.permit_object(source, Access::Write, &Change::LinkAway)?;
+        rustix::fs::linkat(
+            &self.world.proc,
+            handle_path(source.as_fd())?.as_c_str(),
+            through.directory(&place),
+            name(&place)?,
+            AtFlags::SYMLINK_FOLLOW,
+        )?;
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn remove(&mut self, path: PathArgument, flags: AtFlags) -> Result<Outcome, Errno> {
+        if !AtFlags::REMOVEDIR.contains(flags) {
+            return Err(Errno::INVAL);
+        }
+        let place = self.view.place(path)?;
+        match place.ending {
+            Ending::Name => {}
+            _ if flags.is_empty() => return Err(Errno::ISDIR),
+            Ending::Root => return Err(Errno::BUSY),
+            Ending::Dot => return Err(Errno::INVAL),
+            Ending::DotDot => return Err(Errno::NOTEMPTY),
+        }
+        if !is_there(place.directory.as_fd(), &place) {
+            return Err(Errno::NOENT);
+        }
+        if place.slash && !flags.contains(AtFlags::REMOVEDIR) {
+            let is_directory = self.is_directory(&place)?;
+            return Err(if is_directory {
+                Errno::ISDIR
+            } else {
+                Errno::NOTDIR
+            });
+        }
+        let permitted = self.permit_change(&place, Access::Remove, &Change::Remove)?;
+        let through = permitted.through;
+        rustix::fs::unlinkat(through.directory(&place), place.name.as_c_str(), flags)?;
+        if place.name.as_bytes() == b".git" {
+            self.note_former_repository(&place)?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn rename(
+        &mut self,
+        from: PathArgument,
+        to: PathArgument,
+        flags: RenameFlags,
+    ) -> Result<Outcome, Errno> {
+        let (from, to) = (self.view.place(from)?, self.view.place(to)?);
+        if from.ending != Ending::Name || to.ending != Ending::Name {
+            return Err(Errno::BUSY);
+        }
+        if !is_there(from.directory.as_fd(), &from) {
+            return Err(Errno::NOENT);
+        }
+        let exchange = flags.contains(RenameFlags::EXCHANGE);
+        let moves_directory = self.is_directory(&from)? || (exchange && self.is_directory(&to)?);
+        let old = self.permit_change(&from, Access::Write, &Change::RenameAway)?;
+        let new = self.permit_change(&to, Access::Write, &onto(&from, moves_directory))?;
+        if exchange {
+            self.permit_change(&to, Access::Write, &Change::RenameAway)?;
+            self.permit_change(&from, Access::Write, &onto(&to, moves_directory))?;
+        }
+        if (from.slash || to.slash) && !moves_directory {
+            return Err(Errno::NOTDIR);
+        }
+        // What lies in a directory moves with it: no rule may mean something else there.
+        let judge = self.world.rules.judge();
+        if moves_directory && !judge.keeps_verdicts(&from.path, &to.path) {
+            return Err(self.refuse_move(&from, &to));
+        }
+        let (old_directory, new_directory) =
+            (old.through.directory(&from), new.through.directory(&to));
+        if new.vets_config {
+            let is_lock_beside = from.parent_path() == to.parent_path() && flags.is_empty();
+            if !is_lock_beside {
+                return Err(Errno::ACCESS);
+            }
+            let session = &self.state.git;
+            git::install_config(session, new_directory, &from.name, &to.name)?;
+            return Ok(Outcome::Done);
+        }
+        rustix::fs::renameat_with(
+            old_directory,
+            from.name.as_c_str(),
+            new_directory,
+            to.name.as_c_str(),
+            flags,
+        )?;
+        Ok(Outcome::Done)
+    }
+
+    /// Permission to make a name. One that exists is said to exist, whatever the policy says of it.
+    fn permit_creation(
+        &mut self,
+        place: &Place,
+        access: Access,
+        change: &Change<'_>,
+    ) -> Result<Through, Errno> {
+        if place.ending != Ending::Name || is_there(place.directory.as_fd(), place) {
+            return Err(Errno::EXIST);
+        }
+        let permitted = self.permit_change(place, access, change)?;
+        Ok(permitted.through)
+    }
+
+    /// Reports that a directory may not be moved.
+    fn refuse_move(&self, from: &Place, to: &Place) -> Errno {
+        let rule = self.world.rules.moved_rule(&from.path, &to.path);
+        self.report(rule);
+        Errno::ACCESS
+    }
+
+    fn is_directory(&self, place: &Place) -> Result<bool, Errno> {
+        let name = place.name.as_c_str();
+        match rustix::fs::statat(&place.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(status) => Ok(FileType::from_raw_mode(status.st_mode).is_dir()),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+}
+
+fn onto(from: &Place, source_is_directory: bool) -> Change<'_> {
+    Change::RenameOnto {
+        source_is_directory,
+        from_parent: from.directory.as_fd(),
+        from_name: &from.name,
+    }
+}
+
+/// The name to make. A trailing slash stays, as only directories may be named so.
+fn name(place: &Place) -> Result<CString, Errno> {
+    if !place.slash {
+        return Ok(place.name.clone());
+    }
+    let mut name = place.name.clone().into_bytes();
+    name.push(b'/');
+    CString::new(name).map_err(|_nul| Errno::INVAL)
+}

@@ -1,0 +1,283 @@
+//! Opening files.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+
+use super::{
+    Answering, Created, Outcome,
+    fifo::WaitingOpen,
+    git::{self, Change},
+    permit::{Access, Through, is_there},
+    request::PathArgument,
+    resolve::{Landing, Object, Place, handle_path, is_link, open_place},
+};
+use crate::sys::Errno;
+
+/// What open(2) lets a file keep, other than its mode.
+const STATUS_FLAGS: OFlags = OFlags::APPEND
+    .union(OFlags::ASYNC)
+    .union(OFlags::DIRECT)
+    .union(OFlags::NOATIME);
+
+/// Added to every open: a FIFO must not make this thread wait, nor a terminal become its own.
+const ALWAYS: OFlags = OFlags::CLOEXEC
+    .union(OFlags::NOCTTY)
+    .union(OFlags::NONBLOCK);
+
+/// What an attempt to open a place comes to.
+enum Attempt {
+    File(OwnedFd),
+    /// It did not exist.
+    Created(OwnedFd, Created),
+    /// It is a symlink.
+    Link(OwnedFd),
+    /// It is a FIFO whose other end is not open.
+    Fifo(OwnedFd),
+}
+
+impl Answering<'_> {
+    pub(super) fn open(
+        &mut self,
+        path: PathArgument,
+        flags: OFlags,
+        mode: Mode,
+    ) -> Result<Outcome, Errno> {
+        let mut place = self.view.place(path)?;
+        let mut links = 0;
+        loop {
+            let link = match self.open_place(&place, flags, mode)? {
+                Attempt::File(file) => return self.opened(file, flags),
+                Attempt::Created(file, created) => {
+                    return with_creation(file, flags, Some(created));
+                }
+                Attempt::Fifo(fifo) => {
+                    let waiting =
+                        WaitingOpen::writer(self.id, self.view.caller.thread, fifo, flags);
+                    return self.wait(waiting);
+                }
+                Attempt::Link(link) => link,
+            };
+            if flags.contains(OFlags::NOFOLLOW) {
+                // As open(2) has it: with both flags it is no directory.
+                let is_directory = flags.contains(OFlags::DIRECTORY);
+                return Err(if is_directory {
+                    Errno::NOTDIR
+                } else {
+                    Errno::LOOP
+                });
+            }
+            place = match self.view.follow(&place, link.as_fd(), &mut links)? {
+                Landing::Place(next) => next,
+                Landing::Object(object) => return self.open_object(object, flags),
+            };
+        }
+    }
+
+    fn open_place(&mut self, place: &Place, flags: OFlags, mode: Mode) -> Result<Attempt, Errno> {
+        if place.slash && flags.contains(OFlags::CREATE) {
+            return Err(Errno::ISDIR);
+        }
+        if place.path == b"/dev/tty" {
+            return self.terminal(flags).map(Attempt::File);
+        }
+        let creates = flags.contains(OFlags::CREATE);
+        let writes = flags.intersects(OFlags::WRONLY | OFlags::RDWR | OFlags::TRUNC);
+        let access = if writes || creates {
+            Access::Write
+        } else {
+            Access::Read
+        };
+        let (through, flags) = match self.permit_unless_link(place, access, flags)? {
+            Permission::Link(link) => return Ok(Attempt::Link(link)),
+            Permission::Granted(through) => (through, flags),
+            // Nothing is created, so it is opened for reading alone.
+            Permission::Existing(through) => (through, flags - OFlags::CREATE),
+        };
+        if creates || flags.contains(OFlags::TMPFILE) {
+            self.adopt_umask()?;
+        }
+        let directory = through.directory(place);
+        let mut asked = flags | ALWAYS | OFlags::NOFOLLOW;
+        if place.slash {
+            asked |= OFlags::DIRECTORY;
+        }
+        let name = place.name.as_c_str();
+        if creates && !flags.contains(OFlags::TMPFILE) {
+            match rustix::fs::openat(directory, name, asked | OFlags::EXCL, mode) {
+                Ok(file) => {
+                    let created = Created {
+                        directory: rustix::io::fcntl_dupfd_cloexec(directory, 0)?,
+                        name: place.name.clone(),
+                    };
+                    return Ok(Attempt::Created(file, created));
+                }
+                Err(Errno::EXIST) if !flags.contains(OFlags::EXCL) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        match rustix::fs::openat(directory, name, asked, mode) {
+            Ok(file) => Ok(Attempt::File(file)),
+            Err(errno @ (Errno::LOOP | Errno::NOTDIR)) => {
+                let handle = open_place(directory, &place.name)?;
+                if is_link(&rustix::fs::fstat(&handle)?) {
+                    Ok(Attempt::Link(handle))
+                } else {
+                    Err(errno)
+                }
+            }
+            Err(Errno::NXIO) if !flags.contains(OFlags::NONBLOCK) => {
+                let handle = open_place(directory, &place.name)?;
+                let status = rustix::fs::fstat(&handle)?;
+                if FileType::from_raw_mode(status.st_mode).is_fifo() {
+                    Ok(Attempt::Fifo(handle))
+                } else {
+                    Err(Errno::NXIO)
+                }
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Permission to open a place; what is refused may still be a symlink to something permitted.
+    fn permit_unless_link(
+        &mut self,
+        place: &Place,
+        access: Access,
+        flags: OFlags,
+    ) -> Result<Permission, Errno> {
+        let concerns_git =
+            access == Access::Write && git::is_concerned(place.parent_path(), &place.name);
+        if !concerns_git && self.would_permit(place, access)? {
+            return self.permit(place, access).map(Permission::Granted);
+        }
+        let directory = place.directory.as_fd();
+        let name = place.name.as_c_str();
+        let exclusive = flags.contains(OFlags::CREATE | OFlags::EXCL);
+        let mut change = Change::CreateFile;
+        match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) if exclusive => return Err(Errno::EXIST),
+            Ok(status) if is_link(&status) => {
+                return open_place(directory, &place.name).map(Permission::Link);
+            }
+            Ok(_) => change = Change::OpenExistingForWrite,
+            Err(Errno::NOENT)
+                if flags.contains(OFlags::CREATE) && !place.path.starts_with(b"/proc/") => {}
+            Err(errno) => return Err(errno),
+        }
+        let writes = flags.intersects(OFlags::WRONLY | OFlags::RDWR | OFlags::TRUNC);
+        if access == Access::Read {
+            return self.permit(place, access).map(Permission::Granted);
+        }
+        if !writes && is_there(directory, place) {
+            return self.permit(place, Access::Read).map(Permission::Existing);
+        }
+        let permitted = self.permit_change(place, access, &change)?;
+        // Settings are changed by a rename of their lock file, and by nothing else.
+        if permitted.vets_config {
+            return Err(Errno::ACCESS);
+        }
+        Ok(Permission::Granted(permitted.through))
+    }
+
+    /// Opens what a descriptor of a process refers to, once more.
+    fn open_object(&mut self, object: Object, flags: OFlags) -> Result<Outcome, Errno> {
+        if flags.contains(OFlags::CREATE | OFlags::EXCL) {
+            return Err(Errno::EXIST);
+        }
+        let writes = flags.intersects(OFlags::WRONLY | OFlags::RDWR | OFlags::TRUNC);
+        let access = if writes { Access::Write } else { Access::Read };
+        let handle = self.permit_object(object, access, &Change::OpenExistingForWrite)?;
+        let link = handle_path(handle.as_fd())?;
+        let asked = (flags | ALWAYS) - OFlags::NOFOLLOW - OFlags::CREATE;
+        match rustix::fs::openat(&self.world.proc, link.as_c_str(), asked, Mode::empty()) {
+            Ok(file) => self.opened(file, flags),
+            Err(Errno::NXIO) if !flags.contains(OFlags::NONBLOCK) => {
+                let status = rustix::fs::fstat(&handle)?;
+                if FileType::from_raw_mode(status.st_mode).is_fifo() {
+                    let thread = self.view.caller.thread;
+                    self.wait(WaitingOpen::writer(self.id, thread, handle, flags))
+                } else {
+                    Err(Errno::NXIO)
+                }
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// What the caller gets for an open file. A FIFO that was opened for reading waits for a writer.
+    fn opened(&mut self, file: OwnedFd, flags: OFlags) -> Result<Outcome, Errno> {
+        let reads = !flags.intersects(OFlags::WRONLY | OFlags::RDWR | OFlags::NONBLOCK);
+        if reads {
+            let status = rustix::fs::fstat(&file)?;
+            if FileType::from_raw_mode(status.st_mode).is_fifo() {
+                let caller = (self.id, self.view.caller.thread);
+                let waiting = WaitingOpen::reader(self.world, caller, file, flags)?;
+                return self.wait(waiting);
+            }
+        }
+        descriptor(file, flags)
+    }
+
+    fn wait(&mut self, waiting: WaitingOpen) -> Result<Outcome, Errno> {
+        if self.state.waiting.len() >= WaitingOpen::MOST {
+            return Err(Errno::AGAIN);
+        }
+        self.state.waiting.push(waiting);
+        Ok(Outcome::Later)
+    }
+
+    /// `/dev/tty` is whatever terminal the opener has, and the opener is this thread.
+    fn terminal(&mut self, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let (session, terminal) = self.view.caller.terminal()?;
+        self.is_still_waiting()?;
+        if terminal == 0 {
+            return Err(Errno::NXIO);
+        }
+        let asked = (flags | ALWAYS) - OFlags::CREATE - OFlags::EXCL - OFlags::TRUNC;
+        if session == self.world.session {
+            return rustix::fs::open(c"/dev/tty", asked, Mode::empty());
+        }
+        // A terminal that was made inside (proc_pid_stat(5): the minor number in bits 31 to 20 and 7
+        // to 0, the major in 15 to 8).
+        let (major, minor) = (
+            (terminal >> 8) & 0xff,
+            (terminal & 0xff) | ((terminal >> 12) & 0xff_f00),
+        );
+        let number = u64::from(major.checked_sub(FIRST_TERMINAL).ok_or(Errno::NXIO)?) * 256
+            + u64::from(minor);
+        let path = format!("dev/pts/{number}");
+        rustix::fs::openat(
+            self.view.root,
+            path.as_str(),
+            asked | OFlags::NOFOLLOW,
+            Mode::empty(),
+        )
+    }
+}
+
+enum Permission {
+    Granted(Through),
+    /// To open what exists for reading, although nothing may be created there.
+    Existing(Through),
+    Link(OwnedFd),
+}
+
+/// The first major number of pseudo-terminals.
+const FIRST_TERMINAL: u32 = 136;
+
+/// Takes off what was added for this thread's sake.
+pub(super) fn descriptor(file: OwnedFd, flags: OFlags) -> Result<Outcome, Errno> {
+    with_creation(file, flags, None)
+}
+
+fn with_creation(file: OwnedFd, flags: OFlags, created: Option<Created>) -> Result<Outcome, Errno> {
+    if !flags.contains(OFlags::NONBLOCK) {
+        rustix::fs::fcntl_setfl(&file, flags & STATUS_FLAGS)?;
+    }
+    Ok(Outcome::Descriptor {
+        file,
+        close_on_exec: flags.contains(OFlags::CLOEXEC),
+        created,
+    })
+}

@@ -1,0 +1,399 @@
+//! Asks the policy about places, and says through which mount a permitted call is performed.
+
+use std::{
+    ffi::{CString, OsStr},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::Path,
+};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use sandbox_policy::{AbsolutePath, Denial, DenialReason};
+
+use super::{
+    Answering, FileRefusal,
+    caller::PLACE,
+    git::{self, Change, GitVerdict},
+    resolve::{Object, Place, mount_and_inode, open_place},
+    rules::{MissingRoot, Rules, is_within},
+};
+use crate::{plan::NestedNamespaces, sys::Errno};
+
+/// What is asked of a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+    Remove,
+    /// The creation of a directory, which may lead to a write root that does not exist yet.
+    MakeDirectory,
+}
+
+/// A permitted change.
+#[derive(Debug)]
+pub(super) struct Permitted {
+    pub(super) through: Through,
+    /// Whether it is a repository's settings, which are read and copied in place of a rename.
+    pub(super) vets_config: bool,
+}
+
+/// Where a permitted call is performed.
+#[derive(Debug)]
+pub(super) enum Through {
+    /// The directory as it was found.
+    Sandbox,
+    /// The same directory through the host's mount.
+    Host(OwnedFd),
+}
+
+impl Through {
+    pub(super) fn directory<'p>(&'p self, place: &'p Place) -> BorrowedFd<'p> {
+        match self {
+            Self::Sandbox => place.directory.as_fd(),
+            Self::Host(directory) => directory.as_fd(),
+        }
+    }
+}
+
+/// Files of a process's own directory in `/proc` that it may write: what they change is checked
+/// against the writer, or harmless (proc(5)).
+const OWN_PROCESS_FILES: [&[u8]; 8] = [
+    b"comm",
+    b"oom_score_adj",
+    b"oom_adj",
+    b"coredump_filter",
+    b"timerslack_ns",
+    b"clear_refs",
+    b"autogroup",
+    b"mem",
+];
+/// Those of other processes of the sandbox.
+const OTHER_PROCESS_FILES: [&[u8]; 2] = [b"oom_score_adj", b"oom_adj"];
+/// What user_namespaces(7) needs to be written.
+const NAMESPACE_FILES: [&[u8]; 3] = [b"uid_map", b"gid_map", b"setgroups"];
+/// Files of any process that everybody may read.
+const PUBLIC_FILES: [&[u8]; 10] = [
+    b"stat",
+    b"statm",
+    b"status",
+    b"cmdline",
+    b"comm",
+    b"cgroup",
+    b"task",
+    b"oom_score",
+    b"oom_score_adj",
+    b"schedstat",
+];
+
+/// Directories that are remembered; what is in the others stays.
+const MOST_FORMER_REPOSITORIES: usize = 100_000;
+
+/// Major numbers of pseudo-terminals (Documentation/admin-guide/devices.txt of the kernel).
+const TERMINALS: std::ops::RangeInclusive<u32> = 136..=143;
+
+impl Answering<'_> {
+    /// Asks about a place. The answer to a refusal is the error that the caller gets.
+    pub(super) fn permit(&mut self, place: &Place, access: Access) -> Result<Through, Errno> {
+        self.permit_unless(place, access, false)
+    }
+
+    /// Asks about a change of a name, in a repository too.
+    pub(super) fn permit_change(
+        &mut self,
+        place: &Place,
+        access: Access,
+        change: &Change<'_>,
+    ) -> Result<Permitted, Errno> {
+        match self.git_verdict(place, change) {
+            GitVerdict::Pass => {}
+            verdict @ (GitVerdict::Permit | GitVerdict::VetConfig) => {
+                let through = self.permit_unless(place, access, true)?;
+                return Ok(Permitted {
+                    through,
+                    vets_config: verdict == GitVerdict::VetConfig,
+                });
+            }
+            GitVerdict::Assemble => {
+                let through = self.permit(place, access)?;
+                git::assemble(&mut self.state.git, through.directory(place))?;
+                return Ok(Permitted {
+                    through,
+                    vets_config: false,
+                });
+            }
+            GitVerdict::Refuse => {
+                self.report(Rules::planted(&place.path));
+                return Err(Errno::ACCESS);
+            }
+        }
+        Ok(Permitted {
+            through: self.permit(place, access)?,
+            vets_config: false,
+        })
+    }
+
+    fn git_verdict(&mut self, place: &Place, change: &Change<'_>) -> GitVerdict {
+        let parent = place.parent_path();
+        if !git::is_concerned(parent, &place.name)
+            || !self.world.rules.guards_repositories(&place.path)
+        {
+            return GitVerdict::Pass;
+        }
+        let directory = place.directory.as_fd();
+        git::judge(&mut self.state.git, directory, parent, &place.name, change)
+    }
+
+    /// `excused`: rows of the table that are about repositories do not count.
+    fn permit_unless(
+        &mut self,
+        place: &Place,
+        access: Access,
+        excused: bool,
+    ) -> Result<Through, Errno> {
+        self.is_still_waiting()?;
+        self.require_inside(place.directory.as_fd())?;
+        let path = place.path.as_slice();
+        if let Some(below) = below(path, b"/proc") {
+            return self.permit_proc(below, access).map(|()| Through::Sandbox);
+        }
+        let is_excused = || {
+            let denial = self.denial(path, access);
+            denial.is_some_and(|denial| match access {
+                _ if excused => Rules::is_about_git(&denial),
+                Access::Remove => {
+                    Rules::is_protection(&denial) && self.is_in_nested_repository(place)
+                }
+                Access::Read | Access::Write | Access::MakeDirectory => false,
+            })
+        };
+        if access != Access::Read && self.world.rules.is_landing(path) {
+            self.report(Rules::behind_link(path));
+            return Err(Errno::ACCESS);
+        }
+        if self.is_permitted(path, access) || is_excused() {
+            let root = (self.world.rules.missing_roots.iter())
+                .find(|root| access != Access::Read && root.concerns(path));
+            return root.map_or(Ok(Through::Sandbox), |root| through_host(root, place));
+        }
+        Err(self.refuse(path, access))
+    }
+
+    /// Whether the answer would be yes; nothing is reported.
+    pub(super) fn would_permit(&mut self, place: &Place, access: Access) -> Result<bool, Errno> {
+        let path = place.path.as_slice();
+        match below(path, b"/proc") {
+            Some(below) => match self.permit_proc(below, access) {
+                Ok(()) => Ok(true),
+                Err(Errno::ACCESS | Errno::ROFS) => Ok(false),
+                Err(errno) => Err(errno),
+            },
+            None => {
+                let is_landing = access != Access::Read && self.world.rules.is_landing(path);
+                Ok(!is_landing && self.is_permitted(path, access))
+            }
+        }
+    }
+
+    /// The same for something that exists; returns a handle to work on.
+    pub(super) fn permit_object(
+        &mut self,
+        object: Object,
+        access: Access,
+        change: &Change<'_>,
+    ) -> Result<OwnedFd, Errno> {
+        let Object { handle, place } = object;
+        let place = match place {
+            Some(place) => place,
+            None if self.is_nameless(handle.as_fd())? => return Ok(handle),
+            None => match self.view.place_of(handle.as_fd())? {
+                Some(place) => place,
+                None => return Ok(handle),
+            },
+        };
+        match self.permit_change(&place, access, change)?.through {
+            Through::Sandbox => Ok(handle),
+            Through::Host(directory) => open_place(directory.as_fd(), &place.name),
+        }
+    }
+
+    /// What was found through a descriptor and has no name that a rule could mean: pipes, sockets,
+    /// removed files, and terminals, whose names are of the host.
+    fn is_nameless(&self, handle: BorrowedFd<'_>) -> Result<bool, Errno> {
+        self.is_still_waiting()?;
+        let status = rustix::fs::fstat(handle)?;
+        let is_terminal = FileType::from_raw_mode(status.st_mode).is_char_device()
+            && TERMINALS.contains(&rustix::fs::major(status.st_rdev));
+        Ok(status.st_nlink == 0 || is_terminal)
+    }
+
+    fn is_permitted(&self, path: &[u8], access: Access) -> bool {
+        let rules = &self.world.rules;
+        // The private devices; the kernel decides about each.
+        if is_within(path, b"/dev") && access != Access::Read {
+            return true;
+        }
+        match access {
+            Access::Read => rules.judge().may_read(path),
+            Access::Write => rules.judge().may_write(path),
+            Access::Remove => rules.judge().may_remove(path),
+            Access::MakeDirectory => {
+                rules.judge().may_write(path)
+                    || (rules.judge().may_read(path)
+                        && rules.missing_roots.iter().any(|root| root.leads_to(path)))
+            }
+        }
+    }
+
+    /// A repository somewhere below a write root may be removed with all that is in it, whatever the
+    /// table protects there: nothing is planted by that.
+    fn is_in_nested_repository(&self, place: &Place) -> bool {
+        let Some(root) = self.world.rules.write_root(&place.path) else {
+            return false;
+        };
+        let mut directory = rustix::io::fcntl_dupfd_cloexec(&place.directory, 0);
+        let mut path = place.parent_path();
+        while let Ok(current) = directory {
+            if !is_within(path, &root) || path == root {
+                return false;
+            }
+            let git = rustix::fs::statat(&current, c".git", AtFlags::SYMLINK_NOFOLLOW);
+            let identity = mount_and_inode(current.as_fd());
+            let is_former = identity.is_ok_and(|it| self.state.former_repositories.contains(&it));
+            if git.is_ok() || is_former {
+                return true;
+            }
+            let end = path.iter().rposition(|byte| *byte == b'/');
+            path = path.get(..end.unwrap_or(0)).unwrap_or_default();
+            let flags = PLACE | OFlags::DIRECTORY;
+            directory = rustix::fs::openat(&current, c"..", flags, Mode::empty());
+        }
+        false
+    }
+
+    /// The rest of a repository may be removed after its `.git`.
+    pub(super) fn note_former_repository(&mut self, place: &Place) -> Result<(), Errno> {
+        let identity = mount_and_inode(place.directory.as_fd())?;
+        let known = &mut self.state.former_repositories;
+        if known.len() < MOST_FORMER_REPOSITORIES {
+            known.insert(identity);
+        }
+        Ok(())
+    }
+
+    /// Reports a refusal; returns the error for the caller.
+    pub(super) fn refuse(&self, path: &[u8], access: Access) -> Errno {
+        let Some(denial) = self.denial(path, access) else {
+            return Errno::ACCESS;
+        };
+        // As the read-only mount would say it, and no news: it says so of every path.
+        if denial.reason == DenialReason::WriteNotAllowed {
+            return Errno::ROFS;
+        }
+        self.report(denial);
+        Errno::ACCESS
+    }
+
+    fn denial(&self, path: &[u8], access: Access) -> Option<Denial> {
+        let path = AbsolutePath::new(Path::new(OsStr::from_bytes(path))).ok()?;
+        let policy = &self.world.rules.policy;
+        let verdict = match access {
+            Access::Read => policy.judge_read(&path),
+            Access::Write | Access::MakeDirectory => policy.judge_write(&path),
+            Access::Remove => policy.judge_remove(&path),
+        };
+        verdict.into_denial()
+    }
+
+    pub(super) fn report(&self, denial: Denial) {
+        let thread = self.view.caller.thread;
+        (self.world.refused)(FileRefusal { thread, denial });
+    }
+
+    /// A directory that came over a socket may belong to the host's mounts, whose paths look the same.
+    pub(super) fn require_inside(&mut self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
+        let (mount, _) = mount_and_inode(directory)?;
+        if self.state.mounts.contains(&mount) {
+            return Ok(());
+        }
+        let path = self.view.path_of(directory)?;
+        if !self.view.is_inside(directory, &path)? {
+            return Err(Errno::ACCESS);
+        }
+        self.state.mounts.push(mount);
+        Ok(())
+    }
+
+    /// `/proc` judges by who opens a file, and this process could open more than the caller.
+    fn permit_proc(&self, below: &[u8], access: Access) -> Result<(), Errno> {
+        let mut components = below.split(|byte| *byte == b'/');
+        let process = components.next().unwrap_or_default();
+        let file = components.next_back().unwrap_or_default();
+        let number = str::from_utf8(process)
+            .ok()
+            .and_then(|digits| digits.parse::<u32>().ok());
+        let Some(number) = number else {
+            // Nothing of the kernel's own settings may be changed; reading tells nothing secret.
+            return match access {
+                Access::Read => Ok(()),
+                Access::Write | Access::Remove | Access::MakeDirectory => Err(Errno::ROFS),
+            };
+        };
+        let (process, thread) = self.view.caller.inner_ids()?;
+        let is_own = number == process || number == thread;
+        let is_visible = self.view.rules.fresh_proc && number != 1;
+        let makes_namespaces = self.world.rules.nested_namespaces == NestedNamespaces::Allowed;
+        let maps = makes_namespaces && NAMESPACE_FILES.contains(&file);
+        let permitted = match access {
+            Access::Read => is_own || is_visible || file.is_empty() || PUBLIC_FILES.contains(&file),
+            Access::Write if is_own => maps || OWN_PROCESS_FILES.contains(&file),
+            Access::Write => is_visible && (maps || OTHER_PROCESS_FILES.contains(&file)),
+            Access::Remove | Access::MakeDirectory => false,
+        };
+        match access {
+            _ if permitted => Ok(()),
+            // As proc(5) itself has it.
+            Access::Remove => Err(Errno::PERM),
+            Access::Read | Access::Write | Access::MakeDirectory => Err(Errno::ACCESS),
+        }
+    }
+}
+
+/// The rest of a path below a directory, without the slash.
+fn below<'p>(path: &'p [u8], directory: &[u8]) -> Option<&'p [u8]> {
+    let rest = path.strip_prefix(directory)?;
+    if rest.is_empty() {
+        return Some(rest);
+    }
+    rest.strip_prefix(b"/")
+}
+
+/// The directory of a place as the host's mount shows it, if it is the same one.
+fn through_host(root: &MissingRoot, place: &Place) -> Result<Through, Errno> {
+    let relative = below(place.parent_path(), &root.above).ok_or(Errno::ACCESS)?;
+    let relative = CString::new(relative).map_err(|_nul| Errno::INVAL)?;
+    let relative = if relative.is_empty() {
+        c"."
+    } else {
+        relative.as_c_str()
+    };
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let flags = PLACE | OFlags::DIRECTORY;
+    let host = rustix::fs::openat2(&root.anchor, relative, flags, Mode::empty(), resolve)?;
+    let (own, theirs) = (
+        rustix::fs::fstat(&host)?,
+        rustix::fs::fstat(&place.directory)?,
+    );
+    if (own.st_dev, own.st_ino) == (theirs.st_dev, theirs.st_ino) {
+        Ok(Through::Host(host))
+    } else {
+        Err(Errno::ACCESS)
+    }
+}
+
+/// Whether a name is there, be it a dangling symlink.
+pub(super) fn is_there(directory: BorrowedFd<'_>, place: &Place) -> bool {
+    let name = place.name.as_c_str();
+    rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+}

@@ -1,0 +1,213 @@
+//! What the supervisor judges by.
+
+use std::{fs, os::fd::OwnedFd, sync::OnceLock};
+
+use sandbox_policy::{
+    AbsolutePath, Denial, DenialReason, FileJudge, FilesystemPolicy, Origin, PROTECTED_PATHS,
+    PathPattern, PathRule, ProtectedGroup, ProtectedPath,
+};
+
+use super::git::Protected;
+use crate::plan::NestedNamespaces;
+
+/// The file policy, made ready for questions; one value serves every launch of a sandbox.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    /// Answers yes or no. Made on the supervisor's thread, so that no launch waits for it.
+    judge: OnceLock<FileJudge>,
+    /// Where protected names lead that are symlinks at the start; made there too.
+    landings: OnceLock<Vec<Vec<u8>>>,
+    /// Tells the reason of a no.
+    pub(crate) policy: FilesystemPolicy,
+    /// Write roots that did not exist.
+    pub(crate) missing_roots: Vec<MissingRoot>,
+    /// Whether `/proc` is the sandbox's own.
+    pub(crate) fresh_proc: bool,
+    /// Whether processes inside may make user namespaces, and so write id maps.
+    pub(crate) nested_namespaces: NestedNamespaces,
+}
+
+/// A write root that the command may create.
+#[derive(Debug)]
+pub(crate) struct MissingRoot {
+    /// Its path.
+    pub(crate) path: Vec<u8>,
+    /// The nearest directory above that existed.
+    pub(crate) above: Vec<u8>,
+    /// The host's handle to that.
+    pub(crate) anchor: OwnedFd,
+}
+
+/// What the table calls the places that it protects in a repository.
+const GIT_PLACES: [(&str, Protected); 5] = [
+    (".git/hooks", Protected::Hooks),
+    (".git/config", Protected::Config),
+    (".git/config.worktree", Protected::WorktreeConfig),
+    (".git/info/attributes", Protected::Attributes),
+    (".git/objects/info/alternates", Protected::Alternates),
+];
+
+impl Rules {
+    /// Rules of a policy whose symlinks are resolved.
+    pub(crate) fn new(
+        policy: FilesystemPolicy,
+        missing_roots: Vec<MissingRoot>,
+        fresh_proc: bool,
+        nested_namespaces: NestedNamespaces,
+    ) -> Self {
+        Self {
+            judge: OnceLock::new(),
+            landings: OnceLock::new(),
+            policy,
+            missing_roots,
+            fresh_proc,
+            nested_namespaces,
+        }
+    }
+
+    pub(crate) fn judge(&self) -> &FileJudge {
+        self.judge.get_or_init(|| FileJudge::new(&self.policy))
+    }
+
+    /// Whether a path is, or lies in, what a protected name of a write root leads to: `~/.bashrc` is
+    /// often a symlink into a directory of its owner's.
+    pub(crate) fn is_landing(&self, path: &[u8]) -> bool {
+        let landings = self.landings.get_or_init(|| self.find_landings());
+        landings.iter().any(|landing| is_within(path, landing))
+    }
+
+    fn find_landings(&self) -> Vec<Vec<u8>> {
+        let mut landings = Vec::new();
+        let roots = self.policy.allow_write.iter();
+        for root in roots.filter_map(|allow| literal(&allow.rule)) {
+            for row in self.policy.protected.iter() {
+                let link = root.as_path().join(row.path);
+                let is_link = fs::symlink_metadata(&link).is_ok_and(|found| found.is_symlink());
+                // One that leads round in circles, or nowhere, leads to nothing.
+                let landing = is_link.then(|| fs::canonicalize(&link).ok()).flatten();
+                let Some(landing) = landing.and_then(|path| AbsolutePath::new(path).ok()) else {
+                    continue;
+                };
+                // A link to the tree that it lies in must not close all of it.
+                if !root.is_within(&landing) {
+                    landings.push(landing.as_bytes().to_vec());
+                }
+            }
+        }
+        landings
+    }
+
+    /// The places of a repository that the settings leave open.
+    pub(super) fn open_git_places(&self) -> Vec<Protected> {
+        let is_protected = |name: &str| self.policy.protected.iter().any(|row| row.path == name);
+        let open = GIT_PLACES.iter().filter(|(name, _)| !is_protected(name));
+        open.map(|(_, place)| *place).collect()
+    }
+
+    /// Whether repositories at a path are looked after: not in a private directory, which ends with the
+    /// sandbox, and not below a write root that names a place in a repository itself.
+    pub(crate) fn guards_repositories(&self, path: &[u8]) -> bool {
+        let literal = |rule: &PathRule| match &rule.pattern {
+            PathPattern::Subtree(root) if is_within(path, root.as_bytes()) => Some(root.clone()),
+            PathPattern::Subtree(_) | PathPattern::Glob(_) => None,
+        };
+        let roots = self.policy.allow_write.iter();
+        let root = roots
+            .filter_map(|allow| literal(&allow.rule))
+            .max_by_key(|root| root.depth());
+        let scratch = self.policy.scratch.iter().filter_map(literal);
+        let scratch = scratch.map(|root| root.depth()).max();
+        root.is_some_and(|root| {
+            let mut components = root.as_bytes().split(|byte| *byte == b'/');
+            scratch.is_none_or(|depth| depth <= root.depth())
+                && !components.any(|name| name.eq_ignore_ascii_case(b".git"))
+        })
+    }
+
+    /// Whether a refusal is by a row of the table that is about repositories.
+    pub(crate) fn is_about_git(denial: &Denial) -> bool {
+        row_of(denial).is_some_and(|row| row.group == ProtectedGroup::Git)
+    }
+
+    /// Whether a refusal is by a row of the table.
+    pub(crate) fn is_protection(denial: &Denial) -> bool {
+        row_of(denial).is_some()
+    }
+
+    /// The write root that a path lies in.
+    pub(crate) fn write_root(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let roots = self.policy.allow_write.iter();
+        let roots = roots.filter_map(|allow| match &allow.rule.pattern {
+            PathPattern::Subtree(root) if is_within(path, root.as_bytes()) => Some(root),
+            PathPattern::Subtree(_) | PathPattern::Glob(_) => None,
+        });
+        let deepest = roots.max_by_key(|root| root.depth());
+        deepest.map(|root| root.as_bytes().to_vec())
+    }
+
+    /// Why a file is refused that a protected name leads to.
+    pub(crate) fn behind_link(path: &[u8]) -> Denial {
+        let object = path.escape_ascii().to_string();
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
+        denial.note = Some("a protected path is a symlink to it".to_owned());
+        denial
+    }
+
+    /// Why something in a repository is refused that no row of the table names.
+    pub(crate) fn planted(path: &[u8]) -> Denial {
+        let object = path.escape_ascii().to_string();
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
+        denial.note = Some("git runs or obeys it, in this repository or when it is one".to_owned());
+        denial
+    }
+
+    /// Why a directory may not be moved from one place to another.
+    pub(crate) fn moved_rule(&self, from: &[u8], to: &[u8]) -> Denial {
+        let text = |path: &[u8]| path.escape_ascii().to_string();
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, text(from));
+        denial.note = Some(format!(
+            "a rule closes something in this directory or in `{}`: moving it would undo the rule",
+            text(to)
+        ));
+        denial
+    }
+}
+
+fn literal(rule: &PathRule) -> Option<&AbsolutePath> {
+    match &rule.pattern {
+        PathPattern::Subtree(path) => Some(path),
+        PathPattern::Glob(_) => None,
+    }
+}
+
+/// The row of the table that a refusal is by.
+fn row_of(denial: &Denial) -> Option<&'static ProtectedPath> {
+    match &denial.rule {
+        Some((rule, Origin::BuiltIn(_))) => PROTECTED_PATHS.iter().find(|row| row.path == rule),
+        Some(_) | None => None,
+    }
+}
+
+impl MissingRoot {
+    /// Whether a path is the root, in it, or one of the directories that lead to it.
+    pub(crate) fn concerns(&self, path: &[u8]) -> bool {
+        is_within(path, &self.path) || self.leads_to(path)
+    }
+
+    /// Whether a path is one of the missing directories above the root.
+    pub(crate) fn leads_to(&self, path: &[u8]) -> bool {
+        path != self.path && is_within(&self.path, path) && is_below(path, &self.above)
+    }
+}
+
+/// Whether a path is another one or lies in it.
+pub(crate) fn is_within(path: &[u8], ancestor: &[u8]) -> bool {
+    ancestor == b"/"
+        || path
+            .strip_prefix(ancestor)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+fn is_below(path: &[u8], ancestor: &[u8]) -> bool {
+    path != ancestor && is_within(path, ancestor)
+}

@@ -1,0 +1,150 @@
+//! Notifications of a system call filter (seccomp_unotify(2)).
+#![expect(unsafe_code, reason = "system call wrappers")]
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::{Errno, check};
+
+// linux/seccomp.h, as the structures hold them: SECCOMP_USER_NOTIF_FLAG_CONTINUE, SECCOMP_ADDFD_FLAG_SEND.
+const CONTINUE: u32 = 1;
+const AND_ANSWER: u32 = 2;
+
+/// A call that waits for its answer, `struct seccomp_notif` of linux/seccomp.h.
+pub(crate) type Notification = libc::seccomp_notif;
+
+/// The next call. Blocks while there is none; `ENOENT` if its caller is gone meanwhile.
+pub(crate) fn receive(listener: BorrowedFd<'_>) -> Result<Notification, Errno> {
+    let mut notification = Notification {
+        id: 0,
+        pid: 0,
+        flags: 0,
+        data: libc::seccomp_data {
+            nr: 0,
+            arch: 0,
+            instruction_pointer: 0,
+            args: [0; 6],
+        },
+    };
+    // SAFETY: the request's number holds the size of the structure, which is zero as the kernel wants
+    // it and is borrowed for the call.
+    let result = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_RECV,
+            &raw mut notification,
+        )
+    };
+    check(result.into()).map(|_| notification)
+}
+
+/// Whether the call still waits: if not, its thread id may be another's by now.
+pub(crate) fn is_waiting(listener: BorrowedFd<'_>, id: u64) -> bool {
+    // SAFETY: the kernel reads eight bytes of the number, which lives for the call.
+    let result = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_ID_VALID,
+            &raw const id,
+        )
+    };
+    result == 0
+}
+
+/// How a call ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Answer {
+    /// It returns this.
+    Value(i64),
+    /// It fails.
+    Error(Errno),
+    /// The kernel performs it. Never an answer to a question: the caller could have changed its
+    /// arguments meanwhile.
+    Continue,
+}
+
+/// Answers a call.
+pub(crate) fn answer(listener: BorrowedFd<'_>, id: u64, answer: Answer) -> Result<(), Errno> {
+    let (val, error, flags) = match answer {
+        Answer::Value(value) => (value, 0, 0),
+        Answer::Error(errno) => (0, -errno.raw_os_error(), 0),
+        Answer::Continue => (0, 0, CONTINUE),
+    };
+    let response = libc::seccomp_notif_resp {
+        id,
+        val,
+        error,
+        flags,
+    };
+    // SAFETY: the request's number holds the size of the structure, which lives for the call.
+    let result = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_SEND,
+            &raw const response,
+        )
+    };
+    check(result.into()).map(drop)
+}
+
+/// Gives the caller a duplicate of a descriptor and ends its call with that number.
+pub(crate) fn answer_with_descriptor(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    descriptor: BorrowedFd<'_>,
+    close_on_exec: bool,
+) -> Result<(), Errno> {
+    let descriptor_flags = if close_on_exec {
+        libc::O_CLOEXEC.unsigned_abs()
+    } else {
+        0
+    };
+    match add_descriptor(listener, id, descriptor, (AND_ANSWER, descriptor_flags)) {
+        // Before Linux 5.14 both could not be done in one step.
+        Err(Errno::INVAL) => {
+            let number = add_descriptor(listener, id, descriptor, (0, descriptor_flags))?;
+            answer(listener, id, Answer::Value(number.into()))
+        }
+        other => other.map(drop),
+    }
+}
+
+fn add_descriptor(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    descriptor: BorrowedFd<'_>,
+    (flags, descriptor_flags): (u32, u32),
+) -> Result<libc::c_int, Errno> {
+    let request = libc::seccomp_notif_addfd {
+        id,
+        flags,
+        srcfd: descriptor.as_raw_fd().unsigned_abs(),
+        newfd: 0,
+        newfd_flags: descriptor_flags,
+    };
+    // SAFETY: the request's number holds the size of the structure, which lives for the call; the
+    // descriptor is open, as it is borrowed.
+    let result = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_ADDFD,
+            &raw const request,
+        )
+    };
+    check(result.into()).map(|_| result)
+}
+
+/// Lets the caller and this thread take turns on one processor, where the kernel knows how (Linux
+/// 6.6): waking another processor takes longer than most answers.
+pub(crate) fn take_turns(listener: BorrowedFd<'_>) -> Result<(), Errno> {
+    // linux/seccomp.h: SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP.
+    const SYNC_WAKE_UP: libc::c_ulong = 1;
+    // SAFETY: the request takes its flags by value.
+    let result = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS,
+            SYNC_WAKE_UP,
+        )
+    };
+    check(result.into()).map(drop)
+}

@@ -1,0 +1,388 @@
+//! The rules compiled for many questions.
+//!
+//! A question walks down its path once: literal rules and the two commonest shapes of globs are
+//! looked up by the path's names, other globs and the protected names are read along. What it costs
+//! depends on the path, not on the number of rules.
+
+mod automaton;
+mod events;
+mod patterns;
+mod tree;
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use self::events::{Events, FirmnessSet, LayerBits, RootKind};
+use self::patterns::{Effects, Matches, Patterns};
+use self::tree::{PathHash, Tree};
+use super::{FileVerdict, FilesystemPolicy, Speaker};
+use crate::path::AbsolutePath;
+use crate::pattern::PathPattern;
+use crate::protected::{Hit, ProtectedNames, RunState};
+
+/// A [`FilesystemPolicy`] compiled for many questions: the verdicts are the same. Paths are given
+/// as bytes, absolute and clean; one that is not clean is never allowed.
+#[derive(Clone, Debug)]
+pub struct FileJudge {
+    rules: Rules,
+    has_read_globs: bool,
+    supervises_writes: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Rules {
+    Compiled(Box<Compiled>),
+    /// What is beyond the bounds of the compiled form (a glob of 128 elements, 62 layers).
+    Plain(Box<FilesystemPolicy>),
+}
+
+#[derive(Clone, Debug)]
+struct Compiled {
+    tree: Tree,
+    patterns: Patterns,
+    names: ProtectedNames,
+}
+
+/// What the rules say about a path and everything above it.
+#[derive(Clone, Copy, Debug)]
+struct Survey {
+    write_denied: bool,
+    /// Read denies that nothing re-opened.
+    standing: FirmnessSet,
+    root: Option<Root>,
+}
+
+/// The deepest opening for writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Root {
+    kind: RootKind,
+    depth: usize,
+}
+
+impl FileJudge {
+    /// Compiles a policy.
+    #[must_use]
+    pub fn new(policy: &FilesystemPolicy) -> Self {
+        let rules = Compiled::new(policy).map_or_else(
+            || Rules::Plain(Box::new(policy.clone())),
+            |compiled| Rules::Compiled(Box::new(compiled)),
+        );
+        Self {
+            rules,
+            has_read_globs: has_read_globs(policy),
+            supervises_writes: supervises_writes(policy),
+        }
+    }
+
+    /// The verdict of [`FilesystemPolicy::judge_read`].
+    #[must_use]
+    pub fn may_read(&self, path: &[u8]) -> bool {
+        match &self.rules {
+            Rules::Compiled(rules) => rules
+                .survey(path, true)
+                .is_some_and(|survey| survey.standing.is_empty()),
+            Rules::Plain(policy) => asked(path, |path| policy.judge_read(path)),
+        }
+    }
+
+    /// The verdict of [`FilesystemPolicy::judge_write`].
+    #[must_use]
+    pub fn may_write(&self, path: &[u8]) -> bool {
+        match &self.rules {
+            Rules::Compiled(rules) => rules.may_change(path, |hit| hit.write),
+            Rules::Plain(policy) => asked(path, |path| policy.judge_write(path)),
+        }
+    }
+
+    /// The verdict of [`FilesystemPolicy::judge_remove`].
+    #[must_use]
+    pub fn may_remove(&self, path: &[u8]) -> bool {
+        match &self.rules {
+            Rules::Compiled(rules) => rules.may_change(path, |hit| hit.remove),
+            Rules::Plain(policy) => asked(path, |path| policy.judge_remove(path)),
+        }
+    }
+
+    /// Whether every path below the directory `from` is judged as the same path below `to` is, in
+    /// all three respects, so that the directory may be moved there. `false` where that is not
+    /// certain. The directories themselves are not judged.
+    #[must_use]
+    pub fn keeps_verdicts(&self, from: &[u8], to: &[u8]) -> bool {
+        if !is_clean(from) || !is_clean(to) {
+            return false;
+        }
+        from == to
+            || match &self.rules {
+                Rules::Compiled(rules) => rules.keeps_verdicts(from, to),
+                Rules::Plain(_) => false,
+            }
+    }
+
+    /// Whether reads are denied by pattern.
+    #[must_use]
+    pub fn has_read_globs(&self) -> bool {
+        self.has_read_globs
+    }
+
+    /// Whether a rule can name a path below a write root that nobody knows beforehand: a protected
+    /// name, or a pattern.
+    #[must_use]
+    pub fn supervises_writes(&self) -> bool {
+        self.supervises_writes
+    }
+}
+
+impl Compiled {
+    /// `None` where the policy is beyond the bounds.
+    fn new(policy: &FilesystemPolicy) -> Option<Self> {
+        let FilesystemPolicy {
+            deny_read,
+            allow_read,
+            allow_write,
+            deny_write,
+            scratch,
+            protected,
+        } = policy;
+        let layers = LayerBits::of(deny_read.iter().map(|deny| deny.firmness))?;
+        let rules = deny_read.len() + allow_read.len() + allow_write.len() + deny_write.len();
+        let mut compiled = Self {
+            tree: Tree::with_capacity(rules + scratch.len()),
+            patterns: Patterns::default(),
+            names: ProtectedNames::new(protected).ok()?,
+        };
+        for deny in deny_read {
+            let events = Events {
+                closes: layers.closed(deny.firmness),
+                ..Events::default()
+            };
+            compiled.deny(&deny.rule.pattern, events)?;
+        }
+        for rule in deny_write {
+            let events = Events {
+                denies_write: true,
+                ..Events::default()
+            };
+            compiled.deny(&rule.pattern, events)?;
+        }
+        let of_layer = |layer| layers.reopened(&Speaker::Layer(layer));
+        for allow in allow_read {
+            let events = Events {
+                reopens: of_layer(allow.layer),
+                ..Events::default()
+            };
+            compiled.allow(&allow.rule.pattern, events)?;
+        }
+        for allow in allow_write {
+            let events = Events {
+                reopens: of_layer(allow.layer),
+                root: Some(if Speaker::Layer(allow.layer).needs_protection() {
+                    RootKind::Writable
+                } else {
+                    RootKind::Scratch
+                }),
+                ..Events::default()
+            };
+            compiled.allow(&allow.rule.pattern, events)?;
+        }
+        for rule in scratch {
+            let events = Events {
+                reopens: layers.reopened(&Speaker::Scratch),
+                root: Some(RootKind::Scratch),
+                ..Events::default()
+            };
+            compiled.allow(&rule.pattern, events)?;
+        }
+        Some(compiled)
+    }
+
+    /// A deny covers what lies below all that it names.
+    fn deny(&mut self, pattern: &PathPattern, events: Events) -> Option<()> {
+        let effects = Effects {
+            region: events,
+            itself: Events::default(),
+        };
+        self.add(pattern, events, effects)
+    }
+
+    /// An allow covers what lies below a literal path, but only what a glob matches.
+    fn allow(&mut self, pattern: &PathPattern, events: Events) -> Option<()> {
+        let effects = Effects {
+            region: Events::default(),
+            itself: events,
+        };
+        self.add(pattern, events, effects)
+    }
+
+    fn add(&mut self, pattern: &PathPattern, literal: Events, matched: Effects) -> Option<()> {
+        match pattern {
+            PathPattern::Subtree(path) => self.tree.add(path.as_bytes(), literal).ok(),
+            PathPattern::Glob(glob) => {
+                self.tree.add(glob.literal().as_bytes(), literal).ok()?;
+                self.patterns.add(glob, matched).ok()
+            }
+        }
+    }
+
+    /// `None` if the path is not clean. `whole` is false for a directory whose content is in
+    /// question: what a glob opens is only what it matches.
+    fn survey(&self, path: &[u8], whole: bool) -> Option<Survey> {
+        let mut matches = Matches::default();
+        self.patterns.run(path, &mut matches);
+        let mut survey = Survey {
+            write_denied: false,
+            standing: FirmnessSet::default(),
+            root: None,
+        };
+        let mut hash = PathHash::ROOT;
+        let mut node = self.tree.get(hash, b"/");
+        let is_root = path == b"/";
+        survey.meet(node.map(|node| node.events), &matches, 0, whole && is_root);
+        for (depth, (start, name)) in (1..).zip(names(path)?) {
+            if is_no_name(name) {
+                return None;
+            }
+            let end = start + name.len();
+            if node.is_some() {
+                hash = hash.below(name);
+                node = self.tree.get(hash, path.get(..end)?);
+            }
+            (self.patterns).look_up(path, start, name, depth, &mut matches);
+            let at_end = whole && end == path.len();
+            survey.meet(node.map(|node| node.events), &matches, depth, at_end);
+        }
+        Some(survey)
+    }
+
+    fn may_change(&self, path: &[u8], holds: impl Fn(Hit) -> bool) -> bool {
+        let Some(survey) = self.survey(path, true) else {
+            return false;
+        };
+        match survey.root {
+            Some(root) if !survey.write_denied && survey.standing.is_empty() => {
+                root.kind == RootKind::Scratch || !holds(self.protected(path, root.depth).0)
+            }
+            _ => false,
+        }
+    }
+
+    /// What the protected names say about a path below a write root of this depth, and how far
+    /// their runs are at its end.
+    fn protected(&self, path: &[u8], root: usize) -> (Hit, RunState) {
+        let (mut hit, mut state) = (Hit::default(), RunState::default());
+        if self.names.is_empty() {
+            return (hit, state);
+        }
+        for (index, (_, name)) in names(path).into_iter().flatten().enumerate() {
+            let found = self.names.read(&mut state, name, index > root);
+            // A place at the root or above it is one that the root opens.
+            if index >= root {
+                hit = hit.and(found);
+            }
+        }
+        (hit, state)
+    }
+
+    fn keeps_verdicts(&self, from: &[u8], to: &[u8]) -> bool {
+        if self.leads_to_rules(from) || self.leads_to_rules(to) {
+            return false;
+        }
+        let (Some(one), Some(other)) = (self.survey(from, false), self.survey(to, false)) else {
+            return false;
+        };
+        if one.standing != other.standing || !self.patterns.agree_below(from, to) {
+            return false;
+        }
+        // Without a root all that can be written below is what a glob opens, in both the same.
+        let never = |survey: &Survey| {
+            survey.write_denied || (survey.root.is_none() && !self.patterns.opens_writes())
+        };
+        match (never(&one), never(&other)) {
+            (true, true) => return true,
+            (true, false) | (false, true) => return false,
+            (false, false) => {}
+        }
+        match (one.root, other.root) {
+            (None, None) => true,
+            (Some(one), Some(other)) if one.kind == other.kind => {
+                one.kind == RootKind::Scratch
+                    || self.protected(from, one.depth) == self.protected(to, other.depth)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a literal rule names the path or one below it.
+    fn leads_to_rules(&self, path: &[u8]) -> bool {
+        let hash = names(path)
+            .into_iter()
+            .flatten()
+            .fold(PathHash::ROOT, |hash, (_, name)| hash.below(name));
+        self.tree.get(hash, path).is_some()
+    }
+}
+
+impl Survey {
+    fn meet(&mut self, literal: Option<Events>, matches: &Matches, depth: usize, whole: bool) {
+        let events = matches.events(depth, whole);
+        let events = literal.map_or(events, |literal| literal.and(events));
+        self.write_denied |= events.denies_write;
+        self.standing = self.standing.after(&events);
+        if let Some(kind) = events.root {
+            self.root = Some(Root { kind, depth });
+        }
+    }
+}
+
+/// The names of an absolute path, each with the place where it begins; `None` if it is not absolute.
+fn names(path: &[u8]) -> Option<impl Iterator<Item = (usize, &[u8])>> {
+    let below = path.strip_prefix(b"/")?;
+    let mut start = 1;
+    let names = below.split(|byte| *byte == b'/').map(move |name| {
+        let begins = start;
+        start += name.len() + 1;
+        (begins, name)
+    });
+    // The root has no name, which `split` does not know.
+    Some(names.take(if below.is_empty() { 0 } else { usize::MAX }))
+}
+
+/// What can't be the name of an entry.
+fn is_no_name(name: &[u8]) -> bool {
+    name.is_empty() || name == b"." || name == b".." || name.contains(&0)
+}
+
+fn is_clean(path: &[u8]) -> bool {
+    names(path).is_some_and(|mut names| !names.any(|(_, name)| is_no_name(name)))
+}
+
+fn asked<'p>(path: &[u8], judge: impl FnOnce(&AbsolutePath) -> FileVerdict<'p>) -> bool {
+    is_clean(path)
+        && AbsolutePath::new(OsStr::from_bytes(path)).is_ok_and(|path| judge(&path).is_allowed())
+}
+
+fn has_read_globs(policy: &FilesystemPolicy) -> bool {
+    let mut denies = policy.deny_read.iter();
+    denies.any(|deny| is_glob(&deny.rule.pattern))
+}
+
+fn supervises_writes(policy: &FilesystemPolicy) -> bool {
+    let FilesystemPolicy {
+        deny_read,
+        allow_read,
+        allow_write,
+        deny_write,
+        scratch,
+        protected,
+    } = policy;
+    let allows = allow_read.iter().chain(allow_write);
+    let denies = deny_read.iter().map(|deny| &deny.rule).chain(deny_write);
+    let mut rules = allows.map(|allow| &allow.rule).chain(denies).chain(scratch);
+    !allow_write.is_empty() && (!protected.is_empty() || rules.any(|rule| is_glob(&rule.pattern)))
+}
+
+fn is_glob(pattern: &PathPattern) -> bool {
+    match pattern {
+        PathPattern::Subtree(_) => false,
+        PathPattern::Glob(_) => true,
+    }
+}
