@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// Options in front of the program; the first word that is none ends them.
 #[derive(Debug, Parser)]
@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
     name = "srt",
     version,
     about = "Runs a command with exactly the files and hosts that the settings name",
-    override_usage = "srt [OPTIONS] <PROGRAM> [ARGS]...\n       srt [OPTIONS] -c <LINE> [ARGS]...\n       srt [OPTIONS] <settings|trust|plan|schema>",
+    override_usage = "srt [OPTIONS] <PROGRAM> [ARGS]...\n       srt [OPTIONS] -c <LINE> [ARGS]...\n       srt [OPTIONS] <settings|explain|trust|plan|schema>",
     after_help = AFTER_HELP,
     term_width = 100
 )]
@@ -92,27 +92,60 @@ pub(crate) enum Tool {
     },
     /// Print how the settings would be enforced here
     Plan,
+    /// Say whether the command could do something, and which rule decides
+    ///
+    /// Ends with status 0 if it could, 1 if it would be refused.
+    Explain {
+        /// What it would do
+        #[arg(value_enum)]
+        operation: Operation,
+        /// A path for `read`, `write` and `socket`; a host for `connect` (`example.com`,
+        /// `example.com:22`; port 443 where none is given); a name for `resolve`
+        object: OsString,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What `srt explain` can be asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Operation {
+    /// Read a file, list a directory
+    Read,
+    /// Create, change or remove what is at a path
+    Write,
+    /// Connect to a host
+    Connect,
+    /// Look a name up
+    Resolve,
+    /// Connect to a Unix socket of the host
+    Socket,
 }
 
 impl Tool {
     /// The words that name a tool.
-    pub(crate) const NAMES: [&'static str; 4] = ["settings", "schema", "trust", "plan"];
+    pub(crate) const NAMES: [&'static str; 5] = ["settings", "schema", "trust", "plan", "explain"];
 }
 
 const AFTER_HELP: &str = "\
 Commands of srt itself, as the first word (`srt -- NAME` runs a program of that name):
   settings [--json]    Print the effective settings with the place that each value comes from
+  explain <read|write|connect|resolve|socket> <OBJECT> [--json]
+                       Say whether the command could do that, and which rule decides
   trust [--dry-run]    Let this project's settings, as they are now, widen what commands may do
   plan                 Print how the settings would be enforced here
   schema               Print the JSON Schema of settings files
 
 Exit status:
   the command's; 128+N if signal N killed it; 125 if the sandbox can't be set up or settings are
-  wrong; 126 if the program can't be executed; 127 if it is not found; 2 for wrong usage
+  wrong; 126 if the program can't be executed; 127 if it is not found; 2 for wrong usage.
+  `srt explain` ends with 0 for allow and 1 for deny
 
 Examples:
   srt npm test
   srt --allow-domain github.com git fetch
   srt -c 'make -j4 2>&1 | tail'
   srt --deny-read ~/.ssh -- ./script.sh --its-own-option
-  srt settings";
+  srt settings
+  srt explain write /etc/hosts";

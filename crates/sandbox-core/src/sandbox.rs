@@ -9,6 +9,7 @@ use crate::{
     builder::SandboxBuilder,
     command::Command,
     error::BuildError,
+    explain::{self, Attempt, Explanation},
     platform::Backend,
     report::{NetworkLog, Report},
 };
@@ -78,6 +79,21 @@ impl Sandbox {
     #[must_use]
     pub fn plan(&self) -> String {
         self.shared.backend.describe()
+    }
+
+    /// What would become of an attempt, and why. Nothing is run; files are looked at where they are
+    /// now, and targets that no rule decides count as refused, also where there is a decider.
+    #[must_use]
+    pub fn explain(&self, attempt: &Attempt) -> Explanation {
+        explain::explain(self, attempt)
+    }
+
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.shared.backend
+    }
+
+    pub(crate) fn working_directory(&self) -> &AbsolutePath {
+        &self.shared.working_directory
     }
 
     /// What is enforced, by which layer, and what the proxies have refused so far.

@@ -22,10 +22,17 @@ pub struct HostFacts {
     pub home: Option<AbsolutePath>,
     /// The host's name (uname(2)), which programs look up to learn their own address.
     pub host_name: String,
-    /// What is at each path that a rule names. A path that is absent here does not exist.
+    /// What is at each path that a rule names. A path that is absent here does not exist, or is left to
+    /// the supervisor.
     pub paths: BTreeMap<AbsolutePath, PathFacts>,
     /// Where the write roots would be that do not exist, by their paths as written.
     pub missing_roots: BTreeMap<AbsolutePath, MissingPath>,
+    /// Where symlinks lead that denied paths are, or would be, behind and that `paths` does not have:
+    /// by the paths as written, or by the directories that patterns begin in.
+    pub landings: BTreeMap<AbsolutePath, AbsolutePath>,
+    /// Whether more paths closed for reading exist than are worth a mount each. `paths` has none of
+    /// them then, and who opens a file must be asked about its name.
+    pub leaves_reads_open: bool,
 }
 
 /// Something that exists.

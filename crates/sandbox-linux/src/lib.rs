@@ -55,7 +55,7 @@ pub use facts::{Endpoints, FileIdentity, HostFacts, MissingPath, PathFacts, Path
 pub use plan::{
     ArgumentTest, BindAccess, FilterAction, FilterSpec, IdMap, LandlockRule, LinuxPlan, MountKind,
     MountOp, MountPlan, NestedNamespaces, PlanError, PlanNotice, Reads, RuleAnchor, RulesetSpec,
-    SupervisedCall, Supervision, SyscallRule, environment, lower,
+    Shown, SupervisedCall, Supervision, SyscallRule, environment, lower,
 };
 
 #[cfg(target_os = "linux")]
@@ -69,6 +69,6 @@ pub use self::{
     probe::{ProbeError, probe},
     signals::{ReceivedSignal, SignalSource},
     sockets::{Sockets, Transparent},
-    stage::Step,
+    stage::{Step, device_names},
     supervisor::{FileRefusal, RefusalSink},
 };

@@ -142,6 +142,14 @@ impl Prepared {
     pub fn plan(&self) -> &LinuxPlan {
         &self.plan
     }
+
+    /// Whether the supervisor refuses to change a path because a protected name is a symlink to it,
+    /// or to a directory above it.
+    #[must_use]
+    pub fn is_behind_protected_link(&self, path: &AbsolutePath) -> bool {
+        let rules = self.rules.as_ref();
+        rules.is_some_and(|rules| rules.is_landing(path.as_bytes()))
+    }
 }
 
 fn rules(plan: &LinuxPlan) -> Result<Rules, PrepareError> {

@@ -1,18 +1,14 @@
 //! Single rules from the command line. They stand above every file but the managed one.
 
-use std::{
-    ffi::{OsStr, OsString},
-    path::Path,
-    sync::Arc,
-};
+use std::{ffi::OsString, path::Path, sync::Arc};
 
-use sandbox_policy::{DomainPattern, Origin, PathBase, PathPattern, PatternSyntax};
+use sandbox_policy::{DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax};
 
 use crate::{
     error::{SettingsError, SettingsErrorKind},
     finding::Finding,
     source::Source,
-    statement::{Effect, Statement},
+    statement::{Effect, Statement, path_effect},
 };
 
 /// Rules from the command line, as typed.
@@ -93,7 +89,8 @@ impl Overrides {
         ] {
             for value in values {
                 let text = value.display().to_string();
-                take(key, &text, parse_path(value, &text, base).map(effect));
+                let parsed = path_effect(value, PatternSyntax::Glob, base, effect);
+                take(key, &text, parsed.map_err(|source| bad_path(&text, source)));
             }
         }
         for text in allow_domains {
@@ -119,15 +116,11 @@ impl Overrides {
     }
 }
 
-fn parse_path(
-    value: &OsStr,
-    text: &str,
-    base: &PathBase,
-) -> Result<PathPattern, SettingsErrorKind> {
-    PathPattern::parse(value, PatternSyntax::Glob, base).map_err(|source| SettingsErrorKind::Path {
+fn bad_path(text: &str, source: PatternError) -> SettingsErrorKind {
+    SettingsErrorKind::Path {
         text: text.to_owned(),
         source,
-    })
+    }
 }
 
 fn bad_domain(text: &str, source: sandbox_policy::DomainPatternError) -> SettingsErrorKind {

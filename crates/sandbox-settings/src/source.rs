@@ -10,6 +10,8 @@ pub(crate) struct Source {
     pub(crate) file: Arc<Path>,
     pub(crate) text: Arc<str>,
     marks: Vec<Mark>,
+    /// Whether bytes are characters, as in most files: then the lines' starts are marks enough.
+    is_ascii: bool,
 }
 
 /// A known position. They make finding others cheap however long a file's lines are: the author of
@@ -24,20 +26,18 @@ struct Mark {
 impl Source {
     pub(crate) fn new(file: Arc<Path>, text: impl Into<Arc<str>>) -> Self {
         let text = text.into();
-        let mut marks = vec![Mark::START];
-        let mut last = Mark::START;
-        for (offset, character) in text.char_indices() {
-            if offset >= last.offset.saturating_add(MARK_DISTANCE) {
-                last = last.advanced(&text, offset);
-                marks.push(last);
-            }
-            // A line's start is a mark that costs nothing.
-            if character == '\n' {
-                last = last.advanced(&text, offset.saturating_add(1));
-                marks.push(last);
-            }
+        let is_ascii = text.is_ascii();
+        let marks = if is_ascii {
+            Mark::of_lines(&text)
+        } else {
+            Mark::of_characters(&text)
+        };
+        Self {
+            file,
+            text,
+            marks,
+            is_ascii,
         }
-        Self { file, text, marks }
     }
 
     /// Line and column (in characters) of a byte offset, both from 1.
@@ -47,7 +47,13 @@ impl Source {
             .checked_sub(1)
             .and_then(|index| self.marks.get(index))
             .copied();
-        let Mark { line, column, .. } = mark.unwrap_or(Mark::START).advanced(&self.text, offset);
+        let mark = mark.unwrap_or(Mark::START);
+        if self.is_ascii {
+            let beyond = offset.min(self.text.len()).saturating_sub(mark.offset);
+            let beyond = u32::try_from(beyond).unwrap_or(u32::MAX);
+            return (mark.line, mark.column.saturating_add(beyond));
+        }
+        let Mark { line, column, .. } = mark.advanced(&self.text, offset);
         (line, column)
     }
 
@@ -67,6 +73,35 @@ impl Mark {
         line: 1,
         column: 1,
     };
+
+    /// The starts of the lines.
+    fn of_lines(text: &str) -> Vec<Self> {
+        let ends = text.match_indices('\n').map(|(offset, _)| offset);
+        let below = ends.zip(2_u32..).map(|(end, line)| Self {
+            offset: end.saturating_add(1),
+            line,
+            column: 1,
+        });
+        std::iter::once(Self::START).chain(below).collect()
+    }
+
+    /// The starts of the lines, and places in long ones.
+    fn of_characters(text: &str) -> Vec<Self> {
+        let mut marks = vec![Self::START];
+        let mut last = Self::START;
+        for (offset, character) in text.char_indices() {
+            if offset >= last.offset.saturating_add(MARK_DISTANCE) {
+                last = last.advanced(text, offset);
+                marks.push(last);
+            }
+            // A line's start is a mark that costs nothing.
+            if character == '\n' {
+                last = last.advanced(text, offset.saturating_add(1));
+                marks.push(last);
+            }
+        }
+        marks
+    }
 
     /// The position of a later offset.
     fn advanced(self, text: &str, offset: usize) -> Self {

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use sandbox_policy::{AbsolutePath, FilesystemPolicy};
+use sandbox_policy::{AbsolutePath, FileJudge, FilesystemPolicy};
 use sandbox_settings::{MANAGED_SETTINGS, Overrides, ProjectTrust, Sources};
 use sandbox_tests::{Bed, Random, Tree, say, time_scale};
 use serde_json::Value;
@@ -232,6 +232,7 @@ impl<'b> Ground<'b> {
 /// What the product's own policy says.
 struct Judge {
     policy: FilesystemPolicy,
+    compiled: FileJudge,
     /// Directories that may be made because a write root below them is not there.
     ways: Vec<PathBuf>,
     roots: Vec<PathBuf>,
@@ -265,6 +266,7 @@ impl Judge {
             .flat_map(|root| root.ancestors().skip(1).map(Path::to_owned))
             .collect();
         Self {
+            compiled: FileJudge::new(&policy),
             policy,
             ways,
             roots,
@@ -284,6 +286,13 @@ impl Judge {
     fn remove(&self, path: &Path) -> bool {
         let path = AbsolutePath::new(path).unwrap();
         self.policy.judge_remove(&path).is_allowed()
+    }
+
+    /// A symlink must not show another tree where something is closed by name, nor be what a write root
+    /// becomes.
+    fn link(&self, path: &Path) -> bool {
+        !self.roots.iter().any(|root| root == path)
+            && self.compiled.may_link(path.as_os_str().as_bytes())
     }
 
     /// Whether something in a directory that is closed for reading is open.
@@ -399,6 +408,14 @@ fn trial_of_name(
     if judge.roots.iter().any(|root| root == own) || remove != write {
         return None;
     }
+    let is_link = found.is_symlink();
+    if is_link && !judge.link(own) {
+        return None;
+    }
+    // In a directory that is closed for reading, what is open again is a mount.
+    if own.parent().is_some_and(|above| !judge.read(above)) {
+        return None;
+    }
     let one = |call, after, permitted| {
         Some(Trial {
             before: Vec::new(),
@@ -415,7 +432,7 @@ fn trial_of_name(
         let back = vec![Call::on("mkdir", own)];
         return one(Call::on(operation, path), back, remove);
     }
-    let back = if found.is_symlink() {
+    let back = if is_link {
         Call::two("symlinkat", own, std::fs::read_link(own).ok()?)
     } else {
         Call::two("put", own, "content")
@@ -432,7 +449,7 @@ fn trial_of_name(
     if judge.ways.contains(&target) || judge.roots.contains(&target) {
         return None;
     }
-    if random.once_in(2) && !found.is_symlink() {
+    if random.once_in(2) && !is_link {
         let operation = *random.pick(&["link", "linkat", "linkat_fd"]);
         let after = vec![Call::on("unlink", &target)];
         let permitted = judge.read(own) && write && judge.write(&target);
@@ -443,7 +460,7 @@ fn trial_of_name(
     one(
         Call::two(operation, path, &to),
         after,
-        remove && judge.write(&target),
+        remove && judge.write(&target) && (!is_link || judge.link(&target)),
     )
 }
 
@@ -485,6 +502,8 @@ fn trial_of_missing(ground: &Ground<'_>, judge: &Judge, random: &mut Random) -> 
         after: vec![Call::on(gone, &own)],
         // An unnamed file is made in the directory before it gets its name.
         permitted: judge.write(&own)
+            && (!call.starts_with("symlink") || judge.link(&own))
+            && !(call.starts_with("mknod") && judge.roots.contains(&own))
             && (call != "tmpfile_link" || own.parent().is_some_and(|above| judge.write(above))),
     })
 }

@@ -5,6 +5,7 @@
 )]
 
 mod errors;
+mod explain;
 mod report;
 mod trust;
 

@@ -1,5 +1,6 @@
 //! What `srt` does: runs a command, or is a tool of its own. One file each.
 
+mod explain;
 mod plan;
 mod run;
 mod settings;
@@ -24,6 +25,11 @@ pub(crate) fn execute(invocation: Invocation, environment: &Environment) -> Exit
         Action::Tool(Tool::Schema) => schema(),
         Action::Tool(Tool::Trust { dry_run }) => trust::trust(&options, environment, dry_run),
         Action::Tool(Tool::Plan) => plan::print(&options, environment),
+        Action::Tool(Tool::Explain {
+            operation,
+            object,
+            json,
+        }) => explain::print(&options, environment, operation, &object, json),
     }
 }
 

@@ -9,18 +9,18 @@ use std::{
 };
 
 use sandbox_linux::{
-    ChildEvent, CommandSpec, Endpoints, Exit, FileRefusal, Follower, IdMap, LaunchError, PlanError,
-    PrepareError, Prepared, ProbeError, REPORT_BYTES, RefusalSink, Running, SignalSource, Sockets,
-    Stream, Supervision, Transparent,
+    BindAccess, ChildEvent, CommandSpec, Endpoints, Exit, FileRefusal, Follower, IdMap,
+    LaunchError, MountKind, PlanError, PrepareError, Prepared, ProbeError, REPORT_BYTES,
+    RefusalSink, Running, SignalSource, Sockets, Stream, Supervision, Transparent,
 };
-use sandbox_policy::{AbsolutePath, Policy, UnixSocketPolicy};
+use sandbox_policy::{AbsolutePath, FilesystemPolicy, Policy, UnixSocketPolicy};
 use sandbox_proxy::Proxy;
 use tokio::{
     io::{AsyncReadExt, unix::AsyncFd},
     net::unix::pipe,
 };
 
-use super::Launch;
+use super::{Launch, Shown, SocketVerdict, listed};
 use crate::{
     builder::LaunchThread,
     child::{ExitStatus, Serving, StateChange},
@@ -92,6 +92,72 @@ impl Backend {
 
     pub(crate) fn describe(&self) -> String {
         self.prepared.plan().to_string()
+    }
+
+    /// The file policy as it is enforced.
+    pub(crate) fn filesystem(&self) -> &FilesystemPolicy {
+        &self.prepared.plan().filesystem
+    }
+
+    /// What a command sees at a path without symlinks.
+    pub(crate) fn shown(&self, path: &AbsolutePath) -> Shown {
+        match self.prepared.plan().shown(path) {
+            sandbox_linux::Shown::Host(BindAccess::ReadOnly) => Shown::ReadOnly,
+            sandbox_linux::Shown::Host(BindAccess::Writable) => Shown::Writable,
+            sandbox_linux::Shown::Private => Shown::Private,
+            sandbox_linux::Shown::Devices => device(path),
+            sandbox_linux::Shown::Proc => Shown::Proc,
+            sandbox_linux::Shown::Nothing => Shown::Nothing,
+            sandbox_linux::Shown::Mask => Shown::Mask,
+            sandbox_linux::Shown::Link(to) => Shown::Link(to),
+            sandbox_linux::Shown::File(_) => Shown::Replaced,
+        }
+    }
+
+    /// Whether a rule's name alone can close what mounts leave open for reading.
+    pub(crate) fn judges_every_open(&self) -> bool {
+        self.prepared.plan().supervision == Supervision::Opens
+    }
+
+    /// Whether a path can't be changed because a protected name leads to it.
+    pub(crate) fn is_behind_protected_link(&self, path: &AbsolutePath) -> bool {
+        self.prepared.is_behind_protected_link(path)
+    }
+
+    /// Whether a path belongs to a write root that does not exist yet.
+    pub(crate) fn may_become_a_root(&self, path: &AbsolutePath) -> bool {
+        self.prepared.plan().may_become_a_root(path)
+    }
+
+    /// Whether the file of names inside has a name.
+    pub(crate) fn is_own_name(&self, name: &str) -> bool {
+        let operations = self.prepared.plan().mounts.operations().iter();
+        let mut texts = operations.filter_map(|operation| {
+            if let MountKind::File { content } = &operation.kind {
+                str::from_utf8(content).ok()
+            } else {
+                None
+            }
+        });
+        texts.any(|text| {
+            let mut words = text.split_whitespace();
+            words.any(|word| word.eq_ignore_ascii_case(name))
+        })
+    }
+
+    /// Whether a Unix socket of the host's may be connected to.
+    pub(crate) fn judge_socket(
+        &self,
+        policy: &UnixSocketPolicy,
+        path: &AbsolutePath,
+    ) -> SocketVerdict {
+        match policy {
+            UnixSocketPolicy::Blocked => SocketVerdict::Closed { listed: None },
+            UnixSocketPolicy::Listed(sockets) => SocketVerdict::Closed {
+                listed: listed(sockets, path),
+            },
+            UnixSocketPolicy::Unrestricted(origin) => SocketVerdict::Unfiltered(origin.clone()),
+        }
     }
 
     /// What the supervisors refused.
@@ -207,6 +273,20 @@ impl Backend {
             None => Serving(Vec::new()),
         };
         Ok((Process(running), serving))
+    }
+}
+
+/// What the sandbox's own `/dev` has at a path.
+fn device(path: &AbsolutePath) -> Shown {
+    let Ok(below) = path.as_path().strip_prefix("/dev") else {
+        return Shown::NoDevice;
+    };
+    let bytes = below.as_os_str().as_encoded_bytes();
+    let is_known = sandbox_linux::device_names().any(|name| name.to_bytes() == bytes);
+    if is_known || below.as_os_str().is_empty() || below.starts_with("pts") {
+        Shown::Device
+    } else {
+        Shown::NoDevice
     }
 }
 

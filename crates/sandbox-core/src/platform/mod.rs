@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString};
 
-use sandbox_policy::AbsolutePath;
+use sandbox_policy::{AbsolutePath, Origin, PathRule};
 
 use crate::stdio::Inside;
 
@@ -19,6 +19,58 @@ mod macos;
 pub(crate) use macos::{Backend, Process};
 #[cfg(target_os = "macos")]
 pub use macos::{Listening, PlatformError, ReceivedSignal, Signals};
+
+/// What a command sees at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    target_os = "macos",
+    expect(dead_code, reason = "there every path is the host's")
+)]
+pub(crate) enum Shown {
+    /// The host's, not to be changed.
+    ReadOnly,
+    /// The host's.
+    Writable,
+    /// A private directory.
+    Private,
+    /// A device of the sandbox's own.
+    Device,
+    /// The sandbox's own `/dev`, which has nothing there.
+    NoDevice,
+    /// The sandbox's `/proc`.
+    Proc,
+    /// Nothing.
+    Nothing,
+    /// A closed file or directory, which nobody gets through.
+    Mask,
+    /// A symlink of the sandbox's own.
+    Link(AbsolutePath),
+    /// A file of the sandbox's own in place of the host's.
+    Replaced,
+}
+
+/// Whether a Unix socket of the host's may be connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SocketVerdict {
+    /// No, also if it is listed.
+    Closed { listed: Option<PathRule> },
+    /// Yes, by this rule.
+    #[cfg_attr(
+        target_os = "linux",
+        expect(dead_code, reason = "Linux opens none of them one by one yet")
+    )]
+    Listed(PathRule),
+    /// All may, as far as they can be seen.
+    Unfiltered(Origin),
+}
+
+/// The entry of a list of sockets that names a path.
+fn listed(sockets: &[PathRule], path: &AbsolutePath) -> Option<PathRule> {
+    let mut named = sockets
+        .iter()
+        .filter(|rule| rule.pattern.opens(path).is_some());
+    named.next().cloned()
+}
 
 /// A command as a platform starts it.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ mod landlock;
 mod mounts;
 mod resolve;
 mod seccomp;
+mod shown;
 mod supervised;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use landlock::{LandlockRule, Reads, RuleAnchor, RulesetSpec};
 pub(crate) use mounts::HOSTS;
 pub use mounts::{BindAccess, MountKind, MountOp, MountPlan};
 pub use seccomp::{ArgumentTest, FilterAction, FilterSpec, SyscallRule};
+pub use shown::Shown;
 pub(crate) use supervised::{INODE_FLAG_REQUESTS, SUPERVISED_CALLS};
 pub use supervised::{SupervisedCall, Supervision};
 

@@ -5,6 +5,8 @@
 //! command of an earlier run could have planted it. `allow_read` re-opens what it names; a symlink
 //! at that name does not re-open a denied place.
 
+use std::collections::HashMap;
+
 use sandbox_policy::{
     AbsolutePath, FileVerdict, FilesystemPolicy, PathPattern, PathRule, ReadAllow, ReadDeny,
 };
@@ -25,21 +27,28 @@ pub(super) fn resolve(
         scratch: Vec::new(),
         protected: written.protected.clone(),
     };
+    let moved = Moved::new(written, facts);
     for rule in &written.scratch {
-        resolved.scratch.extend(with_landing(rule, facts));
+        resolved.scratch.push(rule.clone());
+        resolved.scratch.extend(moved.landed(rule));
     }
+    resolved.deny_read.reserve(written.deny_read.len());
     for deny in &written.deny_read {
         let ReadDeny { rule, firmness } = deny;
-        refuse_carried_link(rule, written, facts)?;
-        let rules = with_landing(rule, facts).into_iter();
-        resolved.deny_read.extend(rules.map(|rule| ReadDeny {
-            rule,
-            firmness: *firmness,
-        }));
+        moved.refuse_carried_link(rule)?;
+        resolved.deny_read.push(deny.clone());
+        resolved
+            .deny_read
+            .extend(moved.landed(rule).map(|rule| ReadDeny {
+                rule,
+                firmness: *firmness,
+            }));
     }
+    resolved.deny_write.reserve(written.deny_write.len());
     for rule in &written.deny_write {
-        refuse_carried_link(rule, written, facts)?;
-        resolved.deny_write.extend(with_landing(rule, facts));
+        moved.refuse_carried_link(rule)?;
+        resolved.deny_write.push(rule.clone());
+        resolved.deny_write.extend(moved.landed(rule));
     }
     for allow in &written.allow_write {
         let ReadAllow { rule, layer } = allow;
@@ -68,41 +77,84 @@ pub(super) fn resolve(
     Ok(resolved)
 }
 
-/// The supervisor keeps the name that a rule names. Where a symlink is further up, the command could
-/// replace that, and the rule would name another place.
-fn refuse_carried_link(
-    rule: &PathRule,
-    written: &FilesystemPolicy,
-    facts: &HostFacts,
-) -> Result<(), PlanError> {
-    let PathPattern::Subtree(path) = &rule.pattern else {
-        return Ok(());
-    };
-    let is_in_write_root = |place: &AbsolutePath| {
-        written
-            .allow_write
-            .iter()
-            .any(|root| match &root.rule.pattern {
-                PathPattern::Subtree(root) => {
-                    let landed = landing(root, facts).is_some_and(|root| place.is_within(&root));
-                    (landed || place.is_within(root)) && place != root
-                }
-                PathPattern::Glob(_) => false,
-            })
-    };
-    for link in path.ancestors().skip(1) {
-        let parent = link.parent();
-        let above = parent.as_ref().and_then(|parent| landing(parent, facts));
-        // The outermost place that is not where it is written is the link itself.
-        if above.is_none() && landing(&link, facts).is_some() && is_in_write_root(&link) {
-            return Err(PlanError::LinkedDeny {
-                path: path.clone(),
-                link,
-                origin: rule.origin.to_string(),
-            });
+/// The paths that symlinks lead elsewhere: few, so that thousands of rules are soon asked about them.
+struct Moved<'a> {
+    written: &'a FilesystemPolicy,
+    facts: &'a HostFacts,
+    places: HashMap<&'a AbsolutePath, &'a AbsolutePath>,
+}
+
+impl<'a> Moved<'a> {
+    fn new(written: &'a FilesystemPolicy, facts: &'a HostFacts) -> Self {
+        let found = facts.paths.iter().map(|(path, at)| (path, &at.canonical));
+        let known = found.chain(&facts.landings);
+        Self {
+            written,
+            facts,
+            places: known.filter(|(path, place)| path != place).collect(),
         }
     }
-    Ok(())
+
+    fn place(&self, path: &AbsolutePath) -> Option<AbsolutePath> {
+        let places = Some(&self.places).filter(|places| !places.is_empty())?;
+        places.get(path).map(|place| (*place).clone())
+    }
+
+    /// The same rule for the place that its path leads to, if that is another one.
+    fn landed(&self, rule: &PathRule) -> Option<PathRule> {
+        let pattern = match &rule.pattern {
+            PathPattern::Subtree(path) => PathPattern::Subtree(self.place(path)?),
+            PathPattern::Glob(glob) => {
+                PathPattern::Glob(glob.moved(&self.place(glob.static_prefix())?))
+            }
+        };
+        Some(PathRule {
+            pattern,
+            origin: rule.origin.clone(),
+        })
+    }
+
+    /// The supervisor keeps the name that a rule names. Where a symlink is further up, the command
+    /// could replace that, and the rule would name another place.
+    fn refuse_carried_link(&self, rule: &PathRule) -> Result<(), PlanError> {
+        let PathPattern::Subtree(path) = &rule.pattern else {
+            return Ok(());
+        };
+        if self.places.is_empty() {
+            return Ok(());
+        }
+        for link in path.ancestors().skip(1) {
+            if self.place(&link).is_none() {
+                continue;
+            }
+            let parent = link.parent();
+            let above = parent.as_ref().and_then(|parent| self.place(parent));
+            // The outermost place that is not where it is written is the link itself.
+            if above.is_none() && self.is_in_write_root(&link) {
+                return Err(PlanError::LinkedDeny {
+                    path: path.clone(),
+                    link,
+                    origin: rule.origin.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn is_in_write_root(&self, place: &AbsolutePath) -> bool {
+        let holds = |root: &PathRule| match &root.pattern {
+            PathPattern::Subtree(root) => {
+                let landed = landing(root, self.facts);
+                let landed = landed.is_some_and(|root| place.is_within(&root));
+                (landed || place.is_within(root)) && place != root
+            }
+            PathPattern::Glob(_) => false,
+        };
+        self.written
+            .allow_write
+            .iter()
+            .any(|root| holds(&root.rule))
+    }
 }
 
 fn at(rule: &PathRule, path: AbsolutePath) -> PathRule {
@@ -116,20 +168,6 @@ fn at(rule: &PathRule, path: AbsolutePath) -> PathRule {
 fn landing(path: &AbsolutePath, facts: &HostFacts) -> Option<AbsolutePath> {
     let found = facts.paths.get(path)?;
     (found.canonical != *path).then(|| found.canonical.clone())
-}
-
-/// The rule, and the same rule for the place that its path leads to.
-fn with_landing(rule: &PathRule, facts: &HostFacts) -> Vec<PathRule> {
-    let landed = match &rule.pattern {
-        PathPattern::Subtree(path) => landing(path, facts).map(PathPattern::Subtree),
-        PathPattern::Glob(glob) => landing(glob.static_prefix(), facts)
-            .map(|landing| PathPattern::Glob(glob.moved(&landing))),
-    };
-    let landed = landed.map(|pattern| PathRule {
-        pattern,
-        origin: rule.origin.clone(),
-    });
-    std::iter::once(rule.clone()).chain(landed).collect()
 }
 
 fn literal(rule: &PathRule) -> Result<&AbsolutePath, PlanError> {

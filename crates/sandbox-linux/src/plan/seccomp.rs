@@ -160,8 +160,7 @@ impl FilterSpec {
         user_namespaces: NestedNamespaces,
         supervision: Supervision,
     ) -> Self {
-        let has_unix_sockets = matches!(unix_sockets, UnixSocketPolicy::Unrestricted(_));
-        let mut rules = supervision_rules(supervision, has_unix_sockets);
+        let mut rules = supervision_rules(supervision);
         if user_namespaces == NestedNamespaces::Refused {
             rules.extend(namespace_rules());
         }
@@ -217,7 +216,18 @@ const O_CREAT: u32 = 0o100;
 const O_TRUNC: u32 = 0o1000;
 const O_PATH: u32 = 0o10_000_000;
 
-fn supervision_rules(supervision: Supervision, has_unix_sockets: bool) -> Vec<SyscallRule> {
+/// `BTRFS_IOC_SNAP_CREATE`, `_SUBVOL_CREATE`, `_SNAP_DESTROY` and their second versions
+/// (linux/btrfs.h).
+const SUBVOLUME_REQUESTS: [u32; 6] = [
+    0x5000_9401,
+    0x5000_940e,
+    0x5000_940f,
+    0x5000_9417,
+    0x5000_9418,
+    0x5000_943f,
+];
+
+fn supervision_rules(supervision: Supervision) -> Vec<SyscallRule> {
     if supervision == Supervision::Off {
         return Vec::new();
     }
@@ -229,6 +239,14 @@ fn supervision_rules(supervision: Supervision, has_unix_sockets: bool) -> Vec<Sy
             reason: "does what a supervised call does",
         })
         .into();
+    for request in SUBVOLUME_REQUESTS {
+        let tests = vec![ArgumentTest::Is(1, request)];
+        rules.push(refuse(
+            "ioctl",
+            tests,
+            "makes or removes a name by a descriptor",
+        ));
+    }
     for (name, call) in SUPERVISED_CALLS {
         let alternatives = if call == SupervisedCall::Open {
             open_tests(supervision, 1)
@@ -239,9 +257,6 @@ fn supervision_rules(supervision: Supervision, has_unix_sockets: bool) -> Vec<Sy
             requests
                 .map(|request| vec![ArgumentTest::Is(1, request)])
                 .collect()
-        } else if call == SupervisedCall::Bind && !has_unix_sockets {
-            // No socket has a path.
-            Vec::new()
         } else {
             vec![Vec::new()]
         };

@@ -76,7 +76,7 @@ pub enum SupervisedCall {
     FremoveXattr,
     /// ioctl(2) with one of [`INODE_FLAG_REQUESTS`].
     Ioctl,
-    /// bind(2), where Unix sockets are permitted: it makes a name.
+    /// bind(2): a Unix socket, one of a socketpair(2) too, gets a name by it.
     Bind,
     /// umask(2), which is only taken note of.
     Umask,

@@ -38,6 +38,12 @@ const LINKS: [(&CStr, &CStr); 6] = [
     (c"/proc/kcore", c"core"),
 ];
 
+/// The names in the sandbox's `/dev`, its two directories aside.
+pub fn names() -> impl Iterator<Item = &'static CStr> {
+    let shared = SHARED.into_iter().map(|(name, _)| name);
+    shared.chain(LINKS.into_iter().map(|(_, name)| name))
+}
+
 /// The shared devices' mounts, cloned while the host's `/dev` can still be reached.
 pub(super) struct DeviceSources([Option<OwnedFd>; SHARED.len()]);
 

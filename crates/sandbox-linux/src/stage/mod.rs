@@ -31,6 +31,7 @@ use crate::{
     },
 };
 
+pub use devices::names as device_names;
 pub(crate) use network::{NetworkTask, Sockets, TransparentSockets};
 pub(crate) use outer::{NAMESPACES, outer};
 

@@ -5,7 +5,9 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, Uid, XattrFlags};
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, Uid, XattrFlags,
+};
 
 use super::{
     Answering, Outcome,
@@ -37,6 +39,13 @@ impl Answering<'_> {
 
     pub(super) fn change_mode(&mut self, path: PathArgument, mode: Mode) -> Result<Outcome, Errno> {
         let handle = self.subject(path, true)?;
+        let status = rustix::fs::fstat(&handle)?;
+        let is_directory = FileType::from_raw_mode(status.st_mode).is_dir();
+        let mode = if is_directory {
+            mode
+        } else {
+            without_set_id(mode)
+        };
         let link = handle_path(handle.as_fd())?;
         rustix::fs::chmodat(&self.world.proc, link.as_c_str(), mode, AtFlags::empty())?;
         Ok(Outcome::Done)
@@ -219,6 +228,15 @@ impl Answering<'_> {
             last_access,
             last_modification,
         })
+    }
+}
+
+/// A set-user-id program of root in a write root would be one outside as well.
+pub(super) fn without_set_id(mode: Mode) -> Mode {
+    if rustix::process::geteuid().is_root() {
+        mode - Mode::SUID - Mode::SGID
+    } else {
+        mode
     }
 }
 

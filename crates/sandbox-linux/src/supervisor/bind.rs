@@ -55,6 +55,10 @@ impl Answering<'_> {
             return Err(Errno::ADDRINUSE);
         }
         let through = self.permit_change(&place, Access::Write, &Change::MakeNode)?;
+        let mut roots = self.world.rules.missing_roots.iter();
+        if roots.any(|root| root.path == place.path) {
+            return Err(Errno::ACCESS);
+        }
         self.adopt_umask()?;
         let directory = through.through.directory(&place).as_raw_fd();
         let mut path = format!("/proc/self/fd/{directory}/").into_bytes();

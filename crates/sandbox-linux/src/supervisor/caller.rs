@@ -151,15 +151,20 @@ impl Caller<'_> {
         number.parse().map_err(|_no_number| Errno::ACCESS)
     }
 
-    /// Its ids as its own pid namespace numbers them: process, thread.
-    pub(super) fn inner_ids(&self) -> Result<(u32, u32), Errno> {
+    /// Its ids (process, thread) as a pid namespace numbers them: that of the host's `/proc`, or the
+    /// sandbox's, one level below. The caller itself may be in a further one.
+    pub(super) fn ids(&self, level: usize) -> Result<(u32, u32), Errno> {
         let status = self.status()?;
-        let last = |name: &[u8]| {
+        let number = |name: &[u8]| {
             let numbers = field(&status, name)?;
-            let innermost = numbers.split(u8::is_ascii_whitespace).next_back()?;
-            str::from_utf8(innermost).ok()?.parse().ok()
+            let mut levels = numbers
+                .split(u8::is_ascii_whitespace)
+                .filter(|digits| !digits.is_empty());
+            str::from_utf8(levels.nth(level)?).ok()?.parse().ok()
         };
-        last(b"NStgid:").zip(last(b"NSpid:")).ok_or(Errno::ACCESS)
+        number(b"NStgid:")
+            .zip(number(b"NSpid:"))
+            .ok_or(Errno::ACCESS)
     }
 
     /// Session and terminal (`/proc/pid/stat`, fields 6 and 7; proc_pid_stat(5)).

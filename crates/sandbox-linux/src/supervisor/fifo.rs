@@ -56,16 +56,25 @@ impl WaitingOpen {
         }
     }
 
+    /// Threads that may wait for a writer at a time, those included that nobody can wake.
+    const MOST_READERS: usize = 64;
+
     /// An open for reading; `fifo` is open for reading without waiting.
     pub(super) fn reader(
-        world: &Arc<World>,
+        world: &World,
         (id, caller): (u64, i32),
         fifo: OwnedFd,
         flags: OFlags,
     ) -> Result<Self, Errno> {
+        let running = Arc::clone(&world.waiting_readers);
+        if Arc::strong_count(&running) > Self::MOST_READERS {
+            return Err(Errno::AGAIN);
+        }
         let answered = Arc::new(AtomicBool::new(false));
         let claim = Arc::clone(&answered);
-        let world = Arc::clone(world);
+        // The thread may outlive the sandbox, so it holds nothing of it but this.
+        let listener = rustix::io::fcntl_dupfd_cloexec(&world.listener, 0)?;
+        let proc = rustix::io::fcntl_dupfd_cloexec(&world.proc, 0)?;
         let handle = reopen(
             world.proc.as_fd(),
             fifo.as_fd(),
@@ -74,11 +83,12 @@ impl WaitingOpen {
         let run = move || {
             let asked = plain(flags) - OFlags::NONBLOCK;
             // Returns when there is a writer, or somebody who only wakes it.
-            let opened = reopen(world.proc.as_fd(), handle.as_fd(), asked);
+            let opened = reopen(proc.as_fd(), handle.as_fd(), asked);
             if !claim.swap(true, Ordering::SeqCst) {
                 let outcome = opened.and_then(|file| descriptor(file, flags));
-                settle(world.listener.as_fd(), id, outcome);
+                settle(listener.as_fd(), id, outcome);
             }
+            drop(running);
         };
         thread::Builder::new()
             .name("sandbox-fifo".into())
@@ -163,7 +173,7 @@ fn settle(listener: BorrowedFd<'_>, id: u64, outcome: Result<Outcome, Errno>) {
             file,
             close_on_exec,
             ..
-        }) => inject(listener, id, file.as_fd(), close_on_exec).map(drop),
+        }) => inject(listener, id, file.as_fd(), close_on_exec, None),
         Ok(Outcome::Done | Outcome::Later | Outcome::Continue) => {
             sys::notify::answer(listener, id, Answer::Error(Errno::ACCESS))
         }

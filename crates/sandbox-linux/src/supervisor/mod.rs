@@ -84,6 +84,10 @@ struct World {
     /// Numbers of the calls, sorted.
     calls: Vec<(i64, SupervisedCall)>,
     session: i32,
+    /// The time (clock_gettime(2), `CLOCK_REALTIME`), in seconds and nanoseconds.
+    started: (i64, u32),
+    /// Held once more by each thread that waits for a FIFO's writer.
+    waiting_readers: Arc<()>,
 }
 
 /// What does.
@@ -159,6 +163,8 @@ pub(crate) fn start(
         refused,
         calls,
         session,
+        started: now(),
+        waiting_readers: Arc::new(()),
     });
     let run = move || match prepare() {
         Ok(umask) => {
@@ -173,6 +179,11 @@ pub(crate) fn start(
         .name("sandbox-files".into())
         .spawn(run)
         .map(drop)
+}
+
+fn now() -> (i64, u32) {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    (now.tv_sec, u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 /// Makes the thread as weak as the callers are, with a umask of its own. Returns the one it had.
@@ -253,11 +264,7 @@ impl World {
                 file,
                 close_on_exec,
                 created,
-            }) => match inject(listener, id, file.as_fd(), close_on_exec) {
-                Ok(Injected::Yes) => Ok(()),
-                Ok(Injected::No) => created.map_or(Ok(()), Created::remove),
-                Err(errno) => Err(errno),
-            },
+            }) => inject(listener, id, file.as_fd(), close_on_exec, created),
             Err(errno) => sys::notify::answer(listener, id, Answer::Error(errno)),
         };
         // ENOENT: the caller is gone, so nobody waits for the answer.
@@ -299,26 +306,24 @@ impl World {
     }
 }
 
-/// Whether the caller has got its descriptor.
-enum Injected {
-    Yes,
-    No,
-}
-
-/// Gives the caller its descriptor. If its table is full, it is told so.
+/// Gives the caller its descriptor. If its table is full, it is told so, and what was created for it
+/// is gone by then.
 fn inject(
     listener: BorrowedFd<'_>,
     id: u64,
     file: BorrowedFd<'_>,
     close_on_exec: bool,
-) -> Result<Injected, Errno> {
+    created: Option<Created>,
+) -> Result<(), Errno> {
     let errno = match sys::notify::answer_with_descriptor(listener, id, file, close_on_exec) {
-        Ok(()) => return Ok(Injected::Yes),
+        Ok(()) => return Ok(()),
         Err(errno @ (Errno::MFILE | Errno::NFILE)) => errno,
         Err(Errno::NOENT) => return Err(Errno::NOENT),
         Err(_other) => Errno::ACCESS,
     };
-    sys::notify::answer(listener, id, Answer::Error(errno)).map(|()| Injected::No)
+    // One that was removed already is gone as well.
+    created.map_or(Ok(()), Created::remove).unwrap_or(());
+    sys::notify::answer(listener, id, Answer::Error(errno))
 }
 
 impl Created {

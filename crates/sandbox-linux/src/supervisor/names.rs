@@ -6,10 +6,11 @@ use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
 
 use super::{
     Answering, Outcome,
+    attributes::without_set_id,
     git::{self, Change},
     permit::{Access, Through, is_there},
     request::PathArgument,
-    resolve::{Ending, Place, handle_path},
+    resolve::{Ending, Place, handle_path, is_link},
 };
 use crate::sys::Errno;
 
@@ -38,13 +39,14 @@ impl Answering<'_> {
     ) -> Result<Outcome, Errno> {
         let place = self.view.place(path)?;
         let through = self.permit_creation(&place, Access::Write, &Change::MakeNode)?;
+        self.refuse_as_root(&place)?;
         self.adopt_umask()?;
         // mknod(2): a type of 0 is a regular file.
         let kind = match mode & libc::S_IFMT {
             0 => FileType::RegularFile,
             _ => FileType::from_raw_mode(mode),
         };
-        let permissions = Mode::from_bits_retain(mode & 0o7777);
+        let permissions = without_set_id(Mode::from_bits_retain(mode & 0o7777));
         let directory = through.directory(&place);
         rustix::fs::mknodat(directory, name(&place)?, kind, permissions, device)?;
         Ok(Outcome::Done)
@@ -55,6 +57,7 @@ impl Answering<'_> {
         let text = CString::new(text).map_err(|_nul| Errno::INVAL)?;
         let place = self.view.place(path)?;
         let through = self.permit_creation(&place, Access::Write, &Change::SymlinkOnto)?;
+        self.permit_link_at(&place)?;
         rustix::fs::symlinkat(text.as_c_str(), through.directory(&place), name(&place)?)?;
         Ok(Outcome::Done)
     }
@@ -77,6 +80,9 @@ impl Answering<'_> {
             .object(from, flags.contains(AtFlags::SYMLINK_FOLLOW))?;
         let place = self.view.place(to)?;
         let through = self.permit_creation(&place, Access::Write, &Change::LinkOnto)?;
+        if is_link(&rustix::fs::fstat(&source.handle)?) {
+            self.permit_link_at(&place)?;
+        }
         // A second name must not make a closed file writable. One without any name is the caller's.
         let source = self.permit_object(source, Access::Write, &Change::LinkAway)?;
         rustix::fs::linkat(
@@ -145,6 +151,10 @@ impl Answering<'_> {
         if (from.slash || to.slash) && !moves_directory {
             return Err(Errno::NOTDIR);
         }
+        self.permit_moved_link(&from, &to)?;
+        if exchange {
+            self.permit_moved_link(&to, &from)?;
+        }
         // What lies in a directory moves with it: no rule may mean something else there.
         let judge = self.world.rules.judge();
         if moves_directory && !judge.keeps_verdicts(&from.path, &to.path) {
@@ -183,6 +193,15 @@ impl Answering<'_> {
         }
         let permitted = self.permit_change(place, access, change)?;
         Ok(permitted.through)
+    }
+
+    /// A write root that the command creates is a directory or a regular file.
+    fn refuse_as_root(&self, place: &Place) -> Result<(), Errno> {
+        let mut roots = self.world.rules.missing_roots.iter();
+        if roots.any(|root| root.path == place.path) {
+            return Err(Errno::ACCESS);
+        }
+        Ok(())
     }
 
     /// Reports that a directory may not be moved.

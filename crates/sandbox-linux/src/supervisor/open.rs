@@ -6,6 +6,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 use super::{
     Answering, Created, Outcome,
+    attributes::without_set_id,
     fifo::WaitingOpen,
     git::{self, Change},
     permit::{Access, Through, is_there},
@@ -103,6 +104,7 @@ impl Answering<'_> {
             asked |= OFlags::DIRECTORY;
         }
         let name = place.name.as_c_str();
+        let mode = without_set_id(mode);
         if creates && !flags.contains(OFlags::TMPFILE) {
             match rustix::fs::openat(directory, name, asked | OFlags::EXCL, mode) {
                 Ok(file) => {

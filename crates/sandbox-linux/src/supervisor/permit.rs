@@ -1,7 +1,7 @@
 //! Asks the policy about places, and says through which mount a permitted call is performed.
 
 use std::{
-    ffi::{CString, OsStr},
+    ffi::{CStr, CString, OsStr},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt,
@@ -9,14 +9,14 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags};
 use sandbox_policy::{AbsolutePath, Denial, DenialReason};
 
 use super::{
     Answering, FileRefusal,
     caller::PLACE,
     git::{self, Change, GitVerdict},
-    resolve::{Object, Place, mount_and_inode, open_place},
+    resolve::{INIT, Object, Place, is_link, mount_and_inode, open_place},
     rules::{MissingRoot, Rules, is_within},
 };
 use crate::{plan::NestedNamespaces, sys::Errno};
@@ -134,6 +134,30 @@ impl Answering<'_> {
         })
     }
 
+    /// A symlink shows one tree under another name. It must not show one where a rule means something
+    /// else for what lies in it, nor decide what a write root that does not exist yet will be.
+    pub(super) fn permit_link_at(&self, place: &Place) -> Result<(), Errno> {
+        let rules = &self.world.rules;
+        let decides_root =
+            (rules.missing_roots.iter()).any(|root| is_within(&root.path, &place.path));
+        let is_neutral = rules.judge().may_link(&place.path);
+        if is_neutral && !decides_root {
+            return Ok(());
+        }
+        self.report(Rules::misleading_link(&place.path));
+        Err(Errno::ACCESS)
+    }
+
+    /// The same for an existing name that is moved or linked there, if it is a symlink.
+    pub(super) fn permit_moved_link(&self, from: &Place, to: &Place) -> Result<(), Errno> {
+        let name = from.name.as_c_str();
+        match rustix::fs::statat(&from.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(status) if is_link(&status) => self.permit_link_at(to),
+            Ok(_) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
     fn git_verdict(&mut self, place: &Place, change: &Change<'_>) -> GitVerdict {
         let parent = place.parent_path();
         if !git::is_concerned(parent, &place.name)
@@ -207,9 +231,13 @@ impl Answering<'_> {
         let place = match place {
             Some(place) => place,
             None if self.is_nameless(handle.as_fd())? => return Ok(handle),
-            None => match self.view.place_of(handle.as_fd())? {
-                Some(place) => place,
-                None => return Ok(handle),
+            None => match self.view.place_of(handle.as_fd()) {
+                Ok(Some(place)) => place,
+                Ok(None) => return Ok(handle),
+                // A standard stream from a place that is not shown inside: it is open for reading, and
+                // nothing could be found there by a name.
+                Err(Errno::NOENT | Errno::NOTDIR) if access == Access::Read => return Ok(handle),
+                Err(errno) => return Err(errno),
             },
         };
         match self.permit_change(&place, access, change)?.through {
@@ -258,10 +286,10 @@ impl Answering<'_> {
             if !is_within(path, &root) || path == root {
                 return false;
             }
-            let git = rustix::fs::statat(&current, c".git", AtFlags::SYMLINK_NOFOLLOW);
+            let is_repository = self.was_there(current.as_fd(), c".git");
             let identity = mount_and_inode(current.as_fd());
             let is_former = identity.is_ok_and(|it| self.state.former_repositories.contains(&it));
-            if git.is_ok() || is_former {
+            if is_repository || is_former {
                 return true;
             }
             let end = path.iter().rposition(|byte| *byte == b'/');
@@ -270,6 +298,16 @@ impl Answering<'_> {
             directory = rustix::fs::openat(&current, c"..", flags, Mode::empty());
         }
         false
+    }
+
+    /// Whether a name is older than the sandbox.
+    fn was_there(&self, directory: BorrowedFd<'_>, name: &CStr) -> bool {
+        let wanted = StatxFlags::BTIME;
+        let found = rustix::fs::statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, wanted);
+        found.is_ok_and(|found| {
+            let born = (found.stx_btime.tv_sec, found.stx_btime.tv_nsec);
+            found.stx_mask & wanted.bits() != 0 && born < self.world.started
+        })
     }
 
     /// The rest of a repository may be removed after its `.git`.
@@ -340,9 +378,8 @@ impl Answering<'_> {
                 Access::Write | Access::Remove | Access::MakeDirectory => Err(Errno::ROFS),
             };
         };
-        let (process, thread) = self.view.caller.inner_ids()?;
-        let is_own = number == process || number == thread;
-        let is_visible = self.view.rules.fresh_proc && number != 1;
+        let is_own = self.view.is_own(number)?;
+        let is_visible = self.view.rules.fresh_proc && number != INIT;
         let makes_namespaces = self.world.rules.nested_namespaces == NestedNamespaces::Allowed;
         let maps = makes_namespaces && NAMESPACE_FILES.contains(&file);
         let permitted = match access {

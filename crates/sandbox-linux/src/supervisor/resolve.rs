@@ -164,11 +164,8 @@ impl View<'_> {
             return Ok(None);
         }
         let place = self.place_from(self.root, &path, &mut 0)?;
-        let found = rustix::fs::statat(
-            &place.directory,
-            place.name.as_c_str(),
-            AtFlags::SYMLINK_NOFOLLOW,
-        )?;
+        let name = place.name.as_c_str();
+        let found = rustix::fs::statat(&place.directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let own = rustix::fs::fstat(handle)?;
         if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino) {
             Ok(Some(place))
@@ -296,9 +293,9 @@ impl View<'_> {
         let process = around.strip_prefix(b"/proc/");
         let Some(process) = process else {
             let text = match name.as_bytes() {
-                b"self" => self.caller.inner_ids()?.0.to_string(),
+                b"self" => self.ids()?.0.to_string(),
                 b"thread-self" => {
-                    let (process, thread) = self.caller.inner_ids()?;
+                    let (process, thread) = self.ids()?;
                     format!("{process}/task/{thread}")
                 }
                 _ => {
@@ -322,9 +319,19 @@ impl View<'_> {
         let Some(number) = number else {
             return Ok(true);
         };
-        let (process, thread) = self.caller.inner_ids()?;
-        let is_own = number == process || number == thread;
-        Ok(is_own || (self.rules.fresh_proc && number != 1))
+        Ok(self.is_own(number)? || (self.rules.fresh_proc && number != INIT))
+    }
+
+    /// The caller's ids as its `/proc` numbers them.
+    fn ids(&self) -> Result<(u32, u32), Errno> {
+        self.caller.ids(usize::from(self.rules.fresh_proc))
+    }
+
+    /// Whether an entry of `/proc` is the caller's own. Pid 1 of the sandbox never is.
+    pub(super) fn is_own(&self, number: u32) -> Result<bool, Errno> {
+        let (process, thread) = self.ids()?;
+        let is_init = self.rules.fresh_proc && number == INIT;
+        Ok(!is_init && (number == process || number == thread))
     }
 
     /// The path of an object, without symlinks.
@@ -412,6 +419,8 @@ pub(super) fn handle_path(handle: BorrowedFd<'_>) -> Result<CString, Errno> {
     CString::new(format!("self/fd/{}", handle.as_raw_fd())).map_err(|_nul| Errno::INVAL)
 }
 
+/// The pid of the sandbox's first process, which is none of the caller's.
+pub(super) const INIT: u32 = 1;
 /// What most paths fit into.
 const USUAL_PATH: usize = 256;
 /// linux/magic.h.

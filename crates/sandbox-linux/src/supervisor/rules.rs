@@ -153,6 +153,14 @@ impl Rules {
         denial
     }
 
+    /// Why a symlink is refused.
+    pub(crate) fn misleading_link(path: &[u8]) -> Denial {
+        let object = path.escape_ascii().to_string();
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
+        denial.note = Some("a symlink here would stand for paths that a rule names".to_owned());
+        denial
+    }
+
     /// Why something in a repository is refused that no row of the table names.
     pub(crate) fn planted(path: &[u8]) -> Denial {
         let object = path.escape_ascii().to_string();

@@ -43,6 +43,10 @@ pub struct PathBase {
 pub enum PatternSyntax {
     /// `* ? [ ]` are special.
     Glob,
+    /// The same for a deny, which has to hold wherever its author may have meant: a relative entry
+    /// that begins with `**/` holds everywhere, not only below the working directory, and a pattern
+    /// without a slash (`*.pem`) at any depth below it, as gitignore(5) has it.
+    FloatingGlob,
     /// They are not (`{"path": …, "literal": true}`). A leading `~` still is.
     Literal,
 }

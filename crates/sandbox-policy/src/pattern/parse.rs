@@ -18,14 +18,36 @@ pub(super) fn pattern(
         let bytes = text.as_encoded_bytes().to_vec();
         return Ok(PathPattern::Subtree(AbsolutePath::from_clean_bytes(bytes)));
     }
+    if syntax == PatternSyntax::FloatingGlob {
+        return floating(text, base);
+    }
     let entry = Entry::split(text, base)?;
     match syntax {
         PatternSyntax::Literal => Ok(PathPattern::Subtree(AbsolutePath::resolve(
             &entry.base,
             entry.rest_or_dot(),
         )?)),
-        PatternSyntax::Glob => entry.glob(),
+        PatternSyntax::Glob | PatternSyntax::FloatingGlob => entry.glob(),
     }
+}
+
+/// See [`PatternSyntax::FloatingGlob`].
+fn floating(text: &OsStr, base: &PathBase) -> Result<PathPattern, PatternError> {
+    let bytes = text.as_encoded_bytes();
+    if bytes.starts_with(b"**/") {
+        let everywhere = PathBase {
+            working_directory: AbsolutePath::root(),
+            home: base.home.clone(),
+        };
+        return pattern(text, PatternSyntax::Glob, &everywhere);
+    }
+    let is_name = !bytes.contains(&b'/') && !is_literal(&[bytes]);
+    if is_name && bytes.iter().any(|byte| *byte != b'*') && !bytes.starts_with(b"~") {
+        let mut anywhere = OsString::from("**/");
+        anywhere.push(text);
+        return pattern(&anywhere, PatternSyntax::Glob, base);
+    }
+    pattern(text, PatternSyntax::Glob, base)
 }
 
 /// Whether the text is an absolute, clean path in which nothing is special.

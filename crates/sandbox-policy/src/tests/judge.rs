@@ -314,44 +314,38 @@ fn policies_beyond_the_bounds_are_judged_all_the_same() {
 }
 
 #[test]
-fn what_needs_names_is_told() {
-    let plain = FilesystemPolicy {
-        protected: Protection::none(),
-        ..Policy::restrictive().filesystem
-    };
-    let with_root = |files: &FilesystemPolicy| {
-        let mut files = files.clone();
-        files.allow_write.push(ReadAllow {
-            rule: PathRule {
-                pattern: pattern("/w"),
-                origin: Origin::Program,
-            },
-            layer: LayerId(0),
-        });
-        files
-    };
-    let mut patterns = plain.clone();
-    let rule = PathRule {
-        pattern: pattern("/w/*.pem"),
+fn a_link_must_not_show_another_tree_where_a_name_is_closed() {
+    let mut files = Policy::restrictive()
+        .allow_write("/w")
+        .and_then(|policy| policy.deny_write("/w/a/b/locked"))
+        .unwrap()
+        .filesystem;
+    files.deny_write.push(PathRule {
+        pattern: pattern("/w/**/keep/*"),
         origin: Origin::Program,
-    };
-    patterns.deny_read.push(ReadDeny {
-        rule,
-        firmness: crate::Firmness::Final,
     });
-    let told = |files: &FilesystemPolicy| {
-        (
-            FileJudge::new(files).supervises_writes(),
-            FileJudge::new(files).has_read_globs(),
-        )
-    };
-    assert_eq!(told(&plain), (false, false));
-    assert_eq!(told(&with_root(&plain)), (false, false));
-    assert_eq!(
-        told(&with_root(&Policy::restrictive().filesystem)),
-        (true, false)
-    );
-    assert_eq!(told(&Policy::restrictive().filesystem), (false, false));
-    assert_eq!(told(&with_root(&patterns)), (true, true));
-    assert_eq!(told(&patterns), (false, true));
+    let judge = FileJudge::new(&files);
+    for path in [
+        "/w/x",
+        "/w/latest",
+        "/w/node_modules",
+        "/w/p/node_modules",
+        "/w/a/c",
+    ] {
+        assert!(judge.may_link(path.as_bytes()), "{path}");
+    }
+    for path in [
+        "/w/.config",
+        "/w/p/.cargo",
+        "/w/.git",
+        "/w/.github",
+        "/w/keep",
+        "/w/a",
+        "/w/a/b",
+        "/w/a/b/locked",
+        "/w/.bashrc",
+        "/elsewhere",
+    ] {
+        assert!(!judge.may_link(path.as_bytes()), "{path}");
+    }
 }

@@ -185,7 +185,10 @@ fn add_preset(rules: &mut FilesystemPolicy, chosen: &Entry, entries: &[Entry], b
 fn guard(rules: &mut FilesystemPolicy, guarded: &[AbsolutePath]) {
     let scratch = std::mem::take(&mut rules.scratch);
     for path in guarded {
-        if rules.judge_write(path).is_allowed() {
+        // Thousands of rules need not be asked about what no rule opens.
+        let mut roots = rules.allow_write.iter();
+        let is_opened = roots.any(|root| root.rule.pattern.opens(path).is_some());
+        if is_opened && rules.judge_write(path).is_allowed() {
             let origin = Origin::BuiltIn("it decides what later runs may do");
             let pattern = PathPattern::Subtree(path.clone());
             rules.deny_write.push(PathRule { pattern, origin });

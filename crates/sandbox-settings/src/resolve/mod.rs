@@ -49,18 +49,14 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
         ignored,
     } = layers;
     let flat = decided_by_flat(files.iter().map(|file| (file.layer, file.format)));
-    let (mut applying, mut held) = (Vec::new(), Vec::new());
-    for entry in entries {
-        if !entry.statement.effect.widens() {
-            applying.push(entry);
-        } else if flat && entry.layer.yields_to_flat() {
-            // A flat file decides alone about what is permitted.
-        } else if entry.trusted {
-            applying.push(entry);
-        } else {
-            held.push(entry);
-        }
-    }
+    // A flat file decides alone about what is permitted.
+    let is_overruled = |entry: &mut Entry| flat && entry.layer.yields_to_flat();
+    let widens = |entry: &mut Entry| entry.statement.effect.widens();
+    let mut applying = entries;
+    applying.retain_mut(|entry| !widens(entry) || !is_overruled(entry));
+    let held: Vec<_> = applying
+        .extract_if(.., |entry| widens(entry) && !entry.trusted)
+        .collect();
     let mut said = HashSet::with_capacity(applying.len());
     let new: Vec<bool> = applying
         .iter()

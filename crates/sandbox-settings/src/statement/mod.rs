@@ -7,8 +7,12 @@ mod claude;
 mod flat;
 mod reader;
 
+use std::ffi::OsStr;
+
 use ipnet::IpNet;
-use sandbox_policy::{DomainPattern, Origin, PathPattern, Port, ProtectedPath};
+use sandbox_policy::{
+    DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, Port, ProtectedPath,
+};
 
 use crate::wire::Preset;
 
@@ -201,4 +205,24 @@ impl Switch {
             | Self::Pty => true,
         }
     }
+}
+
+/// The effect of an entry about a path. A pattern that closes holds more widely than one that opens.
+pub(crate) fn path_effect(
+    text: &OsStr,
+    syntax: PatternSyntax,
+    base: &PathBase,
+    effect: fn(PathPattern) -> Effect,
+) -> Result<Effect, PatternError> {
+    // Most entries have no pattern in them, and those that have one mostly close: they are read once.
+    let is_special = |byte: &u8| b"*?[".contains(byte);
+    if syntax == PatternSyntax::Glob && text.as_encoded_bytes().iter().any(is_special) {
+        let floating = PathPattern::parse(text, PatternSyntax::FloatingGlob, base)?;
+        let is_glob = matches!(floating, PathPattern::Glob(_));
+        let meant = effect(floating);
+        if is_glob && !meant.widens() {
+            return Ok(meant);
+        }
+    }
+    Ok(effect(PathPattern::parse(text, syntax, base)?))
 }

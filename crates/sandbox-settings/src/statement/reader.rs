@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-use super::{Effect, ProxyKind, Statement, Switch, TextKey};
+use super::{Effect, ProxyKind, Statement, Switch, TextKey, path_effect};
 
 /// An entry, the part of it that has the meaning, and where it stands.
 pub(super) struct Written<'a> {
@@ -74,11 +74,17 @@ impl<'a> Reader<'a> {
         self.unread = true;
     }
 
-    fn state(&mut self, key: &'static str, text: &str, span: &Range<usize>, effect: Effect) {
+    fn state(
+        &mut self,
+        key: &'static str,
+        text: impl Into<String>,
+        span: &Range<usize>,
+        effect: Effect,
+    ) {
         let origin = self.source.origin(span);
         self.statements.push(Statement {
             key,
-            text: text.to_owned(),
+            text: text.into(),
             origin,
             effect,
         });
@@ -120,7 +126,7 @@ impl<'a> Reader<'a> {
             span,
         }) = port
         {
-            self.state(key, &port.to_string(), &span, Effect::ProxyPort(kind, port));
+            self.state(key, port.to_string(), &span, Effect::ProxyPort(kind, port));
         }
     }
 
@@ -130,9 +136,15 @@ impl<'a> Reader<'a> {
         entries: Option<Vec<PathEntry>>,
         effect: fn(PathPattern) -> Effect,
     ) {
-        for PathEntry(Located { value, span }) in entries.into_iter().flatten() {
+        let entries = entries.unwrap_or_default();
+        // There may be thousands.
+        self.statements.reserve(entries.len());
+        for PathEntry(Located { value, span }) in entries {
             let PathEntryText { text, syntax } = value;
-            self.path(key, &Written::plain(&text, &span), syntax, effect);
+            match path_effect(OsStr::new(&text), syntax, self.base, effect) {
+                Ok(effect) => self.state(key, text, &span, effect),
+                Err(source) => self.find(&span, SettingsErrorKind::Path { text, source }),
+            }
         }
     }
 
@@ -144,8 +156,8 @@ impl<'a> Reader<'a> {
         effect: fn(PathPattern) -> Effect,
     ) {
         let text = written.meaning;
-        match PathPattern::parse(OsStr::new(text), syntax, self.base) {
-            Ok(pattern) => self.state(key, written.entry, written.span, effect(pattern)),
+        match path_effect(OsStr::new(text), syntax, self.base, effect) {
+            Ok(effect) => self.state(key, written.entry, written.span, effect),
             Err(source) => {
                 let text = text.to_owned();
                 self.find(written.span, SettingsErrorKind::Path { text, source });

@@ -27,11 +27,12 @@ use sandbox_macos::{
     Endpoints, HostFacts, LaunchSpec, LocalBinding, ProbeError, ProfileError, SeatbeltProfile,
 };
 use sandbox_policy::{
-    AbsolutePath, EnvironmentPolicy, FileVerdict, Policy, ProxyPorts, UnixSocketPolicy,
+    AbsolutePath, EnvironmentPolicy, FileVerdict, FilesystemPolicy, Policy, ProxyPorts,
+    UnixSocketPolicy,
 };
 use sandbox_proxy::Proxy;
 
-use super::Launch;
+use super::{Launch, Shown, SocketVerdict, listed};
 use crate::{
     builder::LaunchThread,
     child::{Serving, StateChange},
@@ -133,6 +134,52 @@ impl Backend {
         let mut text: String = lines.collect();
         text.push_str(self.profile.text());
         text
+    }
+
+    /// The file policy as it is enforced.
+    pub(crate) fn filesystem(&self) -> &FilesystemPolicy {
+        &self.effective.filesystem
+    }
+
+    /// Everything is the host's, and the profile alone decides.
+    pub(crate) fn shown(&self, _path: &AbsolutePath) -> Shown {
+        Shown::Writable
+    }
+
+    /// The profile judges names at every open.
+    pub(crate) fn judges_every_open(&self) -> bool {
+        true
+    }
+
+    /// The profile judges a path by where it leads, and nothing else.
+    pub(crate) fn is_behind_protected_link(&self, _path: &AbsolutePath) -> bool {
+        false
+    }
+
+    /// What does not exist is opened by its name.
+    pub(crate) fn may_become_a_root(&self, _path: &AbsolutePath) -> bool {
+        false
+    }
+
+    /// The file of names is the host's.
+    pub(crate) fn is_own_name(&self, _name: &str) -> bool {
+        false
+    }
+
+    /// Whether a Unix socket of the host's may be connected to.
+    pub(crate) fn judge_socket(
+        &self,
+        _policy: &UnixSocketPolicy,
+        path: &AbsolutePath,
+    ) -> SocketVerdict {
+        match &self.effective.unix_sockets {
+            UnixSocketPolicy::Blocked => SocketVerdict::Closed { listed: None },
+            UnixSocketPolicy::Listed(sockets) => match listed(sockets, path) {
+                Some(rule) => SocketVerdict::Listed(rule),
+                None => SocketVerdict::Closed { listed: None },
+            },
+            UnixSocketPolicy::Unrestricted(origin) => SocketVerdict::Unfiltered(origin.clone()),
+        }
     }
 
     /// Empty: the kernel tells nobody what a profile refuses.

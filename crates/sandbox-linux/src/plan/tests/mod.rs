@@ -57,6 +57,8 @@ impl Host {
             host_name: "box".into(),
             paths,
             missing_roots: BTreeMap::new(),
+            landings: BTreeMap::new(),
+            leaves_reads_open: false,
         };
         Self { facts }
     }

@@ -331,3 +331,41 @@ fn the_supervisor_sees_no_more_than_the_policy_needs() {
     let absent = writable().deny_write("/home/u/ws/absent").unwrap();
     assert_eq!(supervision(&unprotected(absent)), Supervision::Changes);
 }
+
+#[test]
+fn a_deny_behind_a_link_outside_holds_also_where_nothing_is_yet() {
+    let mut host = Host::new(&[]);
+    // A path through `/home/u/link -> /home/u/ws`, as the probe tells of what is missing.
+    let landing = (path("/home/u/link/new"), path("/home/u/ws/new"));
+    host.facts.landings.extend([landing]);
+    let policy = Policy::restrictive().allow_write("/home/u/ws").unwrap();
+    let policy = policy.deny_write("/home/u/link/new").unwrap();
+    let plan = host.plan(&policy).unwrap();
+    let verdict = plan.filesystem.judge_write(&path("/home/u/ws/new/file"));
+    assert!(!verdict.is_allowed());
+}
+
+#[test]
+fn what_is_not_about_a_place_says_nothing_about_it() {
+    let places = ["/", "/home/u/ws", "/home/u/ws/src/deep", "/home/u/ws/a.pem"].map(path);
+    let mut policy = Policy::restrictive().allow_write("/home/u/ws").unwrap();
+    for text in [
+        "/home/u/ws/src",
+        "/home/u/ws/srcs",
+        "/home/u/ws/src/deep/er",
+        "/home/u/ws/**/deep",
+        "/home/u/ws/**/eep",
+        "/home/u/ws/*.pem",
+        "/home/u/w?",
+        "/home/u/ws/[ab]*/deep",
+        "/**/src",
+    ] {
+        policy = policy.deny_write(text).unwrap();
+        let files = &policy.filesystem;
+        let about = crate::plan::mounts::about(files, &places);
+        for place in &places {
+            let (all, few) = (files.judge_write(place), about.judge_write(place));
+            assert_eq!(all.is_allowed(), few.is_allowed(), "{text} at {place:?}");
+        }
+    }
+}

@@ -25,8 +25,8 @@ use crate::protected::{Hit, ProtectedNames, RunState};
 #[derive(Clone, Debug)]
 pub struct FileJudge {
     rules: Rules,
-    has_read_globs: bool,
-    supervises_writes: bool,
+    /// The literal paths of denies, sorted.
+    closed: Vec<Box<[u8]>>,
 }
 
 #[derive(Clone, Debug)]
@@ -69,8 +69,7 @@ impl FileJudge {
         );
         Self {
             rules,
-            has_read_globs: has_read_globs(policy),
-            supervises_writes: supervises_writes(policy),
+            closed: closed(policy),
         }
     }
 
@@ -118,19 +117,32 @@ impl FileJudge {
             }
     }
 
-    /// Whether reads are denied by pattern.
+    /// Whether a symlink may be made at a path. Besides being writable, it must not show another
+    /// tree where a rule closes something by its name: what is made through the link would appear
+    /// there. Links to stores of packages are no such thing, as less is protected below them.
     #[must_use]
-    pub fn has_read_globs(&self) -> bool {
-        self.has_read_globs
-    }
-
-    /// Whether a rule can name a path below a write root that nobody knows beforehand: a protected
-    /// name, or a pattern.
-    #[must_use]
-    pub fn supervises_writes(&self) -> bool {
-        self.supervises_writes
+    pub fn may_link(&self, path: &[u8]) -> bool {
+        let below = [path, b"/"].concat();
+        let next = self.closed.partition_point(|closed| **closed < *below);
+        let closes_below = self
+            .closed
+            .get(next)
+            .is_some_and(|closed| closed.starts_with(&below));
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let is_store = STORE_NAMES.contains(&name);
+        self.may_write(path)
+            && !closes_below
+            && match &self.rules {
+                Rules::Compiled(rules) => is_store || rules.is_plain_below(path, name),
+                Rules::Plain(_) => false,
+            }
     }
 }
+
+/// Names of directories of packages.
+const STORE_NAMES: [&[u8]; 2] = [b"node_modules", b"site-packages"];
+/// A name that no rule is about.
+const PLAIN_NAME: &[u8] = b"\x01no rule is about this\x01";
 
 impl Compiled {
     /// `None` where the policy is beyond the bounds.
@@ -311,6 +323,25 @@ impl Compiled {
         }
     }
 
+    /// Whether patterns and protected names mean for what lies below a path what they mean below a
+    /// name that no rule is about.
+    fn is_plain_below(&self, path: &[u8], name: &[u8]) -> bool {
+        let Some(around) = path.strip_suffix(name) else {
+            return false;
+        };
+        let plain = [around, PLAIN_NAME].concat();
+        let (Some(one), Some(other)) = (self.survey(path, false), self.survey(&plain, false))
+        else {
+            return false;
+        };
+        let protected = |path: &[u8], survey: &Survey| {
+            let root = survey.root.as_ref()?;
+            (root.kind != RootKind::Scratch).then(|| self.protected(path, root.depth))
+        };
+        self.patterns.agree_below(path, &plain)
+            && protected(path, &one) == protected(&plain, &other)
+    }
+
     /// Whether a literal rule names the path or one below it.
     fn leads_to_rules(&self, path: &[u8]) -> bool {
         let hash = names(path)
@@ -360,29 +391,15 @@ fn asked<'p>(path: &[u8], judge: impl FnOnce(&AbsolutePath) -> FileVerdict<'p>) 
         && AbsolutePath::new(OsStr::from_bytes(path)).is_ok_and(|path| judge(&path).is_allowed())
 }
 
-fn has_read_globs(policy: &FilesystemPolicy) -> bool {
-    let mut denies = policy.deny_read.iter();
-    denies.any(|deny| is_glob(&deny.rule.pattern))
-}
-
-fn supervises_writes(policy: &FilesystemPolicy) -> bool {
-    let FilesystemPolicy {
-        deny_read,
-        allow_read,
-        allow_write,
-        deny_write,
-        scratch,
-        protected,
-    } = policy;
-    let allows = allow_read.iter().chain(allow_write);
-    let denies = deny_read.iter().map(|deny| &deny.rule).chain(deny_write);
-    let mut rules = allows.map(|allow| &allow.rule).chain(denies).chain(scratch);
-    !allow_write.is_empty() && (!protected.is_empty() || rules.any(|rule| is_glob(&rule.pattern)))
-}
-
-fn is_glob(pattern: &PathPattern) -> bool {
-    match pattern {
-        PathPattern::Subtree(_) => false,
-        PathPattern::Glob(_) => true,
-    }
+/// The literal paths of denies, sorted.
+fn closed(policy: &FilesystemPolicy) -> Vec<Box<[u8]>> {
+    let reads = policy.deny_read.iter().map(|deny| &deny.rule);
+    let rules = reads.chain(&policy.deny_write);
+    let literals = rules.filter_map(|rule| match &rule.pattern {
+        PathPattern::Subtree(path) => Some(Box::from(path.as_bytes())),
+        PathPattern::Glob(_) => None,
+    });
+    let mut closed: Vec<_> = literals.collect();
+    closed.sort_unstable();
+    closed
 }

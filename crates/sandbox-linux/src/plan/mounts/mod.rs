@@ -12,10 +12,14 @@
 //! What each path is follows from the policy's own `judge_read` and `judge_write`, asked at every
 //! path that a rule names; between those paths nothing changes.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod named;
 
-use sandbox_policy::{AbsolutePath, FileVerdict, FilesystemPolicy, PathPattern, PathRule};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use sandbox_policy::{AbsolutePath, FileVerdict, FilesystemPolicy, ReadAllow};
+
+use self::named::Known;
+pub(super) use self::named::about;
 use super::{PlanError, kind_of};
 use crate::facts::{FileIdentity, HostFacts, PathFacts, PathKind};
 
@@ -94,17 +98,18 @@ pub struct MountPlan {
 
 impl MountPlan {
     fn new(operations: Vec<MountOp>) -> Result<Self, PlanError> {
-        for (index, later) in operations.iter().enumerate() {
-            let earlier = operations.iter().take(index);
-            let hidden = earlier
-                .filter(|earlier| earlier.target != later.target && later.kind != MountKind::Seal)
-                .find(|earlier| earlier.target.is_within(&later.target));
-            if let Some(hidden) = hidden {
+        // Each place above an earlier target, with that target.
+        let mut above: HashMap<AbsolutePath, &AbsolutePath> = HashMap::new();
+        for later in &operations {
+            let hidden = above.get(&later.target);
+            if let Some(hidden) = hidden.filter(|_| later.kind != MountKind::Seal) {
                 return Err(PlanError::HiddenMount {
                     hides: later.target.clone(),
-                    hidden: hidden.target.clone(),
+                    hidden: (*hidden).clone(),
                 });
             }
+            let places = later.target.ancestors().skip(1);
+            above.extend(places.map(|place| (place, &later.target)));
         }
         Ok(Self { operations })
     }
@@ -133,11 +138,13 @@ pub(super) fn lower(
     facts: &HostFacts,
     fresh_proc: bool,
 ) -> Result<MountPlan, PlanError> {
-    let pins = pins(policy, facts);
+    let known = Known::new(facts);
+    let pins = pins(policy, &known);
     if let Some(path) = pins.iter().find(|path| !facts.paths.contains_key(*path)) {
         return Err(PlanError::MissingPin { path: path.clone() });
     }
-    let points = named_paths(policy, facts, &pins);
+    let points = named_paths(policy, facts, &known, &pins);
+    let policy = &about(policy, &points);
     let mut regions: BTreeMap<&AbsolutePath, Region> = BTreeMap::new();
     let root = AbsolutePath::root();
     let base = region(policy, &root);
@@ -282,6 +289,7 @@ fn bind(access: BindAccess, kind: PathKind, identity: FileIdentity) -> MountKind
 fn named_paths(
     policy: &FilesystemPolicy,
     facts: &HostFacts,
+    known: &Known<'_>,
     pins: &BTreeSet<AbsolutePath>,
 ) -> Vec<AbsolutePath> {
     let FilesystemPolicy {
@@ -297,7 +305,7 @@ fn named_paths(
         .chain(allow_write.iter().map(|allow| &allow.rule))
         .chain(deny_write)
         .chain(scratch);
-    let mut paths: Vec<_> = rules.filter_map(literal).cloned().collect();
+    let mut paths: Vec<_> = known.named_by(rules).cloned().collect();
     paths.extend(pins.iter().cloned());
     paths.push(facts.working_directory.clone());
     paths.extend(facts.home.clone());
@@ -307,21 +315,13 @@ fn named_paths(
     paths
 }
 
-fn literal(rule: &PathRule) -> Option<&AbsolutePath> {
-    match &rule.pattern {
-        PathPattern::Subtree(path) => Some(path),
-        PathPattern::Glob(_) => None,
-    }
-}
-
 /// The directories between a write root and a closed or write-denied path in it.
 ///
 /// A mount on the path alone can be carried away: `mv .git x; mkdir -p .git/hooks`. A directory that
 /// is a mount point itself can't be renamed or removed (rename(2), `EBUSY`).
-fn pins(policy: &FilesystemPolicy, facts: &HostFacts) -> BTreeSet<AbsolutePath> {
+fn pins(policy: &FilesystemPolicy, known: &Known<'_>) -> BTreeSet<AbsolutePath> {
     let reads = policy.deny_read.iter().map(|deny| &deny.rule);
-    let literals = reads.chain(&policy.deny_write).filter_map(literal);
-    let existing = literals.filter(|path| facts.paths.contains_key(*path));
+    let existing = known.named_by(reads.chain(&policy.deny_write));
     let above = existing.flat_map(|path| path.ancestors().skip(1).collect::<Vec<_>>());
     let is_inside = |path: &AbsolutePath| {
         let roots = policy.allow_write.iter();
@@ -365,12 +365,18 @@ pub(super) fn region(policy: &FilesystemPolicy, path: &AbsolutePath) -> Region {
         .iter()
         .filter_map(|rule| rule.pattern.region(path))
         .max();
-    let opened = (policy.allow_read.iter())
-        .chain(&policy.allow_write)
-        .filter_map(|allow| allow.rule.pattern.opens(path))
-        .max();
-    // The deeper rule says what the place is: a private directory, or the host's own.
-    if scratch.is_some() && scratch >= opened {
+    let deepest = |allows: &[ReadAllow]| {
+        let depths = allows
+            .iter()
+            .filter_map(|allow| allow.rule.pattern.opens(path));
+        depths.max()
+    };
+    // The deeper rule says what the place is: a private directory, or the host's own. A write root that
+    // is the private directory itself shares the host's.
+    let is_private = scratch > deepest(&policy.allow_write)
+        && scratch.is_some()
+        && scratch >= deepest(&policy.allow_read);
+    if is_private {
         return Region::Scratch;
     }
     match policy.judge_write(path) {

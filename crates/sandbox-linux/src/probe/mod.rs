@@ -1,12 +1,15 @@
 //! Fills the facts: it only reads the host and changes nothing.
 
+mod lookup;
+
 use std::{collections::BTreeMap, fs, io, os::unix::fs::MetadataExt, path::PathBuf};
 
 use rustix::thread::CapabilitySet;
 use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, PathRule};
 
+use self::lookup::{Found, Lookup};
 use crate::{
-    facts::{FileIdentity, HostFacts, MissingPath, PathFacts, PathKind},
+    facts::{FileIdentity, HostFacts, MissingPath, PathFacts},
     plan::HOSTS,
     sys,
 };
@@ -47,7 +50,7 @@ pub fn probe(
     working_directory: &AbsolutePath,
     home: Option<&AbsolutePath>,
 ) -> Result<HostFacts, ProbeError> {
-    let mut paths = BTreeMap::new();
+    let mut lookup = Lookup::default();
     let FilesystemPolicy {
         deny_read,
         allow_read,
@@ -56,34 +59,34 @@ pub fn probe(
         scratch,
         protected: _,
     } = policy;
-    let denies = || deny_read.iter().map(|deny| &deny.rule).chain(deny_write);
     let allows = (allow_read.iter().chain(allow_write)).map(|allow| &allow.rule);
-    for rule in denies().chain(allows).chain(scratch) {
-        let path = match &rule.pattern {
-            PathPattern::Subtree(path) => path,
-            PathPattern::Glob(glob) => glob.static_prefix(),
-        };
-        unless_out_of_reach(learn(&mut paths, path), policy, path)
+    for rule in allows.chain(scratch) {
+        let path = named(rule);
+        unless_out_of_reach(lookup.learn(path), policy, path)
             .map_err(|source| unexaminable(path, rule, source))?;
     }
-    let literals = denies().filter_map(|rule| match &rule.pattern {
-        PathPattern::Subtree(path) => Some(path),
-        PathPattern::Glob(_) => None,
-    });
-    for path in literals {
-        learn_above(&mut paths, path, policy).map_err(|source| start_error(path, source))?;
-    }
-    let missing_roots = missing_roots(&paths, policy);
-    let working_directory = learn_start(&mut paths, working_directory, policy)?;
+    let mut denied = Denied::new(policy, lookup);
+    denied.learn(deny_write.iter(), MOUNTED_WRITE_DENIES)?;
+    let reads = deny_read.iter().map(|deny| &deny.rule);
+    let leaves_reads_open = denied.learn(reads, MOUNTED_READ_DENIES)?;
+    let Denied {
+        mut lookup,
+        landings,
+        ..
+    } = denied;
+    let missing_roots = missing_roots(&lookup.paths, policy);
+    let working_directory = learn_start(&mut lookup, working_directory, policy)?;
     let home = home
-        .map(|home| learn_start(&mut paths, home, policy))
+        .map(|home| learn_start(&mut lookup, home, policy))
         .transpose()?;
     for name in ["/dev", "/proc", HOSTS] {
         let path = AbsolutePath::new(name).map_err(|source| ProbeError::Start {
             path: name.into(),
             source: io::Error::other(source),
         })?;
-        learn(&mut paths, &path).map_err(|source| start_error(&path, source))?;
+        lookup
+            .learn(&path)
+            .map_err(|source| start_error(&path, source))?;
     }
     let capabilities =
         rustix::thread::capabilities(None).map_err(|errno| ProbeError::CapabilitiesCall {
@@ -104,8 +107,10 @@ pub fn probe(
             .to_str()
             .unwrap_or("localhost")
             .to_owned(),
-        paths,
+        paths: lookup.paths,
         missing_roots,
+        landings,
+        leaves_reads_open,
     })
 }
 
@@ -118,11 +123,11 @@ fn start_error(path: &AbsolutePath, source: io::Error) -> ProbeError {
 
 /// Records a place that a command starts from; returns it without symlinks.
 fn learn_start(
-    paths: &mut BTreeMap<AbsolutePath, PathFacts>,
+    lookup: &mut Lookup,
     path: &AbsolutePath,
     policy: &FilesystemPolicy,
 ) -> Result<AbsolutePath, ProbeError> {
-    let found = unless_out_of_reach(learn(paths, path), policy, path);
+    let found = unless_out_of_reach(lookup.learn(path), policy, path);
     let canonical = found.map_err(|source| start_error(path, source))?.flatten();
     Ok(canonical.unwrap_or_else(|| path.clone()))
 }
@@ -135,52 +140,104 @@ fn unexaminable(path: &AbsolutePath, rule: &PathRule, source: io::Error) -> Prob
     }
 }
 
-/// Records what is at a path, and at the place that its symlinks lead to. Returns that place.
-fn learn(
-    paths: &mut BTreeMap<AbsolutePath, PathFacts>,
-    path: &AbsolutePath,
-) -> io::Result<Option<AbsolutePath>> {
-    if let Some(known) = paths.get(path) {
-        return Ok(Some(known.canonical.clone()));
+/// The path that a rule names, or the directory that everything it can name lies in.
+fn named(rule: &PathRule) -> &AbsolutePath {
+    match &rule.pattern {
+        PathPattern::Subtree(path) => path,
+        PathPattern::Glob(glob) => glob.static_prefix(),
     }
-    let canonical = match fs::canonicalize(path.as_path()) {
-        Ok(canonical) => canonical,
-        Err(error) => return absent(error).map(|()| None),
-    };
-    let metadata = match fs::metadata(&canonical) {
-        Ok(metadata) => metadata,
-        Err(error) => return absent(error).map(|()| None),
-    };
-    let canonical = AbsolutePath::new(&canonical).map_err(io::Error::other)?;
-    let kind = if metadata.is_dir() {
-        PathKind::Directory
-    } else {
-        PathKind::File
-    };
-    let identity = FileIdentity {
-        device: metadata.dev(),
-        inode: metadata.ino(),
-    };
-    let found = PathFacts {
-        canonical: canonical.clone(),
-        kind,
-        identity,
-    };
-    paths.insert(canonical.clone(), found.clone());
-    paths.insert(path.clone(), found);
-    Ok(Some(canonical))
+}
+
+/// How many existing paths that are closed for writing get a mount each. Mounts take time at every
+/// start, so more are left to the supervisor, which keeps every one of their names.
+const MOUNTED_WRITE_DENIES: usize = 64;
+
+/// As above, for paths that are closed for reading.
+const MOUNTED_READ_DENIES: usize = usize::MAX;
+
+/// What the deny rules name.
+struct Denied<'p> {
+    policy: &'p FilesystemPolicy,
+    lookup: Lookup,
+    landings: BTreeMap<AbsolutePath, AbsolutePath>,
+}
+
+impl<'p> Denied<'p> {
+    fn new(policy: &'p FilesystemPolicy, lookup: Lookup) -> Self {
+        Self {
+            policy,
+            lookup,
+            landings: BTreeMap::new(),
+        }
+    }
+
+    /// Looks a list up. Returns whether more of it than `limit` exists: then only is recorded where
+    /// symlinks lead elsewhere.
+    fn learn(
+        &mut self,
+        rules: impl Iterator<Item = &'p PathRule>,
+        limit: usize,
+    ) -> Result<bool, ProbeError> {
+        let mut existing = Vec::new();
+        let mut straight = 0_usize;
+        let mut latest = None;
+        for rule in rules {
+            let path = named(rule);
+            // Patterns mostly begin where their neighbours do.
+            let is_pattern = matches!(rule.pattern, PathPattern::Glob(_));
+            if is_pattern && latest.replace(path) == Some(path) {
+                continue;
+            }
+            let found = unless_out_of_reach(self.lookup.find(path), self.policy, path);
+            match found.map_err(|source| unexaminable(path, rule, source))? {
+                Some(Found::There(found)) if found.canonical != *path => {
+                    existing.push((rule, found));
+                }
+                Some(Found::There(found)) => {
+                    // Where a glob begins matters only if symlinks lead there.
+                    if let PathPattern::Subtree(_) = &rule.pattern {
+                        straight = straight.saturating_add(1);
+                        if straight <= limit {
+                            existing.push((rule, found));
+                        }
+                    }
+                }
+                Some(Found::Missing(Some(elsewhere))) => {
+                    self.landings.insert(path.clone(), elsewhere);
+                }
+                Some(Found::Missing(None)) | None => {}
+            }
+        }
+        let is_long = straight > limit || existing.len() > limit;
+        for (rule, found) in existing {
+            self.keep(rule, found, is_long)?;
+        }
+        Ok(is_long)
+    }
+
+    fn keep(&mut self, rule: &PathRule, found: PathFacts, is_long: bool) -> Result<(), ProbeError> {
+        let path = named(rule);
+        let canonical = found.canonical.clone();
+        match &rule.pattern {
+            PathPattern::Subtree(_) if !is_long => self.lookup.record(path, found),
+            PathPattern::Subtree(_) if canonical == *path => return Ok(()),
+            PathPattern::Subtree(_) | PathPattern::Glob(_) => {
+                self.landings.insert(path.clone(), canonical.clone());
+            }
+        }
+        learn_above(&mut self.lookup, path, &canonical, self.policy)
+            .map_err(|source| start_error(path, source))
+    }
 }
 
 /// Records the directories between a write root and a path in it: they will be pinned.
 fn learn_above(
-    paths: &mut BTreeMap<AbsolutePath, PathFacts>,
+    lookup: &mut Lookup,
     path: &AbsolutePath,
+    canonical: &AbsolutePath,
     policy: &FilesystemPolicy,
 ) -> io::Result<()> {
-    let Some(found) = paths.get(path) else {
-        return Ok(());
-    };
-    let places = [path.clone(), found.canonical.clone()];
+    let places = [path, canonical];
     let is_inside = |path: &AbsolutePath| {
         policy
             .allow_write
@@ -192,27 +249,21 @@ fn learn_above(
         .allow_write
         .iter()
         .filter_map(|root| match &root.rule.pattern {
-            PathPattern::Subtree(root) => paths.get(root).map(|found| found.canonical.clone()),
+            PathPattern::Subtree(root) => {
+                let found = lookup.paths.get(root);
+                found.map(|found| found.canonical.clone())
+            }
             PathPattern::Glob(_) => None,
         })
         .collect();
-    for place in &places {
+    for place in places {
         for above in place.ancestors().skip(1) {
             if is_inside(&above) || roots.iter().any(|root| above.is_within(root)) {
-                learn(paths, &above)?;
+                lookup.learn(&above)?;
             }
         }
     }
     Ok(())
-}
-
-/// What does not exist has no facts; any other error is one.
-fn absent(error: io::Error) -> io::Result<()> {
-    let is_absence = matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    );
-    if is_absence { Ok(()) } else { Err(error) }
 }
 
 /// Whether a place lies where the command may change modes: what the caller can't look at now, the
@@ -287,3 +338,6 @@ fn place_of_missing(path: &AbsolutePath) -> Option<MissingPath> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! Where a path leads inside a sandbox: as the kernel walks it, with the host's symlinks where the
+//! sandbox shows the host's tree, and through no symlink that is hidden.
+
+use std::{
+    collections::VecDeque,
+    ffi::OsString,
+    fs, io,
+    path::{Component, Path, PathBuf},
+};
+
+use sandbox_policy::{AbsolutePath, Denial, FilesystemPolicy};
+
+use crate::platform::Shown;
+
+/// What a walk meets.
+pub(super) struct Ground<'s> {
+    /// The policy as it is enforced.
+    pub(super) policy: &'s FilesystemPolicy,
+    /// What the sandbox shows at a path.
+    pub(super) show: &'s dyn Fn(&AbsolutePath) -> Shown,
+}
+
+/// The end of a walk.
+#[derive(Debug)]
+pub(super) struct Way {
+    /// The place of the last name itself, a symlink perhaps.
+    pub(super) own: AbsolutePath,
+    /// Where it leads.
+    pub(super) landing: AbsolutePath,
+    /// Whether something is there.
+    pub(super) presence: Presence,
+}
+
+/// Whether there is something at the end of a walk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// There is.
+    There,
+    /// This, and what would be below, does not exist.
+    Missing(AbsolutePath),
+    /// This can't be looked at, for this reason; the rest was taken as it is written.
+    Unknown(AbsolutePath, String),
+    /// The sandbox has a tree of its own there, which does not exist yet.
+    NotYet,
+}
+
+/// Why a walk leads nowhere.
+#[derive(Debug)]
+pub(super) enum Obstacle {
+    /// A symlink that is closed for reading leads nowhere, and there is no way back out of a closed
+    /// directory.
+    Hidden(AbsolutePath, Box<Denial>),
+    /// More symlinks than the kernel follows.
+    Loop,
+}
+
+/// The symlinks that the kernel follows on one way (path_resolution(7)).
+const LINK_LIMIT: usize = 40;
+
+/// A step that is still to be made.
+enum Pending {
+    Root,
+    Up,
+    Name(OsString),
+}
+
+/// Walks a path from a directory.
+pub(super) fn walk(
+    ground: &Ground<'_>,
+    start: &AbsolutePath,
+    path: &Path,
+) -> Result<Way, Obstacle> {
+    let mut pending: VecDeque<Pending> = steps(start.as_path()).chain(steps(path)).collect();
+    let mut at = AbsolutePath::root();
+    let mut own = None;
+    let mut presence = Presence::There;
+    let mut links = 0;
+    while let Some(step) = pending.pop_front() {
+        let next = match step {
+            Pending::Root => {
+                at = AbsolutePath::root();
+                continue;
+            }
+            Pending::Up => {
+                if (ground.show)(&at) == Shown::Mask
+                    && let Some(denial) = ground.policy.judge_read(&at).into_denial()
+                {
+                    return Err(Obstacle::Hidden(at, Box::new(denial)));
+                }
+                at = at.parent().unwrap_or(at);
+                continue;
+            }
+            Pending::Name(name) => match at.join(&name) {
+                Ok(next) => next,
+                // A component of a path is a name.
+                Err(_not_a_name) => continue,
+            },
+        };
+        if own.is_none() && pending.is_empty() {
+            own = Some(next.clone());
+        }
+        let target = match presence {
+            Presence::There => entry(ground, &next, &mut presence),
+            Presence::Missing(_) | Presence::Unknown(..) | Presence::NotYet => None,
+        };
+        let Some(target) = target else {
+            at = next;
+            continue;
+        };
+        links += 1;
+        if links > LINK_LIMIT {
+            return Err(Obstacle::Loop);
+        }
+        if let Some(denial) = ground.policy.judge_read(&next).into_denial() {
+            return Err(Obstacle::Hidden(next, Box::new(denial)));
+        }
+        for step in steps(&target).collect::<Vec<_>>().into_iter().rev() {
+            pending.push_front(step);
+        }
+    }
+    Ok(Way {
+        own: own.unwrap_or_else(|| at.clone()),
+        landing: at,
+        presence,
+    })
+}
+
+/// Looks at an entry: the target of a symlink, or none; takes note of what is not there.
+fn entry(ground: &Ground<'_>, path: &AbsolutePath, presence: &mut Presence) -> Option<PathBuf> {
+    match (ground.show)(path) {
+        Shown::Link(to) => return Some(to.as_path().to_path_buf()),
+        Shown::Private => {
+            *presence = Presence::NotYet;
+            return None;
+        }
+        Shown::Device | Shown::NoDevice | Shown::Proc | Shown::Replaced => return None,
+        // What lies in a closed region is judged by its name, wherever the host's links lead.
+        Shown::Nothing | Shown::Mask | Shown::ReadOnly | Shown::Writable => {}
+    }
+    let looked = fs::symlink_metadata(path.as_path()).and_then(|found| {
+        found
+            .is_symlink()
+            .then(|| fs::read_link(path.as_path()))
+            .transpose()
+    });
+    match looked {
+        Ok(target) => target,
+        Err(error) => {
+            let is_absence = matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            );
+            *presence = if is_absence {
+                Presence::Missing(path.clone())
+            } else {
+                Presence::Unknown(path.clone(), error.to_string())
+            };
+            None
+        }
+    }
+}
+
+fn steps(path: &Path) -> impl Iterator<Item = Pending> {
+    path.components().filter_map(|component| match component {
+        Component::RootDir => Some(Pending::Root),
+        Component::ParentDir => Some(Pending::Up),
+        Component::Normal(name) => Some(Pending::Name(name.to_owned())),
+        Component::CurDir | Component::Prefix(_) => None,
+    })
+}

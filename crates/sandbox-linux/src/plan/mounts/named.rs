@@ -1,0 +1,127 @@
+//! Which of thousands of rules name any of a few places, without asking every rule about every place.
+
+use std::collections::HashSet;
+
+use sandbox_policy::{AbsolutePath, FilesystemPolicy, Glob, GlobToken, PathPattern, PathRule};
+
+use crate::facts::HostFacts;
+
+/// The paths of the facts, arranged for thousands of rules that mostly name none of them.
+pub(super) struct Known<'f> {
+    paths: HashSet<&'f [u8]>,
+    directories: HashSet<&'f [u8]>,
+}
+
+impl<'f> Known<'f> {
+    pub(super) fn new(facts: &'f HostFacts) -> Self {
+        let paths = || facts.paths.keys().map(AbsolutePath::as_bytes);
+        Self {
+            paths: paths().collect(),
+            directories: paths().map(directory).collect(),
+        }
+    }
+
+    /// The known paths that literal rules name.
+    pub(super) fn named_by<'r>(
+        &self,
+        rules: impl Iterator<Item = &'r PathRule>,
+    ) -> impl Iterator<Item = &'r AbsolutePath> {
+        let mut knows = self.asker();
+        rules
+            .filter_map(literal)
+            .filter(move |path| knows(path.as_bytes()))
+    }
+
+    /// Tells whether a path is known. Neighbours in a list are mostly neighbours in the tree.
+    fn asker<'r>(&self) -> impl FnMut(&'r [u8]) -> bool {
+        let mut latest: Option<(&[u8], bool)> = None;
+        move |path| {
+            let directory = directory(path);
+            let is_near = match latest {
+                Some((latest, is_near)) if latest == directory => is_near,
+                _ => self.directories.contains(directory),
+            };
+            latest = Some((directory, is_near));
+            is_near && self.paths.contains(path)
+        }
+    }
+}
+
+/// The part of a clean path before its name.
+fn directory(path: &[u8]) -> &[u8] {
+    let slash = path.iter().rposition(|byte| *byte == b'/');
+    path.get(..slash.unwrap_or(0)).unwrap_or(path)
+}
+
+/// The rules that say something about any of these places: of thousands mostly a few.
+pub(in crate::plan) fn about<'p>(
+    policy: &'p FilesystemPolicy,
+    places: &[AbsolutePath],
+) -> FilesystemPolicy {
+    let FilesystemPolicy {
+        deny_read,
+        allow_read,
+        allow_write,
+        deny_write,
+        scratch,
+        protected,
+    } = policy;
+    let above: HashSet<_> = places.iter().flat_map(AbsolutePath::ancestors).collect();
+    let paths = above.iter().map(AbsolutePath::as_bytes);
+    let known = Known {
+        directories: paths.clone().map(directory).collect(),
+        paths: paths.collect(),
+    };
+    let ends: Vec<_> = places.iter().map(prefixes).collect();
+    let mut knows = known.asker();
+    let mut concerns = |pattern: &'p PathPattern| match pattern {
+        PathPattern::Subtree(path) => knows(path.as_bytes()),
+        PathPattern::Glob(glob) => places
+            .iter()
+            .zip(&ends)
+            .any(|(place, ends)| may_match(glob, place, ends) && pattern.region(place).is_some()),
+    };
+    FilesystemPolicy {
+        deny_read: (deny_read.iter())
+            .filter(|deny| concerns(&deny.rule.pattern))
+            .cloned()
+            .collect(),
+        allow_read: allow_read.clone(),
+        allow_write: allow_write.clone(),
+        deny_write: (deny_write.iter())
+            .filter(|rule| concerns(&rule.pattern))
+            .cloned()
+            .collect(),
+        scratch: scratch.clone(),
+        protected: protected.clone(),
+    }
+}
+
+/// Whether it is worth while to ask a glob about a path, given the path and all above it as bytes.
+fn may_match(glob: &Glob, path: &AbsolutePath, prefixes: &[&[u8]]) -> bool {
+    if path.is_within(glob.literal()) {
+        return true;
+    }
+    if !path.is_within(glob.static_prefix()) {
+        return false;
+    }
+    match glob.tokens().last() {
+        Some(GlobToken::Literal(end)) => prefixes.iter().any(|path| path.ends_with(end)),
+        _ => true,
+    }
+}
+
+/// A clean path and all above it.
+fn prefixes(path: &AbsolutePath) -> Vec<&[u8]> {
+    let bytes = path.as_bytes();
+    let slashes = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    let above = slashes.filter_map(|(end, _)| bytes.get(..end.max(1)));
+    above.chain([bytes]).collect()
+}
+
+fn literal(rule: &PathRule) -> Option<&AbsolutePath> {
+    match &rule.pattern {
+        PathPattern::Subtree(path) => Some(path),
+        PathPattern::Glob(_) => None,
+    }
+}
