@@ -37,6 +37,7 @@ mod event;
 mod explain;
 mod external;
 mod http;
+mod loopback;
 mod own;
 mod proxy;
 mod resolve;

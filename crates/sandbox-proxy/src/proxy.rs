@@ -10,7 +10,6 @@ use tokio::{
 
 use crate::{
     authorize::Gate,
-    buffer::BufferPool,
     config::ProxyConfig,
     decider::Decide,
     dns::{self, NameService},
@@ -20,6 +19,7 @@ use crate::{
     resolve::Resolve,
     serve::{self, Life},
     socks5, transparent,
+    tunnel::Stock,
 };
 
 /// A proxy for one sandbox. Clones are handles of the same proxy.
@@ -32,7 +32,7 @@ pub struct Proxy {
 pub(crate) struct Shared {
     pub(crate) gate: Gate,
     pub(crate) config: ProxyConfig,
-    pub(crate) buffers: BufferPool,
+    pub(crate) tunnels: Stock,
     pub(crate) life: Life,
     pub(crate) dns: NameService,
 }
@@ -54,7 +54,7 @@ impl Proxy {
         Self {
             shared: Arc::new(Shared {
                 gate: Gate::new(policy, own.into(), resolver, decider, events),
-                buffers: BufferPool::new(config.copy_buffer_bytes),
+                tunnels: Stock::new(config.copy_buffer_bytes),
                 life: Life::new(config.max_connections),
                 dns: NameService::new(),
                 config,

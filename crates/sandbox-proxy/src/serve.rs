@@ -8,7 +8,7 @@ use tokio::{
     time,
 };
 
-use crate::{authorize::Client, proxy::Shared};
+use crate::{authorize::Client, loopback, proxy::Shared};
 
 /// Where a proxy is in its life, and how many connections it has.
 #[derive(Debug)]
@@ -147,6 +147,7 @@ async fn next_connection(
     stream
         .set_nodelay(true)
         .map_err(|_gone| io::Error::from(io::ErrorKind::ConnectionAborted))?;
+    loopback::unpace(&stream);
     // Taken after the accept, so that a listener that nobody uses holds no place.
     let permit = Arc::clone(connections)
         .acquire_owned()

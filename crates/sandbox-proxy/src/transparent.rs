@@ -73,7 +73,7 @@ async fn connect(session: &Session, stream: TcpStream, destination: SocketAddr) 
     let client = Leg::new(stream, Bytes::new());
     let upstream = Leg::new(upstream, Bytes::new());
     let idle = shared.config.tunnel_idle_timeout;
-    if let Err(error) = tunnel::relay(client, upstream, &shared.buffers, idle).await {
+    if let Err(error) = tunnel::relay(client, upstream, &shared.tunnels, idle).await {
         tracing::debug!(%error, %destination, "tunnel ended early");
     }
 }
@@ -136,10 +136,10 @@ mod tests {
     use crate::{
         BoxFuture, Decide, Decision, ProxyConfig, Resolve,
         authorize::Gate,
-        buffer::BufferPool,
         event::{EventReceiver, EventSink},
         proxy::Shared,
         serve::{Life, accept_loop},
+        tunnel::Stock,
     };
 
     /// Every name leads to the host's loopback.
@@ -185,7 +185,7 @@ mod tests {
         let config = ProxyConfig::standard();
         let shared = Shared {
             gate: Gate::new(policy, own, Arc::new(ToLoopback), decider, sink),
-            buffers: BufferPool::new(config.copy_buffer_bytes),
+            tunnels: Stock::new(config.copy_buffer_bytes),
             life: Life::new(config.max_connections),
             dns: NameService::new(),
             config,

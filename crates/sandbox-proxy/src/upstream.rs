@@ -13,7 +13,7 @@ use std::{
 use sandbox_policy::{Port, ResolvedTarget, Target};
 use tokio::{net::TcpStream, task::JoinSet, time};
 
-use crate::config::ProxyConfig;
+use crate::{config::ProxyConfig, loopback};
 
 /// A permitted target can't be reached.
 #[derive(Debug, thiserror::Error)]
@@ -80,5 +80,8 @@ async fn attempt(address: SocketAddr, limit: Duration) -> io::Result<TcpStream> 
         .unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))?;
     // A relay must not hold back what the client meant to send now.
     stream.set_nodelay(true)?;
+    if address.ip().to_canonical().is_loopback() {
+        loopback::unpace(&stream);
+    }
     Ok(stream)
 }

@@ -56,6 +56,7 @@ const TABLE: &[Row] = &[
             "hyper-util",
             "lru",
             "quinn-udp",
+            "rustix",
             "thiserror",
             "tokio",
             "tracing",

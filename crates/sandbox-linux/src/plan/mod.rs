@@ -192,8 +192,9 @@ pub fn lower(
 ) -> Result<LinuxPlan, PlanError> {
     let mut notices = Vec::new();
     let filesystem = resolve::resolve(&policy.filesystem, facts, &mut notices)?;
+    let start = std::slice::from_ref(&facts.working_directory);
     if let sandbox_policy::FileVerdict::Deny(denial) =
-        filesystem.judge_read(&facts.working_directory)
+        mounts::about(&filesystem, start).judge_read(&facts.working_directory)
     {
         return Err(PlanError::ClosedWorkingDirectory {
             path: facts.working_directory.clone(),
@@ -284,7 +285,8 @@ fn supervision(
     missing_roots: &[MissingPath],
 ) -> Supervision {
     let is_glob = |rule: &PathRule| matches!(rule.pattern, PathPattern::Glob(_));
-    if filesystem.deny_read.iter().any(|deny| is_glob(&deny.rule)) {
+    let by_name = filesystem.deny_read.iter().any(|deny| is_glob(&deny.rule));
+    if by_name || facts.leaves_reads_open {
         return Supervision::Opens;
     }
     // A mount closes an object, not a name.

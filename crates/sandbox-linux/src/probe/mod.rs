@@ -152,8 +152,9 @@ fn named(rule: &PathRule) -> &AbsolutePath {
 /// start, so more are left to the supervisor, which keeps every one of their names.
 const MOUNTED_WRITE_DENIES: usize = 64;
 
-/// As above, for paths that are closed for reading.
-const MOUNTED_READ_DENIES: usize = usize::MAX;
+/// As above, for paths that are closed for reading. Beyond this the supervisor is asked about every
+/// open, which costs the running command something, so mounts may take longer first.
+const MOUNTED_READ_DENIES: usize = 256;
 
 /// What the deny rules name.
 struct Denied<'p> {

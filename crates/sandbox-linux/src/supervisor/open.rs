@@ -29,8 +29,8 @@ const ALWAYS: OFlags = OFlags::CLOEXEC
 /// What an attempt to open a place comes to.
 enum Attempt {
     File(OwnedFd),
-    /// It did not exist.
-    Created(OwnedFd, Created),
+    /// It did not exist; through which mount it was made.
+    Created(OwnedFd, Through),
     /// It is a symlink.
     Link(OwnedFd),
     /// It is a FIFO whose other end is not open.
@@ -49,8 +49,16 @@ impl Answering<'_> {
         loop {
             let link = match self.open_place(&place, flags, mode)? {
                 Attempt::File(file) => return self.opened(file, flags),
-                Attempt::Created(file, created) => {
-                    return with_creation(file, flags, Some(created));
+                Attempt::Created(file, through) => {
+                    let created = Created {
+                        directory: through.into_directory(place.directory),
+                        name: place.name,
+                    };
+                    return Ok(Outcome::Descriptor {
+                        file,
+                        close_on_exec: flags.contains(OFlags::CLOEXEC),
+                        created: Some(created),
+                    });
                 }
                 Attempt::Fifo(fifo) => {
                     let waiting =
@@ -106,14 +114,10 @@ impl Answering<'_> {
         let name = place.name.as_c_str();
         let mode = without_set_id(mode);
         if creates && !flags.contains(OFlags::TMPFILE) {
-            match rustix::fs::openat(directory, name, asked | OFlags::EXCL, mode) {
-                Ok(file) => {
-                    let created = Created {
-                        directory: rustix::io::fcntl_dupfd_cloexec(directory, 0)?,
-                        name: place.name.clone(),
-                    };
-                    return Ok(Attempt::Created(file, created));
-                }
+            // A new file is a regular one, so there is nothing to wait for.
+            let fresh = flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::EXCL;
+            match rustix::fs::openat(directory, name, fresh, mode) {
+                Ok(file) => return Ok(Attempt::Created(file, through)),
                 Err(Errno::EXIST) if !flags.contains(OFlags::EXCL) => {}
                 Err(errno) => return Err(errno),
             }
@@ -270,16 +274,12 @@ const FIRST_TERMINAL: u32 = 136;
 
 /// Takes off what was added for this thread's sake.
 pub(super) fn descriptor(file: OwnedFd, flags: OFlags) -> Result<Outcome, Errno> {
-    with_creation(file, flags, None)
-}
-
-fn with_creation(file: OwnedFd, flags: OFlags, created: Option<Created>) -> Result<Outcome, Errno> {
     if !flags.contains(OFlags::NONBLOCK) {
         rustix::fs::fcntl_setfl(&file, flags & STATUS_FLAGS)?;
     }
     Ok(Outcome::Descriptor {
         file,
         close_on_exec: flags.contains(OFlags::CLOEXEC),
-        created,
+        created: None,
     })
 }

@@ -49,6 +49,14 @@ pub(super) enum Through {
 }
 
 impl Through {
+    /// The directory itself, if the place's own is given.
+    pub(super) fn into_directory(self, own: OwnedFd) -> OwnedFd {
+        match self {
+            Self::Sandbox => own,
+            Self::Host(directory) => directory,
+        }
+    }
+
     pub(super) fn directory<'p>(&'p self, place: &'p Place) -> BorrowedFd<'p> {
         match self {
             Self::Sandbox => place.directory.as_fd(),

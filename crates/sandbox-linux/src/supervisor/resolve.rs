@@ -100,7 +100,19 @@ impl View<'_> {
             return self.place_from(self.root, text, &mut links);
         }
         let base = self.caller.base(directory)?;
-        self.place_from(base.as_fd(), text, &mut links)
+        if text.contains(&b'/') || matches!(text, b"." | b"..") {
+            return self.place_from(base.as_fd(), text, &mut links);
+        }
+        // The commonest case: a name in the directory itself.
+        let name = CString::new(text).map_err(|_nul| Errno::INVAL)?;
+        let path = path_in(self.path_of(base.as_fd())?, &name);
+        Ok(Place {
+            directory: base,
+            name,
+            path,
+            slash: false,
+            ending: Ending::Name,
+        })
     }
 
     /// What a path argument names.

@@ -57,7 +57,7 @@ pub(crate) fn spawn_tunnel(
                 return;
             };
             let idle = shared.config.tunnel_idle_timeout;
-            if let Err(error) = tunnel::relay(client, upstream, &shared.buffers, idle).await {
+            if let Err(error) = tunnel::relay(client, upstream, &shared.tunnels, idle).await {
                 tracing::debug!(%error, "tunnel ended early");
             }
         };

@@ -81,7 +81,7 @@ async fn converse(session: Session, stream: TcpStream) -> Result<(), HandshakeEr
     let client = Leg::new(exchange.stream, exchange.received.freeze());
     let upstream = Leg::new(upstream, Bytes::new());
     let idle = shared.config.tunnel_idle_timeout;
-    tunnel::relay(client, upstream, &shared.buffers, idle).await?;
+    tunnel::relay(client, upstream, &shared.tunnels, idle).await?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::{Origin, Setup, dial, read_head, status};
+use crate::support::{MEMORY, Origin, Setup, dial, read_head, resident, status};
 
 const TOTAL: usize = 100 * 1024 * 1024;
 
@@ -45,14 +45,6 @@ async fn swallow(stream: &mut TcpStream, total: usize) -> usize {
     seen
 }
 
-/// Resident bytes of this process; `None` where the system does not tell in this way.
-fn resident() -> Option<usize> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    let kibibytes: usize = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kibibytes * 1024)
-}
-
 async fn check(label: &str, transfer: impl Future<Output = ()>) {
     let before = resident();
     let start = Instant::now();
@@ -74,6 +66,7 @@ async fn check(label: &str, transfer: impl Future<Output = ()>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hundred_megabytes_up_and_down_stay_in_flat_memory() {
+    let _alone = MEMORY.lock().await;
     let origin = bulk().await;
     let proxy = Setup::allowing(&["ok.test"]).start().await;
     let authority = format!("ok.test:{}", origin.port());

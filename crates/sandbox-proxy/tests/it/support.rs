@@ -24,6 +24,9 @@ use tokio::{
 /// Everything in these tests answers at once or is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Held by tests that look at the memory of this process, or use much of it.
+pub(crate) static MEMORY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Answers from a table; a name may have several answers, given one after the other.
 #[derive(Default)]
 pub(crate) struct TableResolver {
@@ -340,4 +343,12 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 
 pub(crate) fn status(answer: &str) -> u16 {
     answer.get(9..12).unwrap().parse().unwrap()
+}
+
+/// Resident bytes of this process; `None` where the system does not tell in this way.
+pub(crate) fn resident() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kibibytes: usize = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kibibytes * 1024)
 }

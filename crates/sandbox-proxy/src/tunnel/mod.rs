@@ -4,6 +4,12 @@
 //! opposite direction alone, so half-closed connections keep working. A buffer is taken after the
 //! socket became readable and given back before the next wait: an idle tunnel costs two sockets and
 //! two small futures.
+//!
+//! A direction that carries much leaves the copying to the kernel where that has a way (`splice`).
+//! Reading remains what decides: only a read finds the end, an error, or that there is nothing more.
+
+#[cfg_attr(not(target_os = "linux"), path = "no_splice.rs")]
+mod splice;
 
 use std::{
     io,
@@ -22,6 +28,7 @@ use tokio::{
 };
 
 use crate::buffer::BufferPool;
+use splice::{PipePool, Shortcut};
 
 /// One end of a tunnel: a socket, and what was already read from it.
 #[derive(Debug)]
@@ -36,11 +43,29 @@ impl Leg {
     }
 }
 
+/// What tunnels borrow while bytes pass through them.
+#[derive(Clone, Debug)]
+pub(crate) struct Stock {
+    buffers: BufferPool,
+    pipes: PipePool,
+}
+
+impl Stock {
+    pub(crate) fn new(buffer_size: usize) -> Self {
+        Self {
+            buffers: BufferPool::new(buffer_size),
+            pipes: PipePool::new(),
+        }
+    }
+}
+
 /// Relays until both directions ended, one failed, or nothing happened for `idle_timeout`.
+///
+/// A failure of one side resets the other: cut short, a stream must not look complete.
 pub(crate) async fn relay(
     mut client: Leg,
     mut upstream: Leg,
-    pool: &BufferPool,
+    stock: &Stock,
     idle_timeout: Option<Duration>,
 ) -> io::Result<()> {
     let activity = Activity::new();
@@ -50,50 +75,64 @@ pub(crate) async fn relay(
         client.early,
         &mut client_read,
         &mut upstream_write,
-        pool,
+        stock,
         &activity,
     );
     let down = pump(
         upstream.early,
         &mut upstream_read,
         &mut client_write,
-        pool,
+        stock,
         &activity,
     );
     let both = async { tokio::try_join!(up, down).map(|((), ())| ()) };
-    match idle_timeout {
+    let ended = match idle_timeout {
         None => both.await,
         Some(limit) => tokio::select! {
             ended = both => ended,
-            () = activity.cease(limit) => Err(io::ErrorKind::TimedOut.into()),
+            () = activity.cease(limit) => return Err(io::ErrorKind::TimedOut.into()),
         },
+    };
+    if ended.is_err() {
+        for stream in [&client.stream, &upstream.stream] {
+            if let Err(error) = stream.set_zero_linger() {
+                tracing::debug!(%error, "a broken tunnel ends in order");
+            }
+        }
     }
+    ended
 }
 
 async fn pump(
     early: Bytes,
     from: &mut ReadHalf<'_>,
     to: &mut WriteHalf<'_>,
-    pool: &BufferPool,
+    stock: &Stock,
     activity: &Activity,
 ) -> io::Result<()> {
     to.write_all(&early).await?;
     // Even when empty it can keep a whole read buffer alive.
     drop(early);
+    let mut shortcut = Shortcut::new(&stock.pipes);
     loop {
+        shortcut.rest();
         from.readable().await?;
-        let mut buffer = pool.take();
+        let mut buffer = stock.buffers.take();
         loop {
+            shortcut.carry(from.as_ref(), to.as_ref(), activity).await?;
             let length = match from.try_read(&mut buffer) {
                 Ok(0) => return to.shutdown().await,
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             };
+            shortcut.copied(length);
             activity.note();
             to.write_all(buffer.get(..length).unwrap_or_default())
                 .await?;
             activity.note();
+            // Both sockets may be ready for ever, and write_all then never waits.
+            tokio::task::coop::consume_budget().await;
         }
     }
 }
