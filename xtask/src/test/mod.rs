@@ -101,7 +101,7 @@ fn all(args: &Args, steps: &mut Steps) -> Result<()> {
         return Ok(());
     }
     steps.run("suites in a virtual machine", |tally| {
-        vm::test(&vm::Args::one_kernel(VM_KERNEL), tally)
+        vm::test(&vm::Args::fast_lane(VM_KERNEL), tally)
     })
 }
 
