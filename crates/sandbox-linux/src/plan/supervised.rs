@@ -74,7 +74,7 @@ pub enum SupervisedCall {
     FsetXattr,
     /// fremovexattr(2).
     FremoveXattr,
-    /// ioctl(2) with one of [`INODE_FLAG_REQUESTS`].
+    /// ioctl(2) that sets flags of an inode (ioctl_iflags(2)).
     Ioctl,
     /// bind(2): a Unix socket, one of a socketpair(2) too, gets a name by it.
     Bind,
