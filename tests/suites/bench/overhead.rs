@@ -119,7 +119,7 @@ fn readers_pay_next_to_nothing() {
     for (what, line) in [("git status", status), ("a search", search)] {
         let what = format!("{what} on 50,000 files");
         let figures = compare(&what, &bed, &protected(), 7, line, || {});
-        assert!(figures.ratio < 1.25 || !speed_matters(), "{what}");
+        assert!(figures.ratio < 1.5 || !speed_matters(), "{what}");
         let what = format!("{what}, reads denied by pattern");
         compare(&what, &bed, &opens_are_asked(), 3, line, || {});
     }
@@ -139,7 +139,7 @@ fn builds_pay_next_to_nothing() {
     }
     let line = "for f in *.c; do cc -c \"$f\" || exit 1; done";
     let figures = compare("a compile of 200 files", &bed, &protected(), 5, line, || {});
-    assert!(figures.ratio < 1.15 || !speed_matters());
+    assert!(figures.ratio < 1.3 || !speed_matters());
     let what = "a compile of 200 files, reads denied by pattern";
     compare(what, &bed, &opens_are_asked(), 1, line, || {});
 }
@@ -184,7 +184,7 @@ fn an_unpack_pays_for_each_file() {
     if !speed_matters() {
         inapplicable!("no speed is asked of this build");
     }
-    assert!(each < 300.0, "{each:.1} us for each file");
+    assert!(each < 1000.0, "{each:.1} us for each file");
 }
 
 #[test]
@@ -214,5 +214,5 @@ fn a_created_file_costs_one_question() {
     if !speed_matters() {
         inapplicable!("no speed is asked of this build");
     }
-    assert!(each < 100.0, "{each:.1} us for each file");
+    assert!(each < 500.0, "{each:.1} us for each file");
 }
