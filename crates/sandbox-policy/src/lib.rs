@@ -49,7 +49,7 @@ pub use policy::{
 };
 pub use preset::{PresetPath, WORKSPACE_HOME, WORKSPACE_SECRETS, WORKSPACE_SYSTEM, workspace};
 pub use protected::{
-    DEPENDENCY_STORES, PROTECTED_PATHS, ProtectedGroup, ProtectedPath, Protection,
+    DEPENDENCY_STORES, PROTECTED_PATHS, ProtectedGroup, ProtectedPath, Protection, is_alias,
 };
 pub use verdict::{Denial, DenialReason, Permit, Question, ResolvedTarget, Verdict};
 

@@ -112,7 +112,7 @@ struct Umask {
 
 /// One call that is being answered.
 struct Answering<'s> {
-    world: &'s Arc<World>,
+    world: &'s World,
     state: &'s mut State,
     view: View<'s>,
     id: u64,
@@ -155,7 +155,7 @@ pub(crate) fn start(
         .collect();
     calls.sort_unstable_by_key(|(number, _)| *number);
     let session = rustix::process::getsid(None)?.as_raw_nonzero().get();
-    let world = Arc::new(World {
+    let world = World {
         listener,
         root,
         proc,
@@ -165,7 +165,7 @@ pub(crate) fn start(
         session,
         started: now(),
         waiting_readers: Arc::new(()),
-    });
+    };
     let run = move || match prepare() {
         Ok(umask) => {
             world.rules.judge();
@@ -201,7 +201,7 @@ fn prepare() -> Result<Mode, Errno> {
 }
 
 impl World {
-    fn serve(self: &Arc<Self>, inherited: Mode) {
+    fn serve(&self, inherited: Mode) {
         // An older kernel wakes another processor each time, which is only slower.
         sys::notify::take_turns(self.listener.as_fd()).unwrap_or(());
         let mut state = State {
@@ -252,7 +252,7 @@ impl World {
         }
     }
 
-    fn answer(self: &Arc<Self>, state: &mut State, notification: &Notification) {
+    fn answer(&self, state: &mut State, notification: &Notification) {
         let id = notification.id;
         let outcome = self.perform(state, notification);
         let listener = self.listener.as_fd();
@@ -271,11 +271,7 @@ impl World {
         sent.unwrap_or(());
     }
 
-    fn perform(
-        self: &Arc<Self>,
-        state: &mut State,
-        notification: &Notification,
-    ) -> Result<Outcome, Errno> {
+    fn perform(&self, state: &mut State, notification: &Notification) -> Result<Outcome, Errno> {
         let number = i64::from(notification.data.nr);
         let found = self
             .calls

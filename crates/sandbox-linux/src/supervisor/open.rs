@@ -155,7 +155,7 @@ impl Answering<'_> {
         let concerns_git =
             access == Access::Write && git::is_concerned(place.parent_path(), &place.name);
         if !concerns_git && self.would_permit(place, access)? {
-            return self.permit(place, access).map(Permission::Granted);
+            return self.grant(place, access).map(Permission::Granted);
         }
         let directory = place.directory.as_fd();
         let name = place.name.as_c_str();

@@ -205,11 +205,23 @@ impl Answering<'_> {
             return Err(Errno::ACCESS);
         }
         if self.is_permitted(path, access) || is_excused() {
-            let root = (self.world.rules.missing_roots.iter())
-                .find(|root| access != Access::Read && root.concerns(path));
-            return root.map_or(Ok(Through::Sandbox), |root| through_host(root, place));
+            return self.through(place, access);
         }
         Err(self.refuse(path, access))
+    }
+
+    /// What a permitted call is performed through.
+    fn through(&self, place: &Place, access: Access) -> Result<Through, Errno> {
+        let root = (self.world.rules.missing_roots.iter())
+            .find(|root| access != Access::Read && root.concerns(&place.path));
+        root.map_or(Ok(Through::Sandbox), |root| through_host(root, place))
+    }
+
+    /// As [`Self::permit`] for what [`Self::would_permit`] has answered: the policy is asked once.
+    pub(super) fn grant(&mut self, place: &Place, access: Access) -> Result<Through, Errno> {
+        self.is_still_waiting()?;
+        self.require_inside(place.directory.as_fd())?;
+        self.through(place, access)
     }
 
     /// Whether the answer would be yes; nothing is reported.

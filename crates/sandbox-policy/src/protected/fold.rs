@@ -53,8 +53,10 @@ pub(crate) fn fold_into(name: &[u8]) -> Option<FoldedName> {
     Some(folded)
 }
 
-/// Whether a name can be taken for this one of the table.
-pub(super) fn is_alias(name: &[u8], protected: &str) -> bool {
+/// Whether a directory that folds names may take a name for this ASCII one, which is no longer than
+/// those of the table.
+#[must_use]
+pub fn is_alias(name: &[u8], protected: &str) -> bool {
     fold_into(name)
         .is_some_and(|folded| folded.as_bytes().eq_ignore_ascii_case(protected.as_bytes()))
 }

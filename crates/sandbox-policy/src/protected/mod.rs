@@ -20,6 +20,7 @@ pub(crate) use automaton::{Hit, ProtectedNames, RunState};
 #[cfg(test)]
 pub(crate) use fold::LONGEST_NAME;
 use fold::fold_into;
+pub use fold::is_alias;
 pub use table::PROTECTED_PATHS;
 
 use crate::path::AbsolutePath;
@@ -213,7 +214,7 @@ fn run_ends(row: &[&str], rest: &[&[u8]]) -> Vec<usize> {
             .collect();
     }
     match rest.split_first() {
-        Some((first, after)) if *name == "*" || fold::is_alias(first, name) => {
+        Some((first, after)) if *name == "*" || is_alias(first, name) => {
             let ends = run_ends(row_after, after).into_iter();
             ends.map(|length| length + 1).collect()
         }

@@ -137,7 +137,7 @@ impl Ends {
 
 impl PooledPipe {
     /// Carries bytes for as long as there are any, and returns how many. Whether the source ended or
-    /// only has nothing for now is left to the read that follows.
+    /// has nothing at the moment is left to the read that follows.
     async fn carry(
         &mut self,
         from: &TcpStream,

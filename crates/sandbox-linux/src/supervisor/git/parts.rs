@@ -1,5 +1,7 @@
 //! Names that mean something inside of a git directory, found in a path without looking at it.
 
+use sandbox_policy::is_alias;
+
 use super::{directory::Piece, session::Protected};
 
 /// What a path is inside of a git directory, if there is one.
@@ -160,61 +162,4 @@ fn is_hooks(component: &[u8]) -> bool {
 fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     path.split(|byte| *byte == b'/')
         .filter(|component| !component.is_empty())
-}
-
-/// Whether a directory that folds names (casefold of ext4 and f2fs, macOS) may take a name for this
-/// lower-case ASCII one: letters of either case, what folds to ASCII, ignorable code points between.
-fn is_alias(name: &[u8], word: &str) -> bool {
-    if name.is_ascii() {
-        return name.eq_ignore_ascii_case(word.as_bytes());
-    }
-    // A name that is not UTF-8 is never folded.
-    str::from_utf8(name).is_ok_and(|name| folded(name).eq(word.bytes()))
-}
-
-/// The ASCII bytes that a name folds to; a letter that folds to none becomes 0.
-fn folded(name: &str) -> impl Iterator<Item = u8> {
-    name.chars()
-        .filter(|letter| !is_ignorable(*letter))
-        .flat_map(|letter| {
-            let letters: &[u8] = match letter {
-                '\u{17f}' => b"s",
-                '\u{212a}' => b"k",
-                '\u{fb00}' => b"ff",
-                '\u{fb01}' => b"fi",
-                '\u{fb02}' => b"fl",
-                '\u{fb03}' => b"ffi",
-                '\u{fb04}' => b"ffl",
-                '\u{fb05}' | '\u{fb06}' => b"st",
-                _ => &[],
-            };
-            let own = u8::try_from(letter).ok().filter(u8::is_ascii);
-            let own = own.map(|byte| byte.to_ascii_lowercase());
-            let alone = letters.is_empty().then(|| own.unwrap_or(0));
-            letters.iter().copied().chain(alone)
-        })
-}
-
-/// Unicode's `Default_Ignorable_Code_Point`.
-const fn is_ignorable(letter: char) -> bool {
-    matches!(
-        letter,
-        '\u{ad}'
-            | '\u{34f}'
-            | '\u{61c}'
-            | '\u{115f}'..='\u{1160}'
-            | '\u{17b4}'..='\u{17b5}'
-            | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}'
-            | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fff8}'
-            | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
 }
