@@ -38,6 +38,11 @@ pub enum LaunchError {
         /// The word.
         word: OsString,
     },
+    /// `/proc` was mounted in another pid namespace.
+    #[error(
+        "`/proc` belongs to another pid namespace: mount a new one (`unshare --mount-proc` does)"
+    )]
+    ForeignProc,
     /// The supervisor's thread can't be started.
     #[error("cannot start the supervisor's thread")]
     SupervisorCall {

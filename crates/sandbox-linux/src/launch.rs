@@ -147,7 +147,7 @@ fn start(
         command.environment,
         &command.working_directory,
     )?;
-    let proc = rustix::fs::open(c"/proc", PROC_FLAGS, Mode::empty()).map_err(call("open"))?;
+    let proc = own_proc()?;
     let network = NetworkTask::new(prepared, handover_inside.as_fd(), proc.as_fd());
     let network_stack = Stack::new().map_err(call("mmap"))?;
     let mut context = Context {
@@ -235,6 +235,19 @@ fn running(pid: libc::pid_t, sockets: stage::Sockets) -> Result<Running, LaunchE
         process,
         sockets: Some(sockets.into()),
     })
+}
+
+/// `/proc`, which has to number processes as this process does: the supervisor finds callers in it.
+fn own_proc() -> Result<OwnedFd, LaunchError> {
+    let proc =
+        rustix::fs::open(c"/proc", PROC_FLAGS, Mode::empty()).map_err(failed_call("open"))?;
+    let own =
+        rustix::fs::readlinkat(&proc, c"self", Vec::new()).map_err(failed_call("readlinkat"))?;
+    if own.to_bytes() == rustix::process::getpid().to_string().as_bytes() {
+        Ok(proc)
+    } else {
+        Err(LaunchError::ForeignProc)
+    }
 }
 
 /// A place to look up from, nothing more.

@@ -1,6 +1,7 @@
 //! Lifecycle: many starts, sudden ends, and nothing left behind.
 
 mod children;
+mod containers;
 mod ends;
 mod starts;
 mod traces;

@@ -83,7 +83,6 @@ struct World {
     refused: RefusalSink,
     /// Numbers of the calls, sorted.
     calls: Vec<(i64, SupervisedCall)>,
-    session: i32,
     /// The time (clock_gettime(2), `CLOCK_REALTIME`), in seconds and nanoseconds.
     started: (i64, u32),
     /// Held once more by each thread that waits for a FIFO's writer.
@@ -154,7 +153,6 @@ pub(crate) fn start(
         .filter_map(|(name, call)| filter::number(name).map(|number| (number, *call)))
         .collect();
     calls.sort_unstable_by_key(|(number, _)| *number);
-    let session = rustix::process::getsid(None)?.as_raw_nonzero().get();
     let world = World {
         listener,
         root,
@@ -162,7 +160,6 @@ pub(crate) fn start(
         rules,
         refused,
         calls,
-        session,
         started: now(),
         waiting_readers: Arc::new(()),
     };

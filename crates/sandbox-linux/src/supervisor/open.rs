@@ -7,6 +7,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use super::{
     Answering, Created, Outcome,
     attributes::without_set_id,
+    caller::Caller,
     fifo::WaitingOpen,
     git::{self, Change},
     permit::{Access, Through, is_there},
@@ -241,7 +242,11 @@ impl Answering<'_> {
             return Err(Errno::NXIO);
         }
         let asked = (flags | ALWAYS) - OFlags::CREATE - OFlags::EXCL - OFlags::TRUNC;
-        if session == self.world.session {
+        let this_thread = Caller {
+            thread: rustix::thread::gettid().as_raw_nonzero().get(),
+            ..self.view.caller
+        };
+        if session == this_thread.terminal()?.0 {
             return rustix::fs::open(c"/dev/tty", asked, Mode::empty());
         }
         // A terminal that was made inside (proc_pid_stat(5): the minor number in bits 31 to 20 and 7
