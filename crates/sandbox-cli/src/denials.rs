@@ -1,6 +1,8 @@
 //! What was refused, in a few lines after the run.
 
-use sandbox_core::{Denial, DenialReason, settings::IgnoredViolation};
+use sandbox_core::{
+    AbsolutePath, Denial, DenialReason, PathPattern, powerful_socket, settings::IgnoredViolation,
+};
 
 /// The lines to print: each distinct refusal once, and how many there are more.
 pub(crate) fn summary(
@@ -31,6 +33,10 @@ fn line(denial: &Denial) -> String {
             "refused: {denial}; to allow it: `--allow-domain {}` or `network.allowedDomains`",
             denial.object
         ),
+        DenialReason::SocketNotListed => format!(
+            "refused: {denial}; to allow it: `network.allowUnixSockets`{}",
+            warning(&denial.object)
+        ),
         DenialReason::HostDenied
         | DenialReason::MalformedHost
         | DenialReason::AddressDenied(_)
@@ -40,6 +46,13 @@ fn line(denial: &Denial) -> String {
         | DenialReason::WriteDenied
         | DenialReason::WriteNotAllowed => format!("refused: {denial}"),
     }
+}
+
+/// What it means to list a socket.
+pub(crate) fn warning(path: &str) -> String {
+    let pattern = AbsolutePath::new(path).map(PathPattern::Subtree);
+    let row = pattern.ok().and_then(|pattern| powerful_socket(&pattern));
+    row.map_or_else(String::new, |row| format!(", but {}", row.consequence))
 }
 
 fn is_ignored(ignored: &[IgnoredViolation], command: &str, denial: &Denial) -> bool {

@@ -30,6 +30,8 @@ pub struct HostFacts {
     /// Where symlinks lead that denied paths are, or would be, behind and that `paths` does not have:
     /// by the paths as written, or by the directories that patterns begin in.
     pub landings: BTreeMap<AbsolutePath, AbsolutePath>,
+    /// Where the entries of listed Unix sockets lead, by their paths as written.
+    pub sockets: BTreeMap<AbsolutePath, AbsolutePath>,
     /// Whether more paths closed for reading exist than are worth a mount each. `paths` has none of
     /// them then, and who opens a file must be asked about its name.
     pub leaves_reads_open: bool,

@@ -53,9 +53,10 @@ mod sys;
 
 pub use facts::{Endpoints, FileIdentity, HostFacts, MissingPath, PathFacts, PathKind};
 pub use plan::{
-    ArgumentTest, BindAccess, FilterAction, FilterSpec, IdMap, LandlockRule, LinuxPlan, MountKind,
-    MountOp, MountPlan, NestedNamespaces, PlanError, PlanNotice, Reads, RuleAnchor, RulesetSpec,
-    Shown, SupervisedCall, Supervision, SyscallRule, environment, lower,
+    ArgumentTest, BindAccess, FilterAction, FilterSpec, IdMap, LandlockRule, LinuxPlan,
+    ListedSocket, MountKind, MountOp, MountPlan, NestedNamespaces, PlanError, PlanNotice, Reads,
+    RuleAnchor, RulesetSpec, Shown, SocketGuard, SupervisedCall, Supervision, SyscallRule,
+    environment, lower,
 };
 
 #[cfg(target_os = "linux")]

@@ -123,10 +123,13 @@ impl Prepared {
             interface_v6: netlink::interface_v6(),
             redirection: netlink::redirection(),
         };
-        let rules = match plan.supervision {
-            Supervision::Off => None,
-            Supervision::Changes | Supervision::Opens => Some(Arc::new(rules(&plan)?)),
+        let is_supervised = match plan.supervision {
+            Supervision::Off => plan.sockets.is_supervisor(),
+            Supervision::Changes | Supervision::Opens => true,
         };
+        let rules = is_supervised
+            .then(|| rules(&plan).map(Arc::new))
+            .transpose()?;
         Ok(Self {
             plan,
             mounts,
@@ -160,6 +163,7 @@ fn rules(plan: &LinuxPlan) -> Result<Rules, PrepareError> {
         missing_roots.collect::<Result<_, _>>()?,
         plan.mounts.operations().iter().any(is_proc),
         plan.user_namespaces,
+        plan.sockets.clone(),
     ))
 }
 

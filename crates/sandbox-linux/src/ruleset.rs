@@ -31,12 +31,19 @@ impl Rights {
             3 => ABI::V3,
             4 => ABI::V4,
             5 => ABI::V5,
-            _ => ABI::V6,
+            6 => ABI::V6,
+            7 => ABI::V7,
+            8 => ABI::V8,
+            _ => ABI::V9,
         };
         let all = AccessFs::from_all(abi);
         let handled = match spec.map(RulesetSpec::reads) {
             Some(Reads::Open) => all & !WITH_EVERY_OPEN,
             Some(Reads::Closed) | None => all,
+        };
+        let handled = match spec {
+            Some(spec) if spec.closes_sockets => handled,
+            Some(_) | None => handled & !AccessFs::ResolveUnix,
         };
         Self { abi, handled }
     }
@@ -45,7 +52,8 @@ impl Rights {
     pub(crate) fn mask(self, access: BindAccess, kind: PathKind) -> u64 {
         let rights: BitFlags<AccessFs> = match access {
             BindAccess::ReadOnly => AccessFs::from_read(self.abi),
-            BindAccess::Writable => AccessFs::from_all(self.abi),
+            // A place that may be written can hold sockets of the host's.
+            BindAccess::Writable => AccessFs::from_all(self.abi) & !AccessFs::ResolveUnix,
         };
         let rights = rights & self.handled;
         match kind {

@@ -31,6 +31,7 @@ mod pattern;
 mod policy;
 mod preset;
 mod protected;
+mod unix_socket;
 mod verdict;
 
 pub use address::{AddressClass, AddressRule, OwnAddresses};
@@ -44,13 +45,12 @@ pub use network::{DomainRule, LookupVerdict, NetworkPolicy};
 pub use origin::Origin;
 pub use path::{AbsolutePath, PathError};
 pub use pattern::{Glob, GlobSet, GlobToken, PathBase, PathPattern, PatternError, PatternSyntax};
-pub use policy::{
-    EnvironmentPolicy, Policy, ProcMount, ProcessPolicy, UnixSocketPolicy, UserNamespaces,
-};
+pub use policy::{EnvironmentPolicy, Policy, ProcMount, ProcessPolicy, UserNamespaces};
 pub use preset::{PresetPath, WORKSPACE_HOME, WORKSPACE_SECRETS, WORKSPACE_SYSTEM, workspace};
 pub use protected::{
     DEPENDENCY_STORES, PROTECTED_PATHS, ProtectedGroup, ProtectedPath, Protection, is_alias,
 };
+pub use unix_socket::{POWERFUL_SOCKETS, PowerfulSocket, UnixSocketPolicy, powerful_socket};
 pub use verdict::{Denial, DenialReason, Permit, Question, ResolvedTarget, Verdict};
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::origin::Origin;
 use crate::path::{AbsolutePath, PathError};
 use crate::pattern::PathPattern;
 use crate::protected::Protection;
+use crate::unix_socket::UnixSocketPolicy;
 
 /// Everything a sandboxed command may do. There is no `Default`: an author decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,17 +25,6 @@ pub struct Policy {
     pub environment: EnvironmentPolicy,
     /// Processes and the kernel surface.
     pub process: ProcessPolicy,
-}
-
-/// Which Unix sockets of the host may be connected to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UnixSocketPolicy {
-    /// None.
-    Blocked,
-    /// These.
-    Listed(Vec<PathRule>),
-    /// All (`allowAllUnixSockets`).
-    Unrestricted(Origin),
 }
 
 /// What the child's environment is.

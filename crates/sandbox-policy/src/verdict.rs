@@ -76,6 +76,8 @@ pub enum DenialReason {
     WriteDenied,
     /// No `allowWrite` rule opens the path.
     WriteNotAllowed,
+    /// No `allowUnixSockets` entry names the socket, and nothing inside made it.
+    SocketNotListed,
 }
 
 impl Permit {
@@ -246,6 +248,7 @@ impl DenialReason {
             Self::ReadDenied => "read_denied",
             Self::WriteDenied => "write_denied",
             Self::WriteNotAllowed => "write_not_allowed",
+            Self::SocketNotListed => "socket_not_listed",
         }
     }
 
@@ -269,6 +272,7 @@ impl DenialReason {
             Self::ReadDenied => "reading is denied",
             Self::WriteDenied => "writing is denied",
             Self::WriteNotAllowed => "writing is not allowed",
+            Self::SocketNotListed => "socket of the host is not listed",
         }
     }
 }

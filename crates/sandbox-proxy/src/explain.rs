@@ -58,7 +58,8 @@ pub(crate) fn full(denial: &Denial) -> String {
         | DenialReason::DeciderRefused
         | DenialReason::ReadDenied
         | DenialReason::WriteDenied
-        | DenialReason::WriteNotAllowed => "",
+        | DenialReason::WriteNotAllowed
+        | DenialReason::SocketNotListed => "",
     };
     format!("{}: {denial}{hint}", denial.reason.code())
 }

@@ -4,3 +4,4 @@ mod kernel;
 mod processes;
 mod settings_modes;
 mod sockets;
+mod unix_sockets;

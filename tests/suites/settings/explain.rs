@@ -195,7 +195,10 @@ const REFUSALS: &[(&str, &str, [&str; 2])] = &[
     (
         "socket",
         "/run/x",
-        ["(unix_sockets_closed)", "`network.allowAllUnixSockets`"],
+        [
+            "(unix_sockets_closed)",
+            "`\"allowUnixSockets\": [\"/run/x\"]` in `network`",
+        ],
     ),
 ];
 
@@ -329,12 +332,16 @@ fn verdicts_about_unix_sockets_are_those_of_a_sandbox() {
     let _other = UnixWitness::at(&other);
     let other = other.to_str().unwrap();
     let mut settings = files(&[], &["."], &[]);
-    for (all, path, permitted) in [
-        (false, path, false),
-        (true, path, true),
-        (true, other, false),
+    for (all, listed, path, permitted) in [
+        (false, None, path, false),
+        (false, Some(path), path, true),
+        (false, Some(other), path, false),
+        (false, Some(other), other, true),
+        (true, None, path, true),
+        (true, None, other, false),
     ] {
         settings["network"]["allowAllUnixSockets"] = json!(all);
+        settings["network"]["allowUnixSockets"] = json!(Vec::from_iter(listed));
         let run = || bed.srt().flat(&settings).directory(directory.path());
         let live = run().py(&python, CONNECT_UNIX, &[path]).run();
         assert_eq!(live.succeeded(), permitted, "{path}\n{live}");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sandbox_policy::{
     AbsolutePath, Denial, DenialReason, FileVerdict, FilesystemPolicy, PROTECTED_PATHS,
-    PathPattern, PathRule, ProtectedGroup,
+    PathPattern, PathRule, ProtectedGroup, powerful_socket,
 };
 
 use super::{
@@ -206,15 +206,21 @@ impl<'s> Question<'s> {
         let backend = self.sandbox.backend();
         let policy = &self.sandbox.policy().unix_sockets;
         let origin = match backend.judge_socket(policy, place) {
-            SocketVerdict::Closed { listed } => {
-                let answer = self.refused(RefusalReason::SocketsClosed);
-                let Some(rule) = listed else { return answer };
-                return answer
-                    .with_rule(&rule)
-                    .remark("this platform can't open sockets of the host one by one yet");
+            SocketVerdict::Closed => {
+                return self
+                    .refused(RefusalReason::SocketsClosed)
+                    .remark("sockets that the command itself makes are open to it");
             }
-            SocketVerdict::Listed(rule) => {
-                return self.allowed(AllowReason::Rule).with_rule(&rule);
+            SocketVerdict::Listed { rule, is_shown } => {
+                let answer = if is_shown {
+                    self.allowed(AllowReason::Rule).with_rule(&rule)
+                } else {
+                    self.refused(RefusalReason::SocketHidden).with_rule(&rule)
+                };
+                return match powerful_socket(&rule.pattern) {
+                    Some(socket) => answer.remark(socket.consequence),
+                    None => answer,
+                };
             }
             SocketVerdict::Unfiltered(origin) => origin,
         };

@@ -51,9 +51,9 @@ pub enum RefusalReason {
     NotShared,
     /// The sandbox's own `/dev` or `/proc` has no such thing, or can't be changed there.
     OwnTree,
-    /// Unix sockets are closed.
+    /// Unix sockets of the host are closed, and this one is not listed.
     SocketsClosed,
-    /// Unix sockets are open, but nothing of the host's is shown there.
+    /// The socket is open, but nothing of the host's is shown there.
     SocketHidden,
     /// A loop of symlinks.
     LinkLoop,
@@ -112,7 +112,7 @@ impl fmt::Display for ExplainedReason {
                 "/dev and /proc are the sandbox's own, and what is not in them can't be made there"
             }
             Self::Refused(RefusalReason::SocketsClosed) => {
-                "sockets of the host are closed, and none can be created"
+                "sockets of the host are closed unless they are listed"
             }
             Self::Refused(RefusalReason::SocketHidden) => {
                 "the sandbox shows nothing of the host's there"

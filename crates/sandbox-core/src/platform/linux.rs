@@ -20,7 +20,7 @@ use tokio::{
     net::unix::pipe,
 };
 
-use super::{Launch, Shown, SocketVerdict, listed};
+use super::{Launch, Shown, SocketVerdict};
 use crate::{
     builder::LaunchThread,
     child::{ExitStatus, Serving, StateChange},
@@ -70,7 +70,7 @@ impl Backend {
         home: Option<&AbsolutePath>,
         launch_thread: LaunchThread,
     ) -> Result<Self, PlatformError> {
-        let facts = sandbox_linux::probe(&policy.filesystem, working_directory, home)?;
+        let facts = sandbox_linux::probe(policy, working_directory, home)?;
         let plan = sandbox_linux::lower(policy, &facts, Endpoints::standard())?;
         let prepared = Arc::new(Prepared::new(plan)?);
         Ok(Self {
@@ -151,13 +151,24 @@ impl Backend {
         policy: &UnixSocketPolicy,
         path: &AbsolutePath,
     ) -> SocketVerdict {
-        match policy {
-            UnixSocketPolicy::Blocked => SocketVerdict::Closed { listed: None },
-            UnixSocketPolicy::Listed(sockets) => SocketVerdict::Closed {
-                listed: listed(sockets, path),
-            },
-            UnixSocketPolicy::Unrestricted(origin) => SocketVerdict::Unfiltered(origin.clone()),
+        if let UnixSocketPolicy::Unrestricted(origin) = policy {
+            return SocketVerdict::Unfiltered(origin.clone());
         }
+        let listed = self.prepared.plan().sockets.listed();
+        let mut named = listed.iter().filter(|listed| {
+            listed.names(path) || (listed.is_hidden && listed.landing_of(path).is_some())
+        });
+        match named.next() {
+            Some(listed) => SocketVerdict::Listed {
+                rule: listed.rule.clone(),
+                is_shown: listed.is_hidden || self.shows_hosts(path),
+            },
+            None => SocketVerdict::Closed,
+        }
+    }
+
+    fn shows_hosts(&self, path: &AbsolutePath) -> bool {
+        matches!(self.shown(path), Shown::ReadOnly | Shown::Writable)
     }
 
     /// What the supervisors refused.

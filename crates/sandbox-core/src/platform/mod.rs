@@ -52,24 +52,16 @@ pub(crate) enum Shown {
 /// Whether a Unix socket of the host's may be connected to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SocketVerdict {
-    /// No, also if it is listed.
-    Closed { listed: Option<PathRule> },
+    /// No, if the host made it.
+    Closed,
     /// Yes, by this rule.
-    #[cfg_attr(
-        target_os = "linux",
-        expect(dead_code, reason = "Linux opens none of them one by one yet")
-    )]
-    Listed(PathRule),
+    Listed {
+        rule: PathRule,
+        /// Whether the host's socket can be seen, or is found by its name alone.
+        is_shown: bool,
+    },
     /// All may, as far as they can be seen.
     Unfiltered(Origin),
-}
-
-/// The entry of a list of sockets that names a path.
-fn listed(sockets: &[PathRule], path: &AbsolutePath) -> Option<PathRule> {
-    let mut named = sockets
-        .iter()
-        .filter(|rule| rule.pattern.opens(path).is_some());
-    named.next().cloned()
 }
 
 /// A command as a platform starts it.

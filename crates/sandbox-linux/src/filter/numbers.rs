@@ -19,6 +19,7 @@ const COMMON: &[(&str, i64)] = &[
     ("clock_settime", libc::SYS_clock_settime),
     ("clone", libc::SYS_clone),
     ("clone3", libc::SYS_clone3),
+    ("connect", libc::SYS_connect),
     ("delete_module", libc::SYS_delete_module),
     ("fanotify_init", libc::SYS_fanotify_init),
     ("fchmod", libc::SYS_fchmod),
@@ -34,6 +35,8 @@ const COMMON: &[(&str, i64)] = &[
     ("fsmount", libc::SYS_fsmount),
     ("fsopen", libc::SYS_fsopen),
     ("fspick", libc::SYS_fspick),
+    ("getpeername", libc::SYS_getpeername),
+    ("getsockname", libc::SYS_getsockname),
     ("init_module", libc::SYS_init_module),
     ("io_uring_enter", libc::SYS_io_uring_enter),
     ("io_uring_register", libc::SYS_io_uring_register),
@@ -134,8 +137,9 @@ pub(crate) fn number(name: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{FilterSpec, NestedNamespaces, SUPERVISED_CALLS, Supervision};
-    use sandbox_policy::UnixSocketPolicy;
+    use crate::plan::{
+        CONNECT, FilterSpec, NestedNamespaces, SUPERVISED_CALLS, SocketGuard, Supervision,
+    };
 
     #[test]
     fn the_tables_are_sorted() {
@@ -146,7 +150,10 @@ mod tests {
 
     #[test]
     fn every_call_of_the_table_has_a_number_here() {
-        let sockets = UnixSocketPolicy::Blocked;
+        let sockets = SocketGuard::Supervisor {
+            listed: Vec::new(),
+            with_landlock: false,
+        };
         let filter = FilterSpec::new(&sockets, NestedNamespaces::Refused, Supervision::Opens);
         // Other architectures lack the ports of x86.
         if cfg!(target_arch = "x86_64") {
@@ -160,7 +167,7 @@ mod tests {
     fn every_supervised_call_has_a_number_here() {
         // Other architectures never had the older ones.
         if cfg!(target_arch = "x86_64") {
-            for (name, _) in SUPERVISED_CALLS {
+            for (name, _) in SUPERVISED_CALLS.into_iter().chain([CONNECT]) {
                 assert!(number(name).is_some(), "{name}");
             }
         }

@@ -5,7 +5,12 @@
 //! re-opened. Writing is granted on write roots, scratch and our own `/dev` and `/proc`. A domain
 //! also forbids every mount call, signals to the outside and abstract sockets of the outside.
 
-use super::mounts::{BindAccess, MountKind, MountPlan};
+use sandbox_policy::UnixSocketPolicy;
+
+use super::{
+    mounts::{BindAccess, MountKind, MountPlan},
+    sockets::RESOLVES_SOCKETS,
+};
 
 /// The ruleset to build.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +19,8 @@ pub struct RulesetSpec {
     pub abi: u32,
     /// The grants.
     pub rules: Vec<LandlockRule>,
+    /// Whether Unix sockets that were made outside are closed (`LANDLOCK_ACCESS_FS_RESOLVE_UNIX`).
+    pub closes_sockets: bool,
 }
 
 /// Whether everything may be read, as far as Landlock can tell.
@@ -56,7 +63,11 @@ pub enum RuleAnchor {
     Operation(usize),
 }
 
-pub(super) fn lower(abi: u32, mounts: &MountPlan) -> Option<RulesetSpec> {
+pub(super) fn lower(
+    abi: u32,
+    mounts: &MountPlan,
+    unix_sockets: &UnixSocketPolicy,
+) -> Option<RulesetSpec> {
     if abi == 0 {
         return None;
     }
@@ -80,8 +91,14 @@ pub(super) fn lower(abi: u32, mounts: &MountPlan) -> Option<RulesetSpec> {
             };
             Some(LandlockRule { anchor, access })
         });
+    let closes_sockets = abi >= RESOLVES_SOCKETS
+        && match unix_sockets {
+            UnixSocketPolicy::Blocked | UnixSocketPolicy::Listed(_) => true,
+            UnixSocketPolicy::Unrestricted(_) => false,
+        };
     Some(RulesetSpec {
         abi,
         rules: rules.collect(),
+        closes_sockets,
     })
 }

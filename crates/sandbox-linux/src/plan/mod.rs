@@ -7,13 +7,14 @@ mod mounts;
 mod resolve;
 mod seccomp;
 mod shown;
+mod sockets;
 mod supervised;
 #[cfg(test)]
 mod tests;
 
 use sandbox_policy::{
     AbsolutePath, FilesystemPolicy, PathError, PathPattern, PathRule, Policy, ProcMount,
-    UnixSocketPolicy, UserNamespaces,
+    UserNamespaces,
 };
 
 pub use environment::environment;
@@ -22,7 +23,8 @@ pub(crate) use mounts::HOSTS;
 pub use mounts::{BindAccess, MountKind, MountOp, MountPlan};
 pub use seccomp::{ArgumentTest, FilterAction, FilterSpec, SyscallRule};
 pub use shown::Shown;
-pub(crate) use supervised::{INODE_FLAG_REQUESTS, SUPERVISED_CALLS};
+pub use sockets::{ListedSocket, SocketGuard};
+pub(crate) use supervised::{CONNECT, INODE_FLAG_REQUESTS, SUPERVISED_CALLS};
 pub use supervised::{SupervisedCall, Supervision};
 
 use crate::facts::{Endpoints, HostFacts, MissingPath, PathKind};
@@ -38,8 +40,10 @@ pub struct LinuxPlan {
     pub landlock: Option<RulesetSpec>,
     /// The system call filter.
     pub filter: FilterSpec,
-    /// What the supervisor sees.
+    /// What the supervisor sees of files.
     pub supervision: Supervision,
+    /// Who keeps Unix sockets of the host's out of reach.
+    pub sockets: SocketGuard,
     /// Write roots that the command may create.
     pub missing_roots: Vec<MissingPath>,
     /// Where the proxies listen.
@@ -87,13 +91,13 @@ pub enum PlanNotice {
         /// The rule's origin.
         origin: String,
     },
-    /// Host sockets that the settings list.
-    #[error(
-        "`{path}` stays closed: on Linux sockets of the host can't be opened one by one yet (listed by {origin})"
-    )]
-    UnixSocket {
-        /// The socket's path.
+    /// A listed socket of a service with more rights than the sandbox.
+    #[error("`{path}` is as good as no sandbox: {consequence} (listed by {origin})")]
+    PowerfulSocket {
+        /// The entry.
         path: String,
+        /// What whoever connects can do.
+        consequence: &'static str,
         /// The rule's origin.
         origin: String,
     },
@@ -214,7 +218,7 @@ pub fn lower(
         ProcMount::Inherited(_) => false,
     };
     let mounts = mounts::lower(&filesystem, facts, fresh_proc)?;
-    let landlock = landlock::lower(facts.landlock_abi, &mounts);
+    let landlock = landlock::lower(facts.landlock_abi, &mounts, &policy.unix_sockets);
     match &landlock {
         None => notices.push(PlanNotice::NoLandlock),
         Some(spec) if spec.abi < SCOPES_SIGNALS => {
@@ -222,25 +226,22 @@ pub fn lower(
         }
         Some(_) => {}
     }
-    if let UnixSocketPolicy::Listed(sockets) = &policy.unix_sockets {
-        notices.extend(sockets.iter().map(|rule| PlanNotice::UnixSocket {
-            path: rule.pattern.to_string(),
-            origin: rule.origin.to_string(),
-        }));
-    }
+    let sockets = SocketGuard::new(policy, &filesystem, facts);
+    notices.extend(sockets::warnings(&policy.unix_sockets));
     let user_namespaces = match policy.process.user_namespaces {
         UserNamespaces::Refused => NestedNamespaces::Refused,
         UserNamespaces::Allowed(_) => NestedNamespaces::Allowed,
     };
     let missing_roots = missing_roots(&filesystem, facts, &mut notices);
     let supervision = supervision(&filesystem, facts, &missing_roots);
-    let filter = FilterSpec::new(&policy.unix_sockets, user_namespaces, supervision);
+    let filter = FilterSpec::new(&sockets, user_namespaces, supervision);
     Ok(LinuxPlan {
         ids,
         mounts,
         landlock,
         filter,
         supervision,
+        sockets,
         missing_roots,
         endpoints,
         user_namespaces,

@@ -4,11 +4,12 @@
 //! Calls are named; numbers belong to the kernel's table of one architecture and come later. What
 //! is not in the table passes: the filter is the third layer, behind mounts and Landlock.
 
-use sandbox_policy::UnixSocketPolicy;
-
 use super::{
     NestedNamespaces,
-    supervised::{INODE_FLAG_REQUESTS, NEWER_CALLS, SUPERVISED_CALLS, SupervisedCall, Supervision},
+    sockets::SocketGuard,
+    supervised::{
+        CONNECT, INODE_FLAG_REQUESTS, NEWER_CALLS, SUPERVISED_CALLS, SupervisedCall, Supervision,
+    },
 };
 
 /// The whole filter.
@@ -156,11 +157,14 @@ const TIOCLINUX: u32 = 0x541c;
 
 impl FilterSpec {
     pub(crate) fn new(
-        unix_sockets: &UnixSocketPolicy,
+        sockets: &SocketGuard,
         user_namespaces: NestedNamespaces,
         supervision: Supervision,
     ) -> Self {
         let mut rules = supervision_rules(supervision);
+        if sockets.is_supervisor() {
+            rules.extend(connection_rules(supervision));
+        }
         if user_namespaces == NestedNamespaces::Refused {
             rules.extend(namespace_rules());
         }
@@ -190,7 +194,7 @@ impl FilterSpec {
             rules.push(refuse("ioctl", vec![ArgumentTest::Is(1, request)], reason));
         }
         rules.extend(group_rules());
-        rules.extend(socket_rules(unix_sockets));
+        rules.extend(socket_rules(sockets));
         Self { rules }
     }
 
@@ -270,6 +274,23 @@ fn supervision_rules(supervision: Supervision) -> Vec<SyscallRule> {
     rules
 }
 
+/// What the supervisor sees of sockets. A filter can't tell of which family a descriptor is, so it
+/// connects those of the network as well.
+fn connection_rules(supervision: Supervision) -> Vec<SyscallRule> {
+    // It has to know what is bound inside, and with which umask.
+    let more = ["bind", "getsockname", "getpeername", "umask"]
+        .into_iter()
+        .filter(|_| supervision == Supervision::Off);
+    let names = std::iter::once(CONNECT.0).chain(more);
+    let rules = names.map(|name| SyscallRule {
+        name,
+        tests: Vec::new(),
+        action: FilterAction::Supervised,
+        reason: "the socket's path decides",
+    });
+    rules.collect()
+}
+
 /// Which opens are supervised, by the argument that holds their flags.
 fn open_tests(supervision: Supervision, flags: u8) -> Vec<Vec<ArgumentTest>> {
     // A handle permits nothing, whatever else it asks for.
@@ -322,7 +343,7 @@ fn group_rules() -> Vec<SyscallRule> {
     rules.collect()
 }
 
-fn socket_rules(unix_sockets: &UnixSocketPolicy) -> Vec<SyscallRule> {
+fn socket_rules(sockets: &SocketGuard) -> Vec<SyscallRule> {
     use ArgumentTest::{Is, IsNot, Masked};
     let mut rules = vec![
         SyscallRule {
@@ -350,18 +371,19 @@ fn socket_rules(unix_sockets: &UnixSocketPolicy) -> Vec<SyscallRule> {
         let tests = std::iter::once(Is(0, family)).chain(others).collect();
         rules.push(refuse("socket", tests, "neither TCP nor UDP"));
     }
-    match unix_sockets {
-        UnixSocketPolicy::Blocked | UnixSocketPolicy::Listed(_) => {
-            let reason = "a filter can't see which path it connects to";
-            rules.push(refuse("socket", vec![Is(0, AF_UNIX)], reason));
-            // The kernel makes a datagram socket of a raw one too (unix(7), net/unix/af_unix.c).
-            for kind in [SOCK_DGRAM, SOCK_RAW] {
-                let pair = vec![Is(0, AF_UNIX), Masked(1, SOCK_TYPE_MASK, kind)];
+    let sees_datagrams = match sockets {
+        SocketGuard::Nobody | SocketGuard::Landlock => true,
+        SocketGuard::Supervisor { with_landlock, .. } => *with_landlock,
+    };
+    if !sees_datagrams {
+        // The kernel makes a datagram socket of a raw one too (unix(7), net/unix/af_unix.c).
+        for kind in [SOCK_DGRAM, SOCK_RAW] {
+            for call in ["socket", "socketpair"] {
+                let tests = vec![Is(0, AF_UNIX), Masked(1, SOCK_TYPE_MASK, kind)];
                 let reason = "even a connected datagram socket can send to any path";
-                rules.push(refuse("socketpair", pair, reason));
+                rules.push(refuse(call, tests, reason));
             }
         }
-        UnixSocketPolicy::Unrestricted(_) => {}
     }
     rules
 }

@@ -80,10 +80,16 @@ pub enum SupervisedCall {
     Bind,
     /// umask(2), which is only taken note of.
     Umask,
+    /// connect(2), where the supervisor keeps Unix sockets of the host's out of reach.
+    Connect,
+    /// getsockname(2): the kernel knows the path by which the supervisor bound a socket.
+    GetSockName,
+    /// getpeername(2).
+    GetPeerName,
 }
 
 /// All of them, by their names in the kernel's table.
-pub(crate) const SUPERVISED_CALLS: [(&str, SupervisedCall); 38] = [
+pub(crate) const SUPERVISED_CALLS: [(&str, SupervisedCall); 40] = [
     ("open", SupervisedCall::Open),
     ("openat", SupervisedCall::OpenAt),
     ("creat", SupervisedCall::Creat),
@@ -121,8 +127,13 @@ pub(crate) const SUPERVISED_CALLS: [(&str, SupervisedCall); 38] = [
     ("fremovexattr", SupervisedCall::FremoveXattr),
     ("ioctl", SupervisedCall::Ioctl),
     ("bind", SupervisedCall::Bind),
+    ("getsockname", SupervisedCall::GetSockName),
+    ("getpeername", SupervisedCall::GetPeerName),
     ("umask", SupervisedCall::Umask),
 ];
+
+/// The call that is supervised for the sake of Unix sockets.
+pub(crate) const CONNECT: (&str, SupervisedCall) = ("connect", SupervisedCall::Connect);
 
 /// `FS_IOC_SETFLAGS`, `FS_IOC_FSSETXATTR` (linux/fs.h).
 pub(crate) const INODE_FLAG_REQUESTS: [u32; 2] = [0x4008_6602, 0x401c_5820];

@@ -5,7 +5,9 @@ mod lookup;
 use std::{collections::BTreeMap, fs, io, os::unix::fs::MetadataExt, path::PathBuf};
 
 use rustix::thread::CapabilitySet;
-use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, PathRule};
+use sandbox_policy::{
+    AbsolutePath, FilesystemPolicy, PathPattern, PathRule, Policy, UnixSocketPolicy,
+};
 
 use self::lookup::{Found, Lookup};
 use crate::{
@@ -46,10 +48,11 @@ pub enum ProbeError {
 
 /// Gathers what a plan for this policy needs.
 pub fn probe(
-    policy: &FilesystemPolicy,
+    whole: &Policy,
     working_directory: &AbsolutePath,
     home: Option<&AbsolutePath>,
 ) -> Result<HostFacts, ProbeError> {
+    let policy = &whole.filesystem;
     let mut lookup = Lookup::default();
     let FilesystemPolicy {
         deny_read,
@@ -110,8 +113,37 @@ pub fn probe(
         paths: lookup.paths,
         missing_roots,
         landings,
+        sockets: sockets(&whole.unix_sockets),
         leaves_reads_open,
     })
+}
+
+/// Where listed sockets are, symlinks on the way followed. What does not exist yet may be made later.
+fn sockets(policy: &UnixSocketPolicy) -> BTreeMap<AbsolutePath, AbsolutePath> {
+    let UnixSocketPolicy::Listed(rules) = policy else {
+        return BTreeMap::new();
+    };
+    let paths = rules.iter().filter_map(|rule| match &rule.pattern {
+        PathPattern::Subtree(path) => Some(path),
+        PathPattern::Glob(_) => None,
+    });
+    let landings = paths.filter_map(|path| Some((path.clone(), landing(path)?)));
+    landings.collect()
+}
+
+fn landing(path: &AbsolutePath) -> Option<AbsolutePath> {
+    let mut above = path.ancestors();
+    let (written, place) = above.find_map(|above| {
+        let place = fs::canonicalize(above.as_path()).ok()?;
+        Some((above, place))
+    })?;
+    let rest = path.as_path().strip_prefix(written.as_path()).ok()?;
+    let landing = if rest.as_os_str().is_empty() {
+        place
+    } else {
+        place.join(rest)
+    };
+    AbsolutePath::new(landing).ok()
 }
 
 fn start_error(path: &AbsolutePath, source: io::Error) -> ProbeError {

@@ -1,54 +1,33 @@
 //! Binding sockets, which makes a name where the address is a path (unix(7)).
 
-use std::{
-    ffi::OsStr,
-    os::{
-        fd::{AsRawFd, OwnedFd},
-        unix::ffi::OsStrExt,
-    },
-};
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::{
-    net::SocketAddrUnix,
     process::{Pid, PidfdFlags, PidfdGetfdFlags},
+    time::ClockId,
 };
 
-use super::{Answering, Outcome, git::Change, permit::Access, permit::is_there};
+use super::{
+    Answering, Outcome,
+    bound::SocketIdentity,
+    connect::Address,
+    git::Change,
+    permit::{Access, is_there},
+    request::SocketArgument,
+    resolve::open_place,
+};
 use crate::sys::{self, Errno};
-
-/// `struct sockaddr_storage` of sys/socket.h.
-const LARGEST_ADDRESS: usize = 128;
 
 impl Answering<'_> {
     /// Binds the caller's own socket, of whatever family.
-    pub(super) fn bind(
-        &mut self,
-        socket: i32,
-        address: u64,
-        length: u32,
-    ) -> Result<Outcome, Errno> {
-        use std::os::fd::AsFd;
-        let length = usize::try_from(length).map_err(|_large| Errno::INVAL)?;
-        let mut content = [0_u8; LARGEST_ADDRESS];
-        let content = content.get_mut(..length).ok_or(Errno::INVAL)?;
-        self.view.caller.bytes(address, content)?;
-        let socket = self.socket(socket)?;
+    pub(super) fn bind(&mut self, argument: SocketArgument) -> Result<Outcome, Errno> {
+        let mut content = [0; Address::LARGEST];
+        let content = self.address(argument, &mut content)?;
+        let socket = self.socket(argument.socket)?;
         self.is_still_waiting()?;
-        let family = content
-            .first_chunk()
-            .map(|family| u16::from_ne_bytes(*family));
-        let path = match (family, content.get(2..)) {
-            (Some(family), Some([first, rest @ ..]))
-                if i32::from(family) == libc::AF_UNIX && *first != 0 =>
-            {
-                let end = rest.iter().position(|byte| *byte == 0);
-                let length = end.unwrap_or(rest.len()) + 1;
-                content.get(2..2 + length).unwrap_or_default()
-            }
-            _ => {
-                sys::net::bind(socket.as_fd(), content)?;
-                return Ok(Outcome::Done);
-            }
+        let Some(path) = Address::new(content).path() else {
+            sys::net::bind(socket.as_fd(), content)?;
+            return Ok(Outcome::Done);
         };
         let place = self.view.place_of_text(libc::AT_FDCWD, path)?;
         if is_there(place.directory.as_fd(), &place) {
@@ -60,19 +39,43 @@ impl Answering<'_> {
             return Err(Errno::ACCESS);
         }
         self.adopt_umask()?;
-        let directory = through.through.directory(&place).as_raw_fd();
-        let mut path = format!("/proc/self/fd/{directory}/").into_bytes();
-        path.extend_from_slice(place.name.as_bytes());
-        let address = SocketAddrUnix::new(OsStr::from_bytes(&path))?;
-        rustix::net::bind(&socket, &address)?;
+        let directory = through.through.directory(&place);
+        let before = rustix::time::clock_gettime(ClockId::RealtimeCoarse);
+        let names = &mut self.state.socket_names;
+        names.bind(socket.as_fd(), directory, place.name.as_bytes(), path)?;
+        let handle = open_place(directory, &place.name)?;
+        // Another one, if a name was moved there meanwhile: it is not remembered.
+        if let Some(identity) = SocketIdentity::of_new(&handle, before)? {
+            self.world.rules.bound.insert(identity);
+        }
         Ok(Outcome::Done)
     }
 
+    /// The bytes of a socket address.
+    pub(super) fn address<'c>(
+        &self,
+        argument: SocketArgument,
+        content: &'c mut [u8; Address::LARGEST],
+    ) -> Result<&'c [u8], Errno> {
+        // The kernel looks at the low half only.
+        let length = argument.length & u64::from(u32::MAX);
+        let length = usize::try_from(length).map_err(|_large| Errno::INVAL)?;
+        let content = content.get_mut(..length).ok_or(Errno::INVAL)?;
+        self.view.caller.bytes(argument.address, content)?;
+        Ok(content)
+    }
+
     /// A duplicate of the caller's descriptor.
-    fn socket(&self, number: i32) -> Result<OwnedFd, Errno> {
-        let process = self.view.caller.process()?;
-        let process = Pid::from_raw(process).ok_or(Errno::ACCESS)?;
-        let process = rustix::process::pidfd_open(process, PidfdFlags::empty())?;
+    pub(super) fn socket(&self, number: i32) -> Result<OwnedFd, Errno> {
+        let thread = Pid::from_raw(self.view.caller.thread).ok_or(Errno::ACCESS)?;
+        let process = match rustix::process::pidfd_open(thread, PidfdFlags::empty()) {
+            // Not the first thread of its process.
+            Err(Errno::INVAL | Errno::NOENT) => {
+                let process = Pid::from_raw(self.view.caller.process()?).ok_or(Errno::ACCESS)?;
+                rustix::process::pidfd_open(process, PidfdFlags::empty())?
+            }
+            found => found?,
+        };
         rustix::process::pidfd_getfd(process, number, PidfdGetfdFlags::empty())
     }
 }

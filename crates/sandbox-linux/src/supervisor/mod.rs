@@ -16,7 +16,9 @@
 
 mod attributes;
 mod bind;
+mod bound;
 mod caller;
+mod connect;
 mod fifo;
 mod git;
 mod names;
@@ -25,6 +27,7 @@ mod permit;
 mod request;
 mod resolve;
 mod rules;
+mod socket_names;
 
 use std::{
     collections::HashSet,
@@ -43,10 +46,12 @@ use rustix::{
 use sandbox_policy::Denial;
 
 pub(crate) use self::rules::{MissingRoot, Rules};
-use self::{caller::Caller, fifo::WaitingOpen, request::Request, resolve::View};
+use self::{
+    caller::Caller, fifo::WaitingOpen, request::Request, resolve::View, socket_names::SocketNames,
+};
 use crate::{
     filter,
-    plan::{SUPERVISED_CALLS, SupervisedCall},
+    plan::{CONNECT, SUPERVISED_CALLS, SupervisedCall},
     sys::{
         self, Errno,
         notify::{Answer, Notification},
@@ -87,6 +92,8 @@ struct World {
     started: (i64, u32),
     /// Held once more by each thread that waits for a FIFO's writer.
     waiting_readers: Arc<()>,
+    /// The same for a server's room.
+    waiting_connections: Arc<()>,
 }
 
 /// What does.
@@ -96,6 +103,7 @@ struct State {
     mounts: Vec<u64>,
     waiting: Vec<WaitingOpen>,
     git: git::Session,
+    socket_names: SocketNames,
     /// Directories that held a `.git` which was removed.
     former_repositories: HashSet<(u64, u64)>,
 }
@@ -150,6 +158,7 @@ pub(crate) fn start(
     let SupervisorSockets { listener, root } = sockets;
     let mut calls: Vec<_> = SUPERVISED_CALLS
         .iter()
+        .chain([&CONNECT])
         .filter_map(|(name, call)| filter::number(name).map(|number| (number, *call)))
         .collect();
     calls.sort_unstable_by_key(|(number, _)| *number);
@@ -162,6 +171,7 @@ pub(crate) fn start(
         calls,
         started: now(),
         waiting_readers: Arc::new(()),
+        waiting_connections: Arc::new(()),
     };
     let run = move || match prepare() {
         Ok(umask) => {
@@ -210,6 +220,7 @@ impl World {
             mounts: Vec::new(),
             waiting: Vec::new(),
             git: git::Session::new(self.rules.open_git_places()),
+            socket_names: SocketNames::default(),
             former_repositories: HashSet::new(),
         };
         while self.wait(&mut state) {
@@ -360,11 +371,9 @@ impl Answering<'_> {
                 request,
                 address,
             } => self.set_inode_flags(file, request, address),
-            Request::Bind {
-                socket,
-                address,
-                length,
-            } => self.bind(socket, address, length),
+            Request::Bind(argument) => self.bind(argument),
+            Request::Connect(argument) => self.connect(argument),
+            Request::NameOf(end, argument) => self.name_of(end, argument),
             Request::ChangeUmask => {
                 // From here on it is looked up; nothing is decided about it.
                 self.state.umask.changed = true;

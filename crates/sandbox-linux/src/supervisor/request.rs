@@ -13,6 +13,24 @@ pub(super) struct PathArgument {
     pub(super) address: u64,
 }
 
+/// A socket and an address in memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SocketArgument {
+    /// A descriptor of the caller.
+    pub(super) socket: i32,
+    /// Where the socket address is in the caller's memory.
+    pub(super) address: u64,
+    /// Its length in bytes, or where that is.
+    pub(super) length: u64,
+}
+
+/// An end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum SocketEnd {
+    Own,
+    Peer,
+}
+
 /// Where the times of a file are.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum TimesArgument {
@@ -118,11 +136,9 @@ pub(super) enum Request {
         name: u64,
         follow: bool,
     },
-    Bind {
-        socket: i32,
-        address: u64,
-        length: u32,
-    },
+    Bind(SocketArgument),
+    Connect(SocketArgument),
+    NameOf(SocketEnd, SocketArgument),
     SetInodeFlags {
         file: i32,
         request: InodeFlagRequest,
@@ -147,6 +163,14 @@ const fn here(address: u64) -> PathArgument {
     PathArgument {
         directory: libc::AT_FDCWD,
         address,
+    }
+}
+
+const fn socket(number: u64, address: u64, length: u64) -> SocketArgument {
+    SocketArgument {
+        socket: low(number).cast_signed(),
+        address,
+        length,
     }
 }
 
@@ -207,7 +231,10 @@ impl Request {
             Call::LremoveXattr => Self::remove_attribute(here(a), b, false),
             Call::FremoveXattr => Self::remove_attribute(at(a, 0), b, true),
             Call::Ioctl => Self::set_inode_flags(a, b, c),
-            Call::Bind => Self::bind(a, b, c),
+            Call::Bind => Self::Bind(socket(a, b, c)),
+            Call::Connect => Self::Connect(socket(a, b, c)),
+            Call::GetSockName => Self::NameOf(SocketEnd::Own, socket(a, b, c)),
+            Call::GetPeerName => Self::NameOf(SocketEnd::Peer, socket(a, b, c)),
             Call::Umask => Self::ChangeUmask,
         }
     }
@@ -301,14 +328,6 @@ impl Request {
             file: low(file).cast_signed(),
             request,
             address,
-        }
-    }
-
-    const fn bind(socket: u64, address: u64, length: u64) -> Self {
-        Self::Bind {
-            socket: low(socket).cast_signed(),
-            address,
-            length: low(length),
         }
     }
 }

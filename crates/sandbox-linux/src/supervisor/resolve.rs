@@ -117,7 +117,15 @@ impl View<'_> {
 
     /// What a path argument names.
     pub(super) fn object(&self, argument: PathArgument, follow: bool) -> Result<Object, Errno> {
-        let mut place = self.place(argument)?;
+        self.object_from(self.place(argument)?, follow)
+    }
+
+    /// What a path names that is known already, symlinks followed.
+    pub(super) fn object_at(&self, text: &[u8]) -> Result<Object, Errno> {
+        self.object_from(self.place_of_text(libc::AT_FDCWD, text)?, true)
+    }
+
+    fn object_from(&self, mut place: Place, follow: bool) -> Result<Object, Errno> {
         let mut links = 0;
         loop {
             let handle = open_place(place.directory.as_fd(), &place.name)?;

@@ -7,8 +7,8 @@ use sandbox_policy::{
     PathPattern, PathRule, ProtectedGroup, ProtectedPath,
 };
 
-use super::git::Protected;
-use crate::plan::NestedNamespaces;
+use super::{bound::BoundSockets, git::Protected};
+use crate::plan::{NestedNamespaces, SocketGuard};
 
 /// The file policy, made ready for questions; one value serves every launch of a sandbox.
 #[derive(Debug)]
@@ -25,6 +25,10 @@ pub(crate) struct Rules {
     pub(crate) fresh_proc: bool,
     /// Whether processes inside may make user namespaces, and so write id maps.
     pub(crate) nested_namespaces: NestedNamespaces,
+    /// Who keeps sockets of the host's out of reach.
+    pub(crate) sockets: SocketGuard,
+    /// Sockets that were bound inside, by all commands of a sandbox.
+    pub(crate) bound: BoundSockets,
 }
 
 /// A write root that the command may create.
@@ -54,6 +58,7 @@ impl Rules {
         missing_roots: Vec<MissingRoot>,
         fresh_proc: bool,
         nested_namespaces: NestedNamespaces,
+        sockets: SocketGuard,
     ) -> Self {
         Self {
             judge: OnceLock::new(),
@@ -62,6 +67,8 @@ impl Rules {
             missing_roots,
             fresh_proc,
             nested_namespaces,
+            sockets,
+            bound: BoundSockets::default(),
         }
     }
 

@@ -49,6 +49,16 @@ pub(crate) fn bind(socket: BorrowedFd<'_>, address: &[u8]) -> Result<(), Errno> 
     check(result.into()).map(drop)
 }
 
+/// Connects a socket to an address that is given as the kernel reads it.
+pub(crate) fn connect(socket: BorrowedFd<'_>, address: &[u8]) -> Result<(), Errno> {
+    let Ok(length) = libc::socklen_t::try_from(address.len()) else {
+        return Err(Errno::INVAL);
+    };
+    // SAFETY: the kernel reads `length` bytes of the slice, which outlives the call.
+    let result = unsafe { libc::connect(socket.as_raw_fd(), address.as_ptr().cast(), length) };
+    check(result.into()).map(drop)
+}
+
 fn switch_on(
     socket: BorrowedFd<'_>,
     (level, option): (libc::c_int, libc::c_int),

@@ -1,5 +1,7 @@
 //! What would change a verdict.
 
+use crate::denials::warning;
+
 use sandbox_core::{Attempt, DenialReason, ExplainedReason, Explanation, Origin, RefusalReason};
 
 /// What to change so that a refusal becomes a permission; none where nothing can.
@@ -9,10 +11,13 @@ pub(super) fn hint(attempt: &Attempt, explanation: &Explanation) -> Option<Strin
     };
     match reason {
         RefusalReason::Policy(reason) => by_policy(attempt, explanation, reason),
-        RefusalReason::SocketsClosed => Some(
-            "`network.allowAllUnixSockets`, which opens every socket that can be reached by a path"
-                .to_owned(),
-        ),
+        RefusalReason::SocketsClosed => {
+            let place = explanation.leads_to.as_ref().unwrap_or(&explanation.object);
+            Some(format!(
+                "`\"allowUnixSockets\": [\"{place}\"]` in `network`{}",
+                warning(place)
+            ))
+        }
         RefusalReason::BehindProtectedLink => Some(
             "name the place in `filesystem.allowWrite` by the protected path's own name".to_owned(),
         ),
@@ -54,7 +59,9 @@ fn by_policy(attempt: &Attempt, explanation: &Explanation, reason: DenialReason)
             let has_port = matches!(attempt, Attempt::Connect { .. });
             has_port.then(|| "give a name or an address, and a port".to_owned())
         }
-        DenialReason::LocalhostElsewhere | DenialReason::DeciderRefused => None,
+        DenialReason::LocalhostElsewhere
+        | DenialReason::DeciderRefused
+        | DenialReason::SocketNotListed => None,
     }
 }
 

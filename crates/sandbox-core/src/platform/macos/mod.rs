@@ -173,12 +173,16 @@ impl Backend {
         path: &AbsolutePath,
     ) -> SocketVerdict {
         match &self.effective.unix_sockets {
-            UnixSocketPolicy::Blocked => SocketVerdict::Closed { listed: None },
-            UnixSocketPolicy::Listed(sockets) => match listed(sockets, path) {
-                Some(rule) => SocketVerdict::Listed(rule),
-                None => SocketVerdict::Closed { listed: None },
-            },
             UnixSocketPolicy::Unrestricted(origin) => SocketVerdict::Unfiltered(origin.clone()),
+            policy @ (UnixSocketPolicy::Blocked | UnixSocketPolicy::Listed(_)) => {
+                match policy.listed(path) {
+                    Some(rule) => SocketVerdict::Listed {
+                        rule: rule.clone(),
+                        is_shown: true,
+                    },
+                    None => SocketVerdict::Closed,
+                }
+            }
         }
     }
 

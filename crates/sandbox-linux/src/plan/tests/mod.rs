@@ -2,6 +2,7 @@
 
 mod environment;
 mod mounts;
+mod sockets;
 
 use std::collections::BTreeMap;
 
@@ -58,6 +59,7 @@ impl Host {
             paths,
             missing_roots: BTreeMap::new(),
             landings: BTreeMap::new(),
+            sockets: BTreeMap::new(),
             leaves_reads_open: false,
         };
         Self { facts }

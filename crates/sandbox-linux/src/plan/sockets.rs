@@ -1,0 +1,143 @@
+//! Unix sockets of the host: who keeps a command from connecting to them.
+
+use sandbox_policy::{
+    AbsolutePath, FileVerdict, FilesystemPolicy, Origin, PathPattern, PathRule, Policy,
+    UnixSocketPolicy, powerful_socket,
+};
+
+use super::{PlanNotice, mounts};
+use crate::facts::HostFacts;
+
+/// Who keeps Unix sockets of the host's out of reach. Those that are made inside are always within it;
+/// abstract ones belong to the network namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SocketGuard {
+    /// Nobody: the settings allow all of them.
+    Nobody,
+    /// Landlock, which knows the sockets that were made in its domain.
+    Landlock,
+    /// The supervisor, which knows them too: it connects on the caller's behalf.
+    Supervisor {
+        /// The sockets of the host's that may be connected to.
+        listed: Vec<ListedSocket>,
+        /// Whether Landlock keeps the others closed as well: it sees datagrams, too.
+        with_landlock: bool,
+    },
+}
+
+/// A socket of the host's, or a directory of them, that the settings list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedSocket {
+    /// The entry.
+    pub rule: PathRule,
+    /// Where its path leads; the path itself where nothing exists yet. None for a pattern.
+    pub landing: Option<AbsolutePath>,
+    /// Whether the sandbox has something of its own in this place: then only the name leads there.
+    pub is_hidden: bool,
+}
+
+/// The first Landlock ABI that knows Unix sockets by path (Linux 7.1).
+pub(super) const RESOLVES_SOCKETS: u32 = 9;
+
+impl SocketGuard {
+    pub(super) fn new(policy: &Policy, filesystem: &FilesystemPolicy, facts: &HostFacts) -> Self {
+        let with_landlock = facts.landlock_abi >= RESOLVES_SOCKETS;
+        let listed = match &policy.unix_sockets {
+            UnixSocketPolicy::Unrestricted(_) => return Self::Nobody,
+            UnixSocketPolicy::Blocked if with_landlock => return Self::Landlock,
+            UnixSocketPolicy::Blocked => Vec::new(),
+            UnixSocketPolicy::Listed(rules) => {
+                let listed = rules.iter().map(|rule| listed(rule, filesystem, facts));
+                listed.collect()
+            }
+        };
+        Self::Supervisor {
+            listed,
+            with_landlock,
+        }
+    }
+
+    /// The sockets of the host's that the supervisor connects to.
+    #[must_use]
+    pub fn listed(&self) -> &[ListedSocket] {
+        match self {
+            Self::Supervisor { listed, .. } => listed,
+            Self::Nobody | Self::Landlock => &[],
+        }
+    }
+
+    /// Whether the supervisor connects.
+    #[must_use]
+    pub fn is_supervisor(&self) -> bool {
+        matches!(self, Self::Supervisor { .. })
+    }
+}
+
+impl ListedSocket {
+    /// Whether a path without symlinks is listed.
+    #[must_use]
+    pub fn names(&self, path: &AbsolutePath) -> bool {
+        match &self.landing {
+            Some(landing) => path.is_within(landing),
+            None => self.rule.pattern.opens(path).is_some(),
+        }
+    }
+
+    /// Where a path leads that was written as the entry is, or without symlinks.
+    #[must_use]
+    pub fn landing_of(&self, path: &AbsolutePath) -> Option<AbsolutePath> {
+        let landing = self.landing.as_ref()?;
+        let PathPattern::Subtree(written) = &self.rule.pattern else {
+            return None;
+        };
+        let below = |above: &AbsolutePath| {
+            let rest = path.as_path().strip_prefix(above.as_path()).ok()?;
+            if rest.as_os_str().is_empty() {
+                return Some(landing.clone());
+            }
+            AbsolutePath::new(landing.as_path().join(rest)).ok()
+        };
+        below(written).or_else(|| below(landing))
+    }
+}
+
+fn listed(rule: &PathRule, filesystem: &FilesystemPolicy, facts: &HostFacts) -> ListedSocket {
+    let landing = match &rule.pattern {
+        PathPattern::Subtree(path) => Some(facts.sockets.get(path).unwrap_or(path).clone()),
+        PathPattern::Glob(_) => None,
+    };
+    let is_hidden = landing.as_ref().is_some_and(|landing| {
+        match mounts::region(filesystem, landing) {
+            mounts::Region::Scratch => true,
+            // What a preset leaves out an entry may name; a rule that closes the place stands.
+            mounts::Region::Hidden => match filesystem.judge_read(landing) {
+                FileVerdict::Deny(denial) => {
+                    matches!(denial.rule, None | Some((_, Origin::BuiltIn(_))))
+                }
+                FileVerdict::Allow(_) => false,
+            },
+            mounts::Region::ReadOnly | mounts::Region::Writable => false,
+        }
+    });
+    ListedSocket {
+        rule: rule.clone(),
+        landing,
+        is_hidden,
+    }
+}
+
+/// What listed sockets give away.
+pub(super) fn warnings(policy: &UnixSocketPolicy) -> Vec<PlanNotice> {
+    let UnixSocketPolicy::Listed(rules) = policy else {
+        return Vec::new();
+    };
+    let warnings = rules.iter().filter_map(|rule| {
+        let socket = powerful_socket(&rule.pattern)?;
+        Some(PlanNotice::PowerfulSocket {
+            path: rule.pattern.to_string(),
+            consequence: socket.consequence,
+            origin: rule.origin.to_string(),
+        })
+    });
+    warnings.collect()
+}

@@ -1,0 +1,84 @@
+//! Which Unix sockets were made inside.
+
+use std::{
+    collections::HashSet,
+    os::fd::AsFd,
+    sync::{Mutex, PoisonError},
+};
+
+use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, StatxTimestamp, Timespec};
+
+use crate::sys::Errno;
+
+/// The sockets that commands of one sandbox bound to a path.
+#[derive(Debug, Default)]
+pub(crate) struct BoundSockets(Mutex<HashSet<SocketIdentity>>);
+
+/// A socket's inode. Numbers are used again after a removal, so its birth belongs to it (statx(2)), where
+/// the filesystem knows that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct SocketIdentity {
+    device: (u32, u32),
+    inode: u64,
+    birth: Option<(i64, u32)>,
+}
+
+impl BoundSockets {
+    /// More than these are forgotten, which closes them.
+    const MOST: usize = 65_536;
+
+    pub(super) fn insert(&self, socket: SocketIdentity) {
+        // A set is whole at every point where a panic could have left it.
+        let mut sockets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if sockets.len() >= Self::MOST {
+            sockets.clear();
+        }
+        sockets.insert(socket);
+    }
+
+    pub(super) fn contains(&self, socket: SocketIdentity) -> bool {
+        let sockets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sockets.contains(&socket)
+    }
+}
+
+impl SocketIdentity {
+    /// Of a handle to a socket; `ECONNREFUSED` if it is something else, as connect(2) has it.
+    pub(super) fn of(handle: impl AsFd) -> Result<Self, Errno> {
+        let found = look_at(handle)?;
+        if FileType::from_raw_mode(found.stx_mode.into()).is_socket() {
+            Ok(Self::new(&found))
+        } else {
+            Err(Errno::CONNREFUSED)
+        }
+    }
+
+    /// The same, if it can have been made only after a moment (`CLOCK_REALTIME_COARSE`, as filesystems
+    /// take it).
+    pub(super) fn of_new(handle: impl AsFd, moment: Timespec) -> Result<Option<Self>, Errno> {
+        let found = look_at(handle)?;
+        let identity = Self::new(&found);
+        let is_socket = FileType::from_raw_mode(found.stx_mode.into()).is_socket();
+        let is_young = identity.birth.is_none_or(|(seconds, nanoseconds)| {
+            (seconds, i64::from(nanoseconds)) >= (moment.tv_sec, moment.tv_nsec)
+        });
+        Ok((is_socket && is_young && found.stx_nlink == 1).then_some(identity))
+    }
+
+    fn new(found: &Statx) -> Self {
+        let StatxTimestamp {
+            tv_sec, tv_nsec, ..
+        } = found.stx_btime;
+        let knows_birth = found.stx_mask & StatxFlags::BTIME.bits() != 0;
+        Self {
+            device: (found.stx_dev_major, found.stx_dev_minor),
+            inode: found.stx_ino,
+            birth: knows_birth.then_some((tv_sec, tv_nsec)),
+        }
+    }
+}
+
+fn look_at(handle: impl AsFd) -> Result<Statx, Errno> {
+    let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::NLINK | StatxFlags::BTIME;
+    rustix::fs::statx(handle, c"", AtFlags::EMPTY_PATH, wanted)
+}

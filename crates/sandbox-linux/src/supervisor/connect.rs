@@ -1,0 +1,215 @@
+//! Connecting sockets on the caller's behalf (connect(2)): to Unix sockets that were made inside or are
+//! listed, and to whatever a network address names, which is the network namespace's business.
+//!
+//! The caller's own socket is connected, through a duplicate of its descriptor, to the very object that
+//! was judged: neither the address nor the descriptor can be another one by then.
+
+use std::{
+    ffi::{CString, OsStr},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use rustix::{
+    fs::{Mode, OFlags, ResolveFlags},
+    net::{
+        AddressFamily, SocketAddrUnix,
+        sockopt::{self, Timeout},
+    },
+};
+use sandbox_policy::{AbsolutePath, Denial};
+
+use super::{
+    Answering, Outcome, World,
+    bound::SocketIdentity,
+    caller::PLACE,
+    request::SocketArgument,
+    resolve::{Object, handle_path},
+    rules::is_within,
+};
+use crate::{
+    plan::ListedSocket,
+    sys::{self, Errno, notify::Answer},
+};
+
+/// A socket address as a caller gave it.
+pub(super) struct Address<'a> {
+    content: &'a [u8],
+}
+
+impl<'a> Address<'a> {
+    /// `struct sockaddr_storage` of sys/socket.h.
+    pub(super) const LARGEST: usize = 128;
+
+    pub(super) const fn new(content: &'a [u8]) -> Self {
+        Self { content }
+    }
+
+    /// The path of a Unix socket; none for abstract names and for other families.
+    pub(super) fn path(&self) -> Option<&'a [u8]> {
+        let (family, rest) = self.content.split_first_chunk()?;
+        let is_unix = i32::from(u16::from_ne_bytes(*family)) == libc::AF_UNIX;
+        let end = rest.iter().position(|byte| *byte == 0);
+        let path = rest.get(..end.unwrap_or(rest.len()))?;
+        (is_unix && !path.is_empty()).then_some(path)
+    }
+}
+
+/// Where to connect to.
+enum Target {
+    /// An address, as the kernel reads it.
+    Address(Vec<u8>),
+    /// The socket behind a handle.
+    Socket(OwnedFd),
+}
+
+impl Answering<'_> {
+    pub(super) fn connect(&mut self, argument: SocketArgument) -> Result<Outcome, Errno> {
+        let mut content = [0; Address::LARGEST];
+        let content = self.address(argument, &mut content)?;
+        let socket = self.socket(argument.socket)?;
+        self.is_still_waiting()?;
+        let is_unix = sockopt::socket_domain(&socket)? == AddressFamily::UNIX;
+        let target = match Address::new(content).path() {
+            Some(path) if is_unix => Target::Socket(self.permitted_socket(path)?),
+            Some(_) | None => Target::Address(content.to_vec()),
+        };
+        self.connect_to(socket, target)
+    }
+
+    /// A handle to the socket at a path, if it may be connected to.
+    fn permitted_socket(&mut self, path: &[u8]) -> Result<OwnedFd, Errno> {
+        let object = match self.view.object_at(path) {
+            Err(Errno::NOENT) => return self.hidden_socket(path),
+            found => found?,
+        };
+        let Object { handle, place } = object;
+        let identity = SocketIdentity::of(&handle)?;
+        self.is_still_waiting()?;
+        if self.world.rules.bound.contains(identity) {
+            return Ok(handle);
+        }
+        // Found through a process's descriptor: its own path counts.
+        let place = match place {
+            Some(place) => place,
+            None => self.view.place_of(handle.as_fd())?.ok_or(Errno::ACCESS)?,
+        };
+        self.require_inside(place.directory.as_fd())?;
+        if listed(self.world.rules.sockets.listed(), &place.path).is_some() {
+            return Ok(handle);
+        }
+        if !NAME_SERVICES
+            .iter()
+            .any(|service| is_within(&place.path, service))
+        {
+            let object = place.path.escape_ascii().to_string();
+            self.report(Denial::unlisted_socket(object));
+        }
+        Err(Errno::ACCESS)
+    }
+
+    /// A listed socket in a place that the host's tree is not shown at: its name is all that leads there.
+    fn hidden_socket(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
+        let path = if path.starts_with(b"/") {
+            AbsolutePath::new(OsStr::from_bytes(path))
+        } else {
+            let base = self.view.caller.base(libc::AT_FDCWD)?;
+            let base = self.view.path_of(base.as_fd())?;
+            AbsolutePath::new(OsStr::from_bytes(&[&base, &b"/"[..], path].concat()))
+        };
+        let path = path.map_err(|_no_path| Errno::NOENT)?;
+        let hidden = self.world.rules.sockets.listed().iter();
+        let mut hidden = hidden.filter(|listed| listed.is_hidden);
+        let landing = hidden.find_map(|listed| listed.landing_of(&path));
+        let landing = landing.ok_or(Errno::NOENT)?;
+        let text = CString::new(landing.as_bytes()).map_err(|_nul| Errno::NOENT)?;
+        let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let handle = rustix::fs::openat2(rustix::fs::CWD, text, PLACE, Mode::empty(), resolve)?;
+        SocketIdentity::of(&handle)?;
+        self.is_still_waiting()?;
+        Ok(handle)
+    }
+
+    /// Connects. What would wait long is left to a thread.
+    fn connect_to(&self, socket: OwnedFd, target: Target) -> Result<Outcome, Errno> {
+        if rustix::fs::fcntl_getfl(&socket)?.contains(OFlags::NONBLOCK) {
+            return target.connect(socket.as_fd()).map(|()| Outcome::Done);
+        }
+        let timeout = sockopt::socket_timeout(&socket, Timeout::Send)?;
+        sockopt::set_socket_timeout(&socket, Timeout::Send, Some(SHORTEST))?;
+        let connected = target.connect(socket.as_fd());
+        sockopt::set_socket_timeout(&socket, Timeout::Send, timeout)?;
+        match connected {
+            Ok(()) => Ok(Outcome::Done),
+            Err(Errno::AGAIN | Errno::INPROGRESS) => {
+                wait(self.world, self.id, socket, target)?;
+                Ok(Outcome::Later)
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+}
+
+impl Target {
+    fn connect(&self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
+        match self {
+            Self::Address(content) => sys::net::connect(socket, content),
+            Self::Socket(handle) => {
+                let path = format!("/proc/{}", handle_path(handle.as_fd())?.to_string_lossy());
+                rustix::net::connect(socket, &SocketAddrUnix::new(path)?)
+            }
+        }
+    }
+}
+
+/// What the C library and its modules try at every look-up of a user or a host, and do without: their
+/// refusal is no news.
+const NAME_SERVICES: [&[u8]; 6] = [
+    b"/run/nscd",
+    b"/run/systemd/userdb",
+    b"/run/systemd/resolve",
+    b"/run/systemd/journal",
+    b"/run/avahi-daemon",
+    b"/run/sssd",
+];
+
+/// The kernel rounds it up to a tick of its clock.
+const SHORTEST: Duration = Duration::from_micros(1);
+
+/// Connections that may wait at a time for their servers.
+const MOST_WAITING: usize = 64;
+
+/// Waits for a server that has no room yet, or an address that does not answer.
+fn wait(world: &World, id: u64, socket: OwnedFd, target: Target) -> Result<(), Errno> {
+    let running = Arc::clone(&world.waiting_connections);
+    if Arc::strong_count(&running) > MOST_WAITING {
+        return Err(Errno::AGAIN);
+    }
+    // The thread may outlive the sandbox, so it holds nothing of it but this.
+    let listener = rustix::io::fcntl_dupfd_cloexec(&world.listener, 0)?;
+    let run = move || {
+        let answer = match target.connect(socket.as_fd()) {
+            Ok(()) | Err(Errno::ISCONN) => Answer::Value(0),
+            Err(errno) => Answer::Error(errno),
+        };
+        // ENOENT: the caller is gone.
+        sys::notify::answer(listener.as_fd(), id, answer).unwrap_or(());
+        drop(running);
+    };
+    thread::Builder::new()
+        .name("sandbox-connect".into())
+        .spawn(run)
+        .map(drop)
+        .map_err(|_failed| Errno::AGAIN)
+}
+
+/// The entry that lists the socket of a path.
+fn listed<'l>(sockets: &'l [ListedSocket], path: &[u8]) -> Option<&'l ListedSocket> {
+    let path = AbsolutePath::new(OsStr::from_bytes(path)).ok()?;
+    sockets.iter().find(|listed| listed.names(&path))
+}
