@@ -1,4 +1,8 @@
 //! Isolation: namespaces, `/proc`, capabilities, descriptors, system calls, sockets.
+#![expect(
+    clippy::expect_used,
+    reason = "suites fail loudly: a broken assumption of a case is a failure"
+)]
 
 mod kernel;
 mod processes;

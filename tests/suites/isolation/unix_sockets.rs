@@ -24,14 +24,13 @@ fn settings(listed: &[&str]) -> Value {
     })
 }
 
-/// A directory with a short path: the address has room for 107 bytes only.
-fn short() -> tempfile::TempDir {
-    tempfile::tempdir_in("/var/lib")
-        .unwrap_or_else(|_not_root| tempfile::tempdir_in("/tmp").unwrap())
+/// A new directory in a visible place, with a short path: the address has room for 107 bytes only.
+fn place(bed: &Bed) -> tempfile::TempDir {
+    tempfile::tempdir_in(bed.root()).expect("a directory")
 }
 
 fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
+    path.to_str().expect("a path in UTF-8")
 }
 
 #[test]
@@ -78,7 +77,7 @@ fn sockets_that_are_made_inside_work() {
 fn sockets_of_the_host_are_closed() {
     let python = python!("socket");
     let bed = Bed::new();
-    let (outside, work) = (short(), short());
+    let (outside, work) = (place(&bed), place(&bed));
     let paths = [outside.path().join("s"), work.path().join("s")];
     for path in &paths {
         let witness = UnixWitness::at(path);
@@ -108,7 +107,7 @@ fn sockets_of_the_host_are_closed() {
 fn a_socket_that_the_host_makes_later_is_closed() {
     let python = python!("socket");
     let bed = Bed::new();
-    let work = short();
+    let work = place(&bed);
     let path = work.path().join("later");
     let mut run = bed
         .srt()
@@ -118,7 +117,7 @@ fn a_socket_that_the_host_makes_later_is_closed() {
         .within(30.0)
         .spawn();
     // A socket that is made inside, removed, and made again by the host, which often gets its number.
-    while !work.path().join("ready").is_file() {
+    while work.path().join("ready").metadata().is_err() {
         assert!(!run.ended(), "{}", run.finish(Duration::from_secs(1)));
         thread::sleep(Duration::from_millis(10));
     }
@@ -137,12 +136,12 @@ fn a_socket_that_the_host_makes_later_is_closed() {
 fn listed_sockets_are_open_and_their_neighbours_are_not() {
     let python = python!("socket");
     let bed = Bed::new();
-    let (outside, work) = (short(), short());
-    let place = |name: &str| outside.path().join(name);
-    std::fs::create_dir(place("d")).unwrap();
-    std::os::unix::fs::symlink(place("d"), place("link")).unwrap();
+    let (outside, work) = (place(&bed), place(&bed));
+    let named = |name: &str| outside.path().join(name);
+    std::fs::create_dir(named("d")).unwrap();
+    std::os::unix::fs::symlink(named("d"), named("link")).unwrap();
     let witnesses: Vec<_> = ["good", "bad", "d/inner", "x.sock"]
-        .map(|name| (name, UnixWitness::at(&place(name))))
+        .map(|name| (name, UnixWitness::at(&named(name))))
         .into();
     let try_one = |listed: &str, asked: &Path| {
         bed.srt()
@@ -151,7 +150,7 @@ fn listed_sockets_are_open_and_their_neighbours_are_not() {
             .py(&python, LIBRARY, &["connect", text(asked)])
             .run()
     };
-    let glob = place("*.sock");
+    let glob = named("*.sock");
     let cases = [
         ("good", "good", true),
         ("good", "bad", false),
@@ -162,10 +161,10 @@ fn listed_sockets_are_open_and_their_neighbours_are_not() {
         ("d/inner", "link/inner", true),
         ("link/inner", "good", false),
     ];
-    let cases = cases.map(|(listed, asked, open)| (place(listed), place(asked), open));
+    let cases = cases.map(|(listed, asked, open)| (named(listed), named(asked), open));
     let globs = [
-        (glob.clone(), place("x.sock"), true),
-        (glob, place("good"), false),
+        (glob.clone(), named("x.sock"), true),
+        (glob, named("good"), false),
     ];
     for (listed, asked, open) in cases.into_iter().chain(globs) {
         let counts = || -> usize {
@@ -186,7 +185,7 @@ fn listed_sockets_are_open_and_their_neighbours_are_not() {
     // A symlink that is made inside leads where it leads.
     let script = format!(
         "ln -s {} app && exec \"$0\" -c \"$1\" connect app",
-        place("bad").display()
+        named("bad").display()
     );
     let listed = work.path().join("app");
     let run = bed
@@ -271,7 +270,7 @@ fn abstract_names_of_the_host_are_out_of_reach() {
 fn all_unix_sockets_open_what_has_a_path() {
     let python = python!("socket");
     let bed = Bed::new();
-    let outside = short();
+    let outside = place(&bed);
     let path = outside.path().join("s");
     let witness = UnixWitness::at(&path);
     let all = json!({
@@ -304,7 +303,7 @@ fn all_unix_sockets_open_what_has_a_path() {
 fn datagrams_do_not_reach_the_host() {
     let python = python!("socket");
     let bed = Bed::new();
-    let outside = short();
+    let outside = place(&bed);
     let path = outside.path().join("d");
     let witness = UnixDatagram::bind(&path).unwrap();
     witness.set_nonblocking(true).unwrap();
@@ -353,14 +352,14 @@ fn a_listed_socket_that_gives_the_host_away_is_named() {
 fn no_race_reaches_a_forbidden_socket() {
     let python = python!("socket");
     let bed = Bed::new();
-    let outside = short();
+    let outside = place(&bed);
     let (good, bad) = (outside.path().join("good"), outside.path().join("bad!"));
     let good_count = count(&good);
     let bad_count = count(&bad);
     let seconds = if time_scale() > 4.0 { "3" } else { "10" };
     for mode in ["address", "descriptor", "path"] {
         let before = good_count.load(Ordering::SeqCst);
-        let work = short();
+        let work = place(&bed);
         let run = bed
             .srt()
             .flat(&settings(&[text(&good)]))
@@ -388,7 +387,7 @@ fn no_race_reaches_a_forbidden_socket() {
 
 /// Counts connections at once, without a pause for each question.
 fn count(path: &Path) -> Arc<AtomicUsize> {
-    let listener = UnixListener::bind(path).unwrap();
+    let listener = UnixListener::bind(path).expect("a socket at a path");
     let accepted = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&accepted);
     thread::spawn(move || {
