@@ -191,6 +191,9 @@ pub(crate) fn canonical(text: &str) -> Result<Host, HostError> {
     if text.is_empty() {
         return Err(HostError::Empty);
     }
+    if is_canonical(text) {
+        return Ok(Host::Name(HostName(text.into())));
+    }
     // The URL parser decodes percent signs; nothing that reaches a rule may have any.
     if let Some(offset) = text
         .bytes()
@@ -214,6 +217,23 @@ pub(crate) fn canonical(text: &str) -> Result<Host, HostError> {
         Err(url::ParseError::InvalidIpv4Address) => Err(HostError::Ipv4),
         Err(_) => Err(HostError::Malformed),
     }
+}
+
+/// Whether the text is a name as the URL standard leaves it: what thousands of entries are, told
+/// without its machinery. A last label that begins with a letter is no number in any spelling.
+pub(crate) fn is_canonical(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= LONGEST_LABEL
+            && label.bytes().all(is_plain)
+            // IDNA looks into such a label.
+            && !label.starts_with("xn--")
+    };
+    let last = text.rsplit('.').next().unwrap_or_default();
+    text.len() <= LONGEST_NAME
+        && last.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.split('.').all(is_label)
 }
 
 /// Parses an IPv6 address without brackets.

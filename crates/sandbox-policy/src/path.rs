@@ -2,14 +2,16 @@
 
 use std::ffi::{OsStr, OsString};
 use std::hash::{Hash, Hasher};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 
 /// An absolute path without NUL bytes, `.` or `..` components, doubled or trailing separators.
 ///
-/// Bytes are kept as they are: a path that is not UTF-8 stays the path it is.
+/// Bytes are kept as they are: a path that is not UTF-8 stays the path it is. Clones share them, as
+/// a policy of thousands of rules is handed from one part to the next.
 #[derive(Clone, Debug, Eq, PartialOrd, Ord)]
-pub struct AbsolutePath(PathBuf);
+pub struct AbsolutePath(Arc<Path>);
 
 /// Why a path is not an [`AbsolutePath`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +46,7 @@ impl AbsolutePath {
         let path = path.as_ref();
         check_bytes(path)?;
         if path.has_root() {
-            Ok(Self::root().descend(path))
+            Ok(descend(PathBuf::from("/"), path))
         } else {
             Err(PathError::Relative {
                 path: path.to_path_buf(),
@@ -56,13 +58,14 @@ impl AbsolutePath {
     pub fn resolve(base: &Self, path: impl AsRef<Path>) -> Result<Self, PathError> {
         let path = path.as_ref();
         check_bytes(path)?;
-        Ok(base.clone().descend(path))
+        Ok(descend(base.0.to_path_buf(), path))
     }
 
     /// `/`.
     #[must_use]
     pub fn root() -> Self {
-        Self(PathBuf::from("/"))
+        static ROOT: LazyLock<AbsolutePath> = LazyLock::new(|| AbsolutePath(Path::new("/").into()));
+        ROOT.clone()
     }
 
     /// The path.
@@ -110,7 +113,7 @@ impl AbsolutePath {
     /// The directory that holds it; none for `/`.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
-        self.0.parent().map(|parent| Self(parent.to_path_buf()))
+        self.0.parent().map(|parent| Self(parent.into()))
     }
 
     /// The path of an entry of this directory. `name` must be one plain component.
@@ -123,14 +126,12 @@ impl AbsolutePath {
                 name: name.to_os_string(),
             });
         }
-        Ok(Self(self.0.join(name)))
+        Ok(Self(self.0.join(name).into()))
     }
 
     /// This path and its ancestors, the path itself first, `/` last.
     pub fn ancestors(&self) -> impl Iterator<Item = Self> + '_ {
-        self.0
-            .ancestors()
-            .map(|ancestor| Self(ancestor.to_path_buf()))
+        self.0.ancestors().map(|ancestor| Self(ancestor.into()))
     }
 
     /// For constants of this crate that are clean by inspection (a test checks each of them).
@@ -139,49 +140,33 @@ impl AbsolutePath {
             Self::new(path).as_ref().map(Self::as_path),
             Ok(Path::new(path))
         );
-        Self(PathBuf::from(path))
+        Self(Arc::from(Path::new(path)))
     }
 
     /// For bytes put together out of clean parts.
-    pub(crate) fn from_clean_bytes(mut bytes: Vec<u8>) -> Self {
-        if bytes.is_empty() {
-            bytes.push(b'/');
-        }
-        let path = PathBuf::from(OsString::from_vec(bytes));
-        debug_assert_eq!(
-            Self::new(&path).as_ref().map(Self::as_path),
-            Ok(path.as_path())
-        );
-        Self(path)
+    pub(crate) fn from_clean_bytes(bytes: &[u8]) -> Self {
+        let bytes = if bytes.is_empty() { b"/" } else { bytes };
+        let path = Path::new(OsStr::from_bytes(bytes));
+        debug_assert_eq!(Self::new(path).as_ref().map(Self::as_path), Ok(path));
+        Self(path.into())
     }
+}
 
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.0.into_os_string().into_encoded_bytes()
-    }
-
-    /// The ancestor that many levels up, at most the root.
-    pub(crate) fn ancestor(&self, levels: usize) -> Self {
-        self.0
-            .ancestors()
-            .nth(levels)
-            .map_or_else(Self::root, |path| Self(path.to_path_buf()))
-    }
-
-    fn descend(mut self, path: &Path) -> Self {
-        for component in path.components() {
-            match component {
-                Component::RootDir => self = Self::root(),
-                Component::Normal(name) => self.0.push(name),
-                Component::ParentDir => {
-                    // `/..` is `/`: popping the root does nothing.
-                    self.0.pop();
-                }
-                // Prefixes exist on Windows only.
-                Component::CurDir | Component::Prefix(_) => {}
+/// Goes from a clean directory along a path; `..` goes up.
+fn descend(mut place: PathBuf, path: &Path) -> AbsolutePath {
+    for component in path.components() {
+        match component {
+            Component::RootDir => place = PathBuf::from("/"),
+            Component::Normal(name) => place.push(name),
+            Component::ParentDir => {
+                // `/..` is `/`: popping the root does nothing.
+                place.pop();
             }
+            // Prefixes exist on Windows only.
+            Component::CurDir | Component::Prefix(_) => {}
         }
-        self
     }
+    AbsolutePath(place.into())
 }
 
 /// Clean paths are equal if their bytes are: much cheaper to tell than by components, which matters

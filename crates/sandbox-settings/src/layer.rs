@@ -118,11 +118,13 @@ pub struct Choice<T> {
 }
 
 /// Which formats' keys a file's root has: the first of each.
-pub(crate) fn format_keys(root: &Node) -> (Option<&Member>, Option<&Member>) {
+pub(crate) fn format_keys<'r, 't>(
+    root: &'r Node<'t>,
+) -> (Option<&'r Member<'t>>, Option<&'r Member<'t>>) {
     let first = |keys: &[&str]| {
         root.members()
             .iter()
-            .find(|member| keys.contains(&member.key.as_str()))
+            .find(|member| keys.contains(&&*member.key))
     };
     (first(&FLAT_KEYS), first(&CLAUDE_KEYS))
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -11,10 +12,20 @@ use crate::address::{AddressRule, forms};
 use crate::domain::HostPattern;
 use crate::host::{Host, HostName, Port, Target};
 
-/// Domain rules in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct HostIndex {
+/// Domain rules in order. Clones share them.
+#[derive(Clone, Debug)]
+pub(super) struct HostIndex(Arc<Listed>);
+
+#[derive(Debug)]
+struct Listed {
     rules: Vec<DomainRule>,
+    /// Made for the first question: many sandboxes never ask one.
+    table: OnceLock<Table>,
+}
+
+/// Where in the list the rules for a host are.
+#[derive(Debug, Default)]
+struct Table {
     any: FirstByPort,
     names: HashMap<HostName, FirstByPort>,
     addresses: HashMap<IpAddr, FirstByPort>,
@@ -22,51 +33,73 @@ pub(super) struct HostIndex {
     subdomains: HashMap<HostName, FirstByPort>,
 }
 
+impl Table {
+    fn new(rules: &[DomainRule]) -> Self {
+        let mut table = Self::default();
+        for (position, rule) in rules.iter().enumerate() {
+            let slot = match &rule.pattern.host {
+                HostPattern::Any => &mut table.any,
+                HostPattern::Exact(Host::Name(name)) => {
+                    table.names.entry(name.clone()).or_default()
+                }
+                HostPattern::Exact(Host::Ip(address)) => {
+                    table.addresses.entry(address.to_canonical()).or_default()
+                }
+                HostPattern::Subdomains(apex) => table.subdomains.entry(apex.clone()).or_default(),
+            };
+            slot.note(rule.pattern.port, position);
+        }
+        table
+    }
+}
+
+impl PartialEq for HostIndex {
+    fn eq(&self, other: &Self) -> bool {
+        self.rules() == other.rules()
+    }
+}
+
+impl Eq for HostIndex {}
+
 impl HostIndex {
     pub(super) fn new(rules: Vec<DomainRule>) -> Self {
-        let mut index = Self {
-            rules: Vec::with_capacity(rules.len()),
-            any: FirstByPort::default(),
-            names: HashMap::new(),
-            addresses: HashMap::new(),
-            subdomains: HashMap::new(),
-        };
-        for rule in rules {
-            index.push(rule);
-        }
-        index
+        Self(Arc::new(Listed {
+            rules,
+            table: OnceLock::new(),
+        }))
     }
 
-    pub(super) fn push(&mut self, rule: DomainRule) {
-        let position = self.rules.len();
-        let slot = match &rule.pattern.host {
-            HostPattern::Any => &mut self.any,
-            HostPattern::Exact(Host::Name(name)) => self.names.entry(name.clone()).or_default(),
-            HostPattern::Exact(Host::Ip(address)) => {
-                self.addresses.entry(address.to_canonical()).or_default()
-            }
-            HostPattern::Subdomains(apex) => self.subdomains.entry(apex.clone()).or_default(),
+    /// The same list with one rule more.
+    pub(super) fn with(self, rule: DomainRule) -> Self {
+        let mut rules = match Arc::try_unwrap(self.0) {
+            Ok(listed) => listed.rules,
+            Err(shared) => shared.rules.clone(),
         };
-        slot.note(rule.pattern.port, position);
-        self.rules.push(rule);
+        rules.push(rule);
+        Self::new(rules)
+    }
+
+    fn table(&self) -> &Table {
+        self.0.table.get_or_init(|| Table::new(&self.0.rules))
     }
 
     pub(super) fn rules(&self) -> &[DomainRule] {
-        &self.rules
+        &self.0.rules
     }
 
     /// The first rule that names the target.
     pub(super) fn find(&self, target: &Target) -> Option<&DomainRule> {
+        let table = self.table();
         let specific = match &target.host {
-            Host::Ip(address) => self
+            Host::Ip(address) => table
                 .addresses
                 .get(address)
                 .and_then(|slot| slot.first(target.port)),
             Host::Name(name) => {
-                let exact = self.names.get(name);
+                let exact = table.names.get(name);
                 let above = name
                     .parents()
-                    .filter_map(|parent| self.subdomains.get(parent));
+                    .filter_map(|parent| table.subdomains.get(parent));
                 exact
                     .into_iter()
                     .chain(above)
@@ -74,16 +107,17 @@ impl HostIndex {
                     .min()
             }
         };
-        let any = self.any.first(target.port);
+        let any = table.any.first(target.port);
         specific
             .into_iter()
             .chain(any)
             .min()
-            .and_then(|position| self.rules.get(position))
+            .and_then(|position| self.rules().get(position))
     }
 
     /// The first rule that names the host on some port, or, with `every_port`, on all of them.
     pub(super) fn find_name(&self, name: &HostName, every_port: bool) -> Option<&DomainRule> {
+        let table = self.table();
         let position = |slot: &FirstByPort| {
             if every_port {
                 slot.every_port
@@ -93,21 +127,22 @@ impl HostIndex {
         };
         let above = name
             .parents()
-            .filter_map(|parent| self.subdomains.get(parent));
-        self.names
+            .filter_map(|parent| table.subdomains.get(parent));
+        table
+            .names
             .get(name)
             .into_iter()
             .chain(above)
-            .chain([&self.any])
+            .chain([&table.any])
             .filter_map(position)
             .min()
-            .and_then(|position| self.rules.get(position))
+            .and_then(|position| self.rules().get(position))
     }
 
     /// The first rule that lists this very address.
     pub(super) fn find_address(&self, address: IpAddr, port: Port) -> Option<&DomainRule> {
-        let slot = self.addresses.get(&address)?;
-        self.rules.get(slot.first(port)?)
+        let slot = self.table().addresses.get(&address)?;
+        self.rules().get(slot.first(port)?)
     }
 }
 

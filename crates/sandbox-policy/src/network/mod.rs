@@ -67,14 +67,14 @@ impl NetworkPolicy {
     /// With one more allow rule, at the end of the list.
     #[must_use]
     pub fn with_allowed(mut self, rule: DomainRule) -> Self {
-        self.allowed.push(rule);
+        self.allowed = self.allowed.with(rule);
         self
     }
 
     /// With one more deny rule, at the end of the list.
     #[must_use]
     pub fn with_denied(mut self, rule: DomainRule) -> Self {
-        self.denied.push(rule);
+        self.denied = self.denied.with(rule);
         self
     }
 

@@ -5,12 +5,17 @@
 //! beforehand. As prefixes are positions, one walk also tells which ancestors of a path match.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use crate::path::AbsolutePath;
 
-/// A parsed glob over absolute paths.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Glob {
+/// A parsed glob over absolute paths. Clones share it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glob(Arc<Parsed>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Parsed {
     tokens: Box<[GlobToken]>,
     literal: AbsolutePath,
     static_prefix: AbsolutePath,
@@ -41,24 +46,24 @@ pub struct GlobSet(Box<[(char, char)]>);
 impl Glob {
     /// A glob of `tokens` whose text, read literally, is `literal`.
     pub(super) fn new(tokens: Vec<GlobToken>, literal: AbsolutePath) -> Self {
-        let static_prefix = static_prefix(&tokens, &literal);
-        Self {
+        let static_prefix = static_prefix(&tokens);
+        Self(Arc::new(Parsed {
             tokens: tokens.into(),
             literal,
             static_prefix,
-        }
+        }))
     }
 
     /// The longest directory that every match lies in.
     #[must_use]
     pub fn static_prefix(&self) -> &AbsolutePath {
-        &self.static_prefix
+        &self.0.static_prefix
     }
 
     /// The literal path that the entry spells.
     #[must_use]
     pub fn literal(&self) -> &AbsolutePath {
-        &self.literal
+        &self.0.literal
     }
 
     /// The same glob in another directory, in place of its static prefix: what it means where a symlink
@@ -67,31 +72,31 @@ impl Glob {
     pub fn moved(&self, to: &AbsolutePath) -> Self {
         // The prefix is a directory, so what follows it begins with a slash.
         let moved = |bytes: &[u8]| {
-            let prefix = self.static_prefix.as_bytes();
+            let prefix = self.static_prefix().as_bytes();
             let rest = bytes.strip_prefix(prefix).unwrap_or(bytes);
             let rest = rest.strip_prefix(b"/").unwrap_or(rest);
             let to = to.as_bytes();
             [to.strip_suffix(b"/").unwrap_or(to), b"/", rest].concat()
         };
-        let mut tokens = self.tokens.to_vec();
+        let mut tokens = self.0.tokens.to_vec();
         if let Some(GlobToken::Literal(bytes)) = tokens.first_mut() {
             *bytes = moved(bytes).into();
         }
-        let literal = AbsolutePath::from_clean_bytes(moved(self.literal.as_bytes()));
+        let literal = AbsolutePath::from_clean_bytes(&moved(self.literal().as_bytes()));
         Self::new(tokens, literal)
     }
 
     /// The parsed elements, in order.
     #[must_use]
     pub fn tokens(&self) -> &[GlobToken] {
-        &self.tokens
+        &self.0.tokens
     }
 
     /// Whether the glob (or its literal spelling) matches this very path.
     #[must_use]
     pub fn matches(&self, path: &AbsolutePath) -> bool {
-        path == &self.literal
-            || (path.is_within(&self.static_prefix)
+        path == &self.0.literal
+            || (path.is_within(&self.0.static_prefix)
                 && self
                     .reachable_ends(&units(path.as_bytes()).collect::<Vec<_>>())
                     .last()
@@ -104,7 +109,7 @@ impl Glob {
         path: &AbsolutePath,
     ) -> impl Iterator<Item = usize> + use<> {
         let mut depths = Vec::new();
-        if path.is_within(&self.static_prefix) {
+        if path.is_within(&self.0.static_prefix) {
             let text: Vec<Unit> = units(path.as_bytes()).collect();
             let ends = self.reachable_ends(&text);
             // The depth is the place in the list: `prefix_ends` starts with the root.
@@ -115,8 +120,8 @@ impl Glob {
                     .map(|(depth, _)| depth),
             );
         }
-        if path.is_within(&self.literal) {
-            depths.push(self.literal.depth());
+        if path.is_within(&self.0.literal) {
+            depths.push(self.literal().depth());
         }
         depths.into_iter()
     }
@@ -127,16 +132,23 @@ impl Glob {
         if let Some(start) = reach.first_mut() {
             *start = true;
         }
-        for token in &self.tokens {
+        for token in &self.0.tokens {
             reach = token.advance(text, &reach);
         }
         reach
     }
 }
 
+/// Equal globs have equal texts: enough to tell thousands of them apart.
+impl Hash for Glob {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.literal().hash(state);
+    }
+}
+
 impl fmt::Display for Glob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.literal.as_path().display().fmt(f)
+        self.literal().as_path().display().fmt(f)
     }
 }
 
@@ -276,15 +288,13 @@ fn advance_directories(text: &[Unit], starts: &[bool]) -> Vec<bool> {
         .collect()
 }
 
-fn static_prefix(tokens: &[GlobToken], literal: &AbsolutePath) -> AbsolutePath {
+fn static_prefix(tokens: &[GlobToken]) -> AbsolutePath {
     let Some(GlobToken::Literal(start)) = tokens.first() else {
         return AbsolutePath::root();
     };
-    let directory_depth = start
-        .iter()
-        .filter(|byte| **byte == b'/')
-        .count()
-        .saturating_sub(1);
-    // The literal begins with the same text, so its ancestor of that depth is the directory.
-    literal.ancestor(literal.depth().saturating_sub(directory_depth))
+    let end = start.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    match start.get(..end) {
+        None | Some([]) => AbsolutePath::root(),
+        Some(directory) => AbsolutePath::from_clean_bytes(directory),
+    }
 }

@@ -14,9 +14,8 @@ pub(super) fn pattern(
     base: &PathBase,
 ) -> Result<PathPattern, PatternError> {
     // What most entries are, thousands of them in some files.
-    if is_plain(text.as_encoded_bytes()) {
-        let bytes = text.as_encoded_bytes().to_vec();
-        return Ok(PathPattern::Subtree(AbsolutePath::from_clean_bytes(bytes)));
+    if let Some(path) = plain(text.as_encoded_bytes(), base) {
+        return Ok(PathPattern::Subtree(path));
     }
     if syntax == PatternSyntax::FloatingGlob {
         return floating(text, base);
@@ -50,16 +49,25 @@ fn floating(text: &OsStr, base: &PathBase) -> Result<PathPattern, PatternError> 
     pattern(text, PatternSyntax::Glob, base)
 }
 
-/// Whether the text is an absolute, clean path in which nothing is special.
-fn is_plain(text: &[u8]) -> bool {
-    let Some(below) = text.strip_prefix(b"/") else {
-        return false;
+/// A clean path in which nothing is special.
+fn plain(text: &[u8], base: &PathBase) -> Option<AbsolutePath> {
+    let (is_absolute, below) = match text {
+        [b'~', ..] => return None,
+        [b'/', below @ ..] => (true, below),
+        below => (false, below),
     };
     let is_special = |byte: &u8| *byte == 0 || SPECIAL.contains(byte);
-    !below.iter().any(is_special)
-        && below
-            .split(|byte| *byte == b'/')
-            .all(|name| !matches!(name, b"" | b"." | b".."))
+    let is_name = |name: &[u8]| !matches!(name, b"" | b"." | b"..");
+    if below.iter().any(is_special) || !below.split(|byte| *byte == b'/').all(is_name) {
+        return None;
+    }
+    if is_absolute {
+        return Some(AbsolutePath::from_clean_bytes(text));
+    }
+    let base = base.working_directory.as_bytes();
+    let base = base.strip_suffix(b"/").unwrap_or(base);
+    let path = [base, b"/", below].concat();
+    Some(AbsolutePath::from_clean_bytes(&path))
 }
 
 /// An entry with its base taken off. The base is always literal: a home directory with a `[` in
@@ -119,7 +127,7 @@ impl<'t> Entry<'t> {
 
     fn glob(self) -> Result<PathPattern, PatternError> {
         let mut root = self.base.clone();
-        let mut kept: Vec<&[u8]> = Vec::new();
+        let mut kept: Vec<&[u8]> = Vec::with_capacity(USUAL_DEPTH);
         for component in self.components() {
             if component != b".." {
                 kept.push(component);
@@ -138,24 +146,28 @@ impl<'t> Entry<'t> {
         if kept.get(..before).is_some_and(is_literal) {
             kept.truncate(before);
         }
-        let base_length = if root.depth() == 0 {
+        let base_length = if root.as_bytes() == b"/" {
             0
         } else {
             root.as_bytes().len()
         };
-        let mut text = root.into_bytes();
-        text.truncate(base_length);
+        let base_text = root.as_bytes().get(..base_length).unwrap_or_default();
+        let length = kept.iter().map(|component| component.len() + 1);
+        let mut text = Vec::with_capacity(base_length + length.sum::<usize>());
+        text.extend_from_slice(base_text);
         for component in &kept {
             text.push(b'/');
             text.extend_from_slice(component);
         }
+        let literal = AbsolutePath::from_clean_bytes(&text);
         if is_literal(&kept) {
-            return Ok(PathPattern::Subtree(AbsolutePath::from_clean_bytes(text)));
+            return Ok(PathPattern::Subtree(literal));
         }
         let (base_text, entry_text) = text.split_at(base_length);
-        let tokens = merge(std::iter::once(literal_token(base_text)).chain(raw_tokens(entry_text)));
-        let literal = AbsolutePath::from_clean_bytes(text);
-        Ok(PathPattern::Glob(Glob::new(tokens, literal)))
+        Ok(PathPattern::Glob(Glob::new(
+            tokens(base_text, entry_text),
+            literal,
+        )))
     }
 }
 
@@ -163,28 +175,60 @@ fn is_literal(components: &[&[u8]]) -> bool {
     components.iter().all(|component| {
         // The second question is for brackets that turn out to be plain text.
         let plain = !component.iter().any(|byte| SPECIAL.contains(byte));
-        plain || raw_tokens(component).all(|token| matches!(token, GlobToken::Literal(_)))
+        plain || pieces(component).all(|piece| matches!(piece, Piece::Plain(_)))
     })
 }
 
-/// Reads glob text; neighbouring literals are not joined yet.
-fn raw_tokens(text: &[u8]) -> impl Iterator<Item = GlobToken> {
+/// A part of a glob's text.
+enum Piece<'t> {
+    Plain(&'t [u8]),
+    Special(GlobToken),
+}
+
+/// The tokens of a text behind a literal one. Neighbouring literals are joined, so that equal globs
+/// have equal tokens.
+fn tokens(base: &[u8], text: &[u8]) -> Vec<GlobToken> {
+    let mut tokens = Vec::with_capacity(USUAL_TOKENS);
+    let mut plain = Vec::with_capacity(base.len() + text.len());
+    plain.extend_from_slice(base);
+    for piece in pieces(text) {
+        match piece {
+            Piece::Plain(bytes) => plain.extend_from_slice(bytes),
+            Piece::Special(token) => {
+                if !plain.is_empty() {
+                    tokens.push(GlobToken::Literal(plain.as_slice().into()));
+                    plain.clear();
+                }
+                tokens.push(token);
+            }
+        }
+    }
+    if !plain.is_empty() {
+        tokens.push(GlobToken::Literal(plain.into()));
+    }
+    tokens
+}
+
+fn pieces(text: &[u8]) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let (token, after) = next_token(rest)?;
+        let (piece, after) = next_piece(rest)?;
         rest = after;
-        Some(token)
+        Some(piece)
     })
 }
 
-fn next_token(text: &[u8]) -> Option<(GlobToken, &[u8])> {
+fn next_piece(text: &[u8]) -> Option<(Piece<'_>, &[u8])> {
     let (first, after) = text.split_first()?;
     Some(match first {
-        b'*' => stars(text),
-        b'?' => (GlobToken::AnyCharacter, after),
+        b'*' => {
+            let (token, after) = stars(text);
+            (Piece::Special(token), after)
+        }
+        b'?' => (Piece::Special(GlobToken::AnyCharacter), after),
         b'[' => match set(after) {
-            Some((set, after)) => (GlobToken::Set(set), after),
-            None => (literal_token(b"["), after),
+            Some((set, after)) => (Piece::Special(GlobToken::Set(set)), after),
+            None => (Piece::Plain(b"["), after),
         },
         _ => {
             let end = text
@@ -192,7 +236,7 @@ fn next_token(text: &[u8]) -> Option<(GlobToken, &[u8])> {
                 .position(|byte| SPECIAL.contains(byte))
                 .unwrap_or(text.len());
             let (plain, after) = text.split_at(end);
-            (literal_token(plain), after)
+            (Piece::Plain(plain), after)
         }
     })
 }
@@ -234,24 +278,10 @@ fn set(text: &[u8]) -> Option<(GlobSet, &[u8])> {
     Some((GlobSet::new(ranges)?, after))
 }
 
-fn literal_token(bytes: &[u8]) -> GlobToken {
-    GlobToken::Literal(bytes.into())
-}
-
-/// Joins neighbouring literals, so that equal globs have equal tokens.
-fn merge(tokens: impl IntoIterator<Item = GlobToken>) -> Vec<GlobToken> {
-    let mut merged: Vec<GlobToken> = Vec::new();
-    for token in tokens {
-        match (merged.last_mut(), token) {
-            (_, GlobToken::Literal(bytes)) if bytes.is_empty() => {}
-            (Some(GlobToken::Literal(last)), GlobToken::Literal(bytes)) => {
-                *last = [&**last, &*bytes].concat().into()
-            }
-            (_, token) => merged.push(token),
-        }
-    }
-    merged
-}
-
 /// What begins something other than plain text.
 const SPECIAL: &[u8] = b"*?[";
+
+/// Room for the names of most entries.
+const USUAL_DEPTH: usize = 8;
+/// Room for the commonest globs, `**/name`.
+const USUAL_TOKENS: usize = 3;

@@ -203,3 +203,16 @@ const MALFORMED: &[&[u8]] = &[
     b"[::1]:80",
     b"[::ffff:127.1]",
 ];
+
+proptest::proptest! {
+    /// What is told without the URL standard's parser is what that would say.
+    #[test]
+    fn plain_names_are_what_the_url_standard_makes_of_them(
+        text in "(xn--)?[a-z0-9.-]{1,12}(\\.[a-z0-9-]{1,6}){0,3}|0x[0-9a-f]{1,4}|[a-z-]{60,66}"
+    ) {
+        if crate::host::is_canonical(&text) {
+            let parsed = url::Host::parse(&text).map(|host| host.to_string());
+            proptest::prop_assert_eq!(parsed, Ok(text.clone()));
+        }
+    }
+}

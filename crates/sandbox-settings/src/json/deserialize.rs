@@ -21,7 +21,7 @@ pub(crate) struct NodeError {
 }
 
 impl NodeError {
-    fn at(self, node: &Node) -> Self {
+    fn at(self, node: &Node<'_>) -> Self {
         Self {
             span: self.span.or_else(|| Some(node.span.clone())),
             ..self
@@ -46,7 +46,7 @@ impl de::Error for NodeError {
     }
 }
 
-impl<'de> Deserializer<'de> for &'de Node {
+impl<'de> Deserializer<'de> for &'de Node<'de> {
     type Error = NodeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NodeError> {
@@ -118,7 +118,7 @@ impl<'de> Deserializer<'de> for &'de Node {
     ) -> Result<V::Value, NodeError> {
         match &self.value {
             Value::String(text) => {
-                let variant: StrDeserializer<'_, NodeError> = text.as_str().into_deserializer();
+                let variant: StrDeserializer<'_, NodeError> = (&**text).into_deserializer();
                 variant
                     .deserialize_enum(name, variants, visitor)
                     .map_err(|error| error.at(self))
@@ -138,7 +138,7 @@ impl<'de> Deserializer<'de> for &'de Node {
 }
 
 struct Elements<'de> {
-    rest: std::slice::Iter<'de, Node>,
+    rest: std::slice::Iter<'de, Node<'de>>,
 }
 
 impl<'de> SeqAccess<'de> for Elements<'de> {
@@ -156,8 +156,8 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
 }
 
 struct Members<'de> {
-    rest: std::slice::Iter<'de, Member>,
-    value: Option<&'de Node>,
+    rest: std::slice::Iter<'de, Member<'de>>,
+    value: Option<&'de Node<'de>>,
 }
 
 impl<'de> MapAccess<'de> for Members<'de> {
@@ -171,7 +171,7 @@ impl<'de> MapAccess<'de> for Members<'de> {
             return Ok(None);
         };
         self.value = Some(&member.node);
-        let key: StrDeserializer<'_, NodeError> = member.key.as_str().into_deserializer();
+        let key: StrDeserializer<'_, NodeError> = (&*member.key).into_deserializer();
         seed.deserialize(key).map(Some)
     }
 
@@ -186,7 +186,7 @@ impl<'de> MapAccess<'de> for Members<'de> {
 
 /// The three parts that `Located` is read from.
 struct LocatedParts<'de> {
-    node: &'de Node,
+    node: &'de Node<'de>,
     part: Part,
 }
 

@@ -2,8 +2,9 @@
 
 mod deserialize;
 mod located;
+mod plain;
 
-use std::{collections::HashSet, ops::Range};
+use std::{borrow::Cow, collections::HashSet, ops::Range};
 
 use jsonc_parser::{CollectOptions, ParseOptions, ast, common::Ranged as _, parse_to_ast};
 
@@ -13,34 +14,34 @@ pub(crate) use deserialize::NodeError;
 pub(crate) use located::Located;
 
 /// A value and where it stands.
-#[derive(Debug)]
-pub(crate) struct Node {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Node<'t> {
     pub(crate) span: Range<usize>,
-    pub(crate) value: Value,
+    pub(crate) value: Value<'t>,
 }
 
 /// A JSON value.
-#[derive(Debug)]
-pub(crate) enum Value {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Value<'t> {
     Null,
     Bool(bool),
     /// As spelt: settings have small integers only, and their range is the schema's matter.
-    Number(String),
-    String(String),
-    Array(Vec<Node>),
-    Object(Vec<Member>),
+    Number(Cow<'t, str>),
+    String(Cow<'t, str>),
+    Array(Vec<Node<'t>>),
+    Object(Vec<Member<'t>>),
 }
 
 /// A key with its value.
-#[derive(Debug)]
-pub(crate) struct Member {
-    pub(crate) key: String,
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Member<'t> {
+    pub(crate) key: Cow<'t, str>,
     pub(crate) key_span: Range<usize>,
-    pub(crate) node: Node,
+    pub(crate) node: Node<'t>,
 }
 
 /// Reads a text.
-pub(crate) fn parse(text: &str) -> Result<Node, Vec<Finding>> {
+pub(crate) fn parse(text: &str) -> Result<Node<'_>, Vec<Finding>> {
     if text.trim().is_empty() {
         return Err(vec![
             Finding::new(0..text.len(), SettingsErrorKind::Empty)
@@ -55,6 +56,11 @@ pub(crate) fn parse(text: &str) -> Result<Node, Vec<Finding>> {
             "it starts with a byte order mark".to_owned(),
         )]);
     }
+    plain::read(text).map_or_else(|| whole(text), Ok)
+}
+
+/// Reads all of JSON, and says what is wrong.
+fn whole(text: &str) -> Result<Node<'_>, Vec<Finding>> {
     let options = ParseOptions {
         allow_comments: false,
         allow_loose_object_property_names: false,
@@ -99,9 +105,9 @@ pub(crate) fn parse(text: &str) -> Result<Node, Vec<Finding>> {
     }
 }
 
-impl Node {
+impl<'t> Node<'t> {
     /// The value of a key; `None` for other values than objects too.
-    pub(crate) fn members(&self) -> &[Member] {
+    pub(crate) fn members(&self) -> &[Member<'t>] {
         match &self.value {
             Value::Object(members) => members,
             Value::Null
@@ -126,13 +132,13 @@ impl Node {
     }
 }
 
-fn convert(value: ast::Value<'_>, findings: &mut Vec<Finding>) -> Node {
+fn convert<'t>(value: ast::Value<'t>, findings: &mut Vec<Finding>) -> Node<'t> {
     let range = value.range();
     let value = match value {
         ast::Value::NullKeyword(_) => Value::Null,
         ast::Value::BooleanLit(literal) => Value::Bool(literal.value),
-        ast::Value::NumberLit(literal) => Value::Number(literal.value.to_owned()),
-        ast::Value::StringLit(literal) => Value::String(literal.value.into_owned()),
+        ast::Value::NumberLit(literal) => Value::Number(literal.value.into()),
+        ast::Value::StringLit(literal) => Value::String(literal.value),
         ast::Value::Array(array) => Value::Array(
             array
                 .elements
@@ -146,7 +152,7 @@ fn convert(value: ast::Value<'_>, findings: &mut Vec<Finding>) -> Node {
             for property in object.properties {
                 let key_range = property.name.range();
                 let member = Member {
-                    key: property.name.into_string(),
+                    key: name(property.name),
                     key_span: key_range.start..key_range.end,
                     node: convert(property.value, findings),
                 };
@@ -155,7 +161,7 @@ fn convert(value: ast::Value<'_>, findings: &mut Vec<Finding>) -> Node {
                         Finding::new(
                             member.key_span.clone(),
                             SettingsErrorKind::DuplicateKey {
-                                key: member.key.clone(),
+                                key: member.key.to_string(),
                             },
                         )
                         .help("merge the two values into one"),
@@ -169,6 +175,13 @@ fn convert(value: ast::Value<'_>, findings: &mut Vec<Finding>) -> Node {
     Node {
         span: range.start..range.end,
         value,
+    }
+}
+
+fn name(name: ast::ObjectPropName<'_>) -> Cow<'_, str> {
+    match name {
+        ast::ObjectPropName::String(literal) => literal.value,
+        ast::ObjectPropName::Word(word) => word.value.into(),
     }
 }
 
@@ -208,3 +221,6 @@ fn lower_first(message: &str) -> String {
         first.to_lowercase().chain(characters).collect()
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,7 +69,7 @@ struct Read<'a> {
     doubtful: bool,
 }
 
-fn read<'a>(root: &Node, format: Format, source: &'a Source, base: &'a PathBase) -> Read<'a> {
+fn read<'a>(root: &Node<'_>, format: Format, source: &'a Source, base: &'a PathBase) -> Read<'a> {
     let mut reader = Reader::new(source, base);
     let outcome = match format {
         Format::Flat => Flat::deserialize(root).map(|file| reader.read_flat(file)),
@@ -92,12 +92,12 @@ fn schema_of(format: Format) -> serde_json::Value {
 
 /// Whether a key that is not ours, where keys of others are welcome, could be a misspelt one of
 /// ours: the types pass over such keys.
-fn has_near_misses(root: &Node, format: Format) -> bool {
-    let near = |node: &Node, ours: &'static [&'static str]| {
+fn has_near_misses(root: &Node<'_>, format: Format) -> bool {
+    let near = |node: &Node<'_>, ours: &'static [&'static str]| {
         let foreign = node
             .members()
             .iter()
-            .filter(|member| !ours.contains(&member.key.as_str()));
+            .filter(|member| !ours.contains(&&*member.key));
         let keys = || ours.iter().copied();
         foreign
             .into_iter()
@@ -113,7 +113,7 @@ fn has_near_misses(root: &Node, format: Format) -> bool {
 }
 
 /// Tells the format by the file's keys.
-fn tell_format(root: &Node, layer: Layer) -> Result<Format, Vec<Finding>> {
+fn tell_format(root: &Node<'_>, layer: Layer) -> Result<Format, Vec<Finding>> {
     match format_keys(root) {
         (Some(flat), Some(claude)) => {
             let later = if flat.key_span.start > claude.key_span.start {
@@ -122,8 +122,8 @@ fn tell_format(root: &Node, layer: Layer) -> Result<Format, Vec<Finding>> {
                 claude
             };
             let kind = SettingsErrorKind::MixedFormats {
-                flat: flat.key.clone(),
-                claude: claude.key.clone(),
+                flat: flat.key.to_string(),
+                claude: claude.key.to_string(),
             };
             let help = "keep either the flat keys (`network`, `filesystem`, …) or `sandbox` and `permissions`";
             Err(vec![Finding::new(later.key_span.clone(), kind).help(help)])
@@ -154,7 +154,7 @@ fn tell_format(root: &Node, layer: Layer) -> Result<Format, Vec<Finding>> {
 }
 
 fn stray_keys(
-    root: &Node,
+    root: &Node<'_>,
     nearest: impl Fn(&str) -> Option<&'static str>,
     all: bool,
 ) -> Vec<Finding> {
@@ -175,7 +175,7 @@ fn stray_keys(
                 |near| format!("did you mean `{near}`?"),
             );
             let kind = SettingsErrorKind::UnknownKey {
-                key: member.key.clone(),
+                key: member.key.to_string(),
                 nearest: near.map(str::to_owned),
             };
             Some(Finding::new(member.key_span.clone(), kind).help(help))

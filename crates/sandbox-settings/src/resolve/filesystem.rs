@@ -27,6 +27,7 @@ fn is_a_workplace(base: &PathBase) -> bool {
 /// The file half of the policy. `guarded` are the paths that decide about later runs.
 pub(super) fn filesystem(
     entries: &[Entry],
+    switches: &Switches<'_>,
     base: &PathBase,
     flat: bool,
     guarded: &[AbsolutePath],
@@ -90,11 +91,11 @@ pub(super) fn filesystem(
     {
         add_preset(&mut rules, chosen, entries, base);
     }
-    rules.protected = protection(entries);
+    rules.protected = protection(entries, switches);
     if let Choice {
         value: true,
         origin,
-    } = Switches(entries).choose(Switch::FilesystemDisabled)
+    } = switches.choose(Switch::FilesystemDisabled)
     {
         let pattern = PathPattern::Subtree(AbsolutePath::root());
         rules.allow_write.push(ReadAllow {
@@ -109,9 +110,9 @@ pub(super) fn filesystem(
 }
 
 /// The protected paths without those that settings open.
-fn protection(entries: &[Entry]) -> Protection {
+fn protection(entries: &[Entry], switches: &Switches<'_>) -> Protection {
     let named = unprotected(entries).into_iter().map(|row| row.value);
-    let allows_git = Switches(entries).choose(Switch::GitConfig).value;
+    let allows_git = switches.choose(Switch::GitConfig).value;
     let of_git = PROTECTED_PATHS.iter().filter(|row| row.is_git_config());
     let of_git = of_git.filter(|_| allows_git);
     named

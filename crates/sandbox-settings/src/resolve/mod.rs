@@ -71,16 +71,16 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
         .collect();
     let mut new = new.into_iter();
     applying.retain(|_| new.next() == Some(true));
-    let disabled = Switches(&applying).deciding(Switch::FilesystemDisabled);
+    let disabled = Switches::of(&applying).deciding(Switch::FilesystemDisabled);
     if let Some((Choice { value: true, .. }, layer)) = disabled {
         // It drops the rules of its own file; those of other layers are not its to drop.
         applying.retain(|entry| entry.layer != layer || !entry.statement.effect.is_file_rule());
     }
-    let switches = Switches(&applying);
+    let switches = Switches::of(&applying);
     let policy = Policy {
-        filesystem: filesystem::filesystem(&applying, base, flat, guarded),
-        network: network(&applying),
-        unix_sockets: unix_sockets(&applying),
+        filesystem: filesystem::filesystem(&applying, &switches, base, flat, guarded),
+        network: network(&applying, &switches),
+        unix_sockets: unix_sockets(&applying, &switches),
         ..processes(Policy::restrictive(), &switches)
     };
     let proxies = proxies::Proxies(&applying);
@@ -116,10 +116,15 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
     }
 }
 
-/// Single values.
-struct Switches<'a>(&'a [Entry]);
+/// Single values: the entries about them, which are few.
+struct Switches<'a>(Vec<&'a Entry>);
 
-impl Switches<'_> {
+impl<'a> Switches<'a> {
+    fn of(entries: &'a [Entry]) -> Self {
+        let is_switch = |entry: &&Entry| matches!(entry.statement.effect, Effect::Switch(..));
+        Self(entries.iter().filter(is_switch).collect())
+    }
+
     fn choose(&self, switch: Switch) -> Choice<bool> {
         self.deciding(switch).map_or_else(
             || Choice {
@@ -180,7 +185,7 @@ fn processes(policy: Policy, switches: &Switches<'_>) -> Policy {
     Policy { process, ..policy }
 }
 
-fn network(entries: &[Entry]) -> NetworkPolicy {
+fn network(entries: &[Entry], switches: &Switches<'_>) -> NetworkPolicy {
     let (mut allowed, mut denied, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
     for Entry { statement, .. } in entries {
         let origin = statement.origin.clone();
@@ -214,15 +219,15 @@ fn network(entries: &[Entry]) -> NetworkPolicy {
             | Effect::Switch(..) => {}
         }
     }
-    let strict = Switches(entries).choose(Switch::StrictAllowlist).value;
+    let strict = switches.choose(Switch::StrictAllowlist).value;
     NetworkPolicy::new(allowed, denied, addresses).strict(strict)
 }
 
-fn unix_sockets(entries: &[Entry]) -> UnixSocketPolicy {
+fn unix_sockets(entries: &[Entry], switches: &Switches<'_>) -> UnixSocketPolicy {
     if let Choice {
         value: true,
         origin,
-    } = Switches(entries).choose(Switch::AllUnixSockets)
+    } = switches.choose(Switch::AllUnixSockets)
     {
         return UnixSocketPolicy::Unrestricted(origin);
     }

@@ -24,7 +24,7 @@ pub(crate) use meaning::parse_address;
 use vocabulary::{allowed_names, expected_type, find_homes, has_type};
 
 /// All mistakes of a file.
-pub(crate) fn validate(node: &Node, schema: &Schema, base: &PathBase) -> Vec<Finding> {
+pub(crate) fn validate(node: &Node<'_>, schema: &Schema, base: &PathBase) -> Vec<Finding> {
     let mut validator = Validator {
         root: schema,
         base,
@@ -42,7 +42,7 @@ struct Validator<'a> {
 
 impl Validator<'_> {
     /// `at` is the value's key with its namespaces; empty for the file's root.
-    fn check(&mut self, node: &Node, schema: &Schema, at: &str) {
+    fn check(&mut self, node: &Node<'_>, schema: &Schema, at: &str) {
         if let Some(alternatives) = schema.get("anyOf").and_then(Schema::as_array) {
             match alternatives
                 .iter()
@@ -79,7 +79,7 @@ impl Validator<'_> {
         }
     }
 
-    fn check_object(&mut self, node: &Node, members: &[Member], schema: &Schema, at: &str) {
+    fn check_object(&mut self, node: &Node<'_>, members: &[Member<'_>], schema: &Schema, at: &str) {
         let no_properties = serde_json::Map::new();
         let properties = schema
             .get("properties")
@@ -88,7 +88,7 @@ impl Validator<'_> {
         let mut meant = Vec::new();
         for member in members {
             let path = join(at, &member.key);
-            if let Some(property) = properties.get(&member.key) {
+            if let Some(property) = properties.get(&*member.key) {
                 if property.get("not").is_some() {
                     self.unsupported(member, &path);
                 } else {
@@ -145,7 +145,7 @@ impl Validator<'_> {
     /// Reports an unknown key; returns the key that was meant, if it can be told.
     fn unknown_key(
         &mut self,
-        member: &Member,
+        member: &Member<'_>,
         path: &str,
         properties: &serde_json::Map<String, Schema>,
     ) -> Option<String> {
@@ -170,7 +170,7 @@ impl Validator<'_> {
         nearest.map(str::to_owned)
     }
 
-    fn unsupported(&mut self, member: &Member, path: &str) {
+    fn unsupported(&mut self, member: &Member<'_>, path: &str) {
         let span = member.key_span.clone();
         self.findings.push(
             Finding::new(
@@ -183,7 +183,7 @@ impl Validator<'_> {
         );
     }
 
-    fn wrong_type(&mut self, node: &Node, alternatives: &[Schema], at: &str) {
+    fn wrong_type(&mut self, node: &Node<'_>, alternatives: &[Schema], at: &str) {
         let expected: Vec<_> = alternatives.iter().map(expected_type).collect();
         let kind = if at.is_empty() {
             SettingsErrorKind::NotAnObject {
@@ -283,7 +283,7 @@ pub(crate) fn unknown_name(key: String, found: String) -> SettingsErrorKind {
 /// More names than a message can list.
 const MANY_NAMES: usize = 8;
 
-fn unknown(member: &Member, key: String, nearest: Option<&str>, help: String) -> Finding {
+fn unknown(member: &Member<'_>, key: String, nearest: Option<&str>, help: String) -> Finding {
     let kind = SettingsErrorKind::UnknownKey {
         key,
         nearest: nearest.map(str::to_owned),
@@ -301,7 +301,7 @@ fn missing_help(property: Option<&Schema>, key: &str) -> String {
 }
 
 /// Where the object starts: its first byte is enough to underline.
-fn opening(node: &Node) -> Range<usize> {
+fn opening(node: &Node<'_>) -> Range<usize> {
     node.span.start..node.span.start.saturating_add(1).min(node.span.end)
 }
 

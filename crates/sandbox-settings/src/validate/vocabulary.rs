@@ -46,7 +46,7 @@ fn type_of(schema: &Schema) -> Option<&str> {
     }
 }
 
-pub(super) fn has_type(node: &Node, schema: &Schema) -> bool {
+pub(super) fn has_type(node: &Node<'_>, schema: &Schema) -> bool {
     let Some(expected) = type_of(schema) else {
         return true;
     };

@@ -1,0 +1,143 @@
+//! The quick way to a tree: for plain files, which most are.
+//!
+//! It reads a part of JSON (RFC 8259) only: strings without escapes, whole numbers, objects without
+//! repeated keys, bounded depth. Of anything else it says nothing, and the reader that knows all of
+//! JSON, and what to say about mistakes, decides. What both read, they read alike.
+
+use std::collections::HashSet;
+
+use super::{Member, Node, Value};
+
+/// Reads a text; `None` if it is not plain.
+pub(super) fn read(text: &str) -> Option<Node<'_>> {
+    let mut reader = Reader { text, at: 0 };
+    let root = reader.value(DEEPEST)?;
+    reader.space();
+    (reader.at == text.len()).then_some(root)
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Reader<'t> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn step(&mut self) {
+        self.at = self.at.saturating_add(1);
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.step();
+        }
+    }
+
+    /// Takes this byte, or nothing.
+    fn take(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.step())
+    }
+
+    fn value(&mut self, depth: usize) -> Option<Node<'t>> {
+        self.space();
+        let start = self.at;
+        let value = match self.peek()? {
+            b'"' => Value::String(self.string()?.into()),
+            b'[' => Value::Array(self.array(depth.checked_sub(1)?)?),
+            b'{' => Value::Object(self.object(depth.checked_sub(1)?)?),
+            b'0'..=b'9' => Value::Number(self.number()?.into()),
+            b't' => self.word("true", Value::Bool(true))?,
+            b'f' => self.word("false", Value::Bool(false))?,
+            b'n' => self.word("null", Value::Null)?,
+            _ => return None,
+        };
+        Some(Node {
+            span: start..self.at,
+            value,
+        })
+    }
+
+    /// A string's content, which is its text.
+    fn string(&mut self) -> Option<&'t str> {
+        self.take(b'"')?;
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let is_end = |byte: &u8| matches!(byte, b'"' | b'\\' | ..b' ');
+        let end = self.at.checked_add(rest.iter().position(is_end)?)?;
+        let content = self.text.get(self.at..end)?;
+        self.at = end;
+        self.take(b'"')?;
+        Some(content)
+    }
+
+    fn number(&mut self) -> Option<&'t str> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.step();
+        }
+        let digits = self.text.get(start..self.at)?;
+        let is_whole = !matches!(self.peek(), Some(b'.' | b'e' | b'E'));
+        (is_whole && (digits == "0" || !digits.starts_with('0'))).then_some(digits)
+    }
+
+    fn word(&mut self, word: &str, value: Value<'t>) -> Option<Value<'t>> {
+        let end = self.at.checked_add(word.len())?;
+        let found = self.text.get(self.at..end)?;
+        self.at = end;
+        (found == word).then_some(value)
+    }
+
+    fn array(&mut self, depth: usize) -> Option<Vec<Node<'t>>> {
+        let mut elements = Vec::new();
+        self.take(b'[')?;
+        self.space();
+        if self.take(b']').is_some() {
+            return Some(elements);
+        }
+        loop {
+            elements.push(self.value(depth)?);
+            self.space();
+            if self.take(b']').is_some() {
+                return Some(elements);
+            }
+            self.take(b',')?;
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Option<Vec<Member<'t>>> {
+        let mut members = Vec::new();
+        let mut known = HashSet::new();
+        self.take(b'{')?;
+        self.space();
+        if self.take(b'}').is_some() {
+            return Some(members);
+        }
+        loop {
+            self.space();
+            let start = self.at;
+            let key = self.string()?;
+            let key_span = start..self.at;
+            self.space();
+            self.take(b':')?;
+            let node = self.value(depth)?;
+            if !known.insert(key) {
+                return None;
+            }
+            members.push(Member {
+                key: key.into(),
+                key_span,
+                node,
+            });
+            self.space();
+            if self.take(b'}').is_some() {
+                return Some(members);
+            }
+            self.take(b',')?;
+        }
+    }
+}
+
+/// Objects and lists in each other.
+const DEEPEST: usize = 16;
