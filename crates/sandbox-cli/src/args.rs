@@ -52,6 +52,22 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOST")]
     pub(crate) deny_domain: Vec<String>,
 
+    /// Let the command see a variable that is closed: `NAME`, or a pattern such as `LC_*`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allow_env: Vec<OsString>,
+
+    /// Don't let the command see a variable
+    #[arg(long, value_name = "NAME")]
+    pub(crate) deny_env: Vec<OsString>,
+
+    /// Give a variable a value inside
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<OsString>,
+
+    /// Add a named set of rules: `workspace`, `secrets`, `cleanEnvironment`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) preset: Vec<String>,
+
     /// Say what is done, on standard error (also by SRT_DEBUG=1)
     #[arg(short, long)]
     pub(crate) debug: bool,

@@ -83,6 +83,10 @@ impl Invocation {
             deny_read,
             allow_domain,
             deny_domain,
+            allow_env,
+            deny_env,
+            env,
+            preset,
             debug,
             quiet,
             words,
@@ -94,6 +98,10 @@ impl Invocation {
             deny_read,
             allow_domains: allow_domain,
             deny_domains: deny_domain,
+            allow_variables: allow_env,
+            deny_variables: deny_env,
+            set_variables: env,
+            presets: preset,
         };
         let trust = if trust_project {
             ProjectTrust::Granted

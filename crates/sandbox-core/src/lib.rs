@@ -50,7 +50,9 @@ pub use sandbox_policy::{
     EnvironmentPolicy, FileVerdict, FilesystemPolicy, Firmness, Host, HostError, HostName, LayerId,
     NetworkPolicy, Origin, PathBase, PathError, PathPattern, PathRule, PatternError, PatternSyntax,
     Policy, Port, ProcMount, ProcessPolicy, ReadAllow, ReadDeny, Target, UnixSocketPolicy,
-    UserNamespaces, Verdict, powerful_socket, workspace,
+    UserNamespaces, VariableAllow, VariableDeny, VariablePattern, VariablePatternError,
+    VariableRule, VariableValue, VariableVerdict, Verdict, clean_environment, powerful_socket,
+    secret_paths, secret_variables, workspace,
 };
 pub use sandbox_proxy::{BoxFuture, Decide, Decision, ExternalProxies, Resolve, SystemResolver};
 

@@ -17,8 +17,6 @@ use std::{
     process::{Child, Command, ExitStatus},
 };
 
-use sandbox_policy::EnvironmentPolicy;
-
 use crate::profile::SeatbeltProfile;
 
 /// Everything that a launch needs: built anywhere, started on macOS.
@@ -28,7 +26,7 @@ pub struct LaunchSpec {
     program: OsString,
     arguments: Vec<OsString>,
     working_directory: PathBuf,
-    environment: EnvironmentPolicy,
+    environment: Vec<(OsString, OsString)>,
     process_group: ProcessGroup,
 }
 
@@ -40,14 +38,14 @@ enum ProcessGroup {
 }
 
 impl LaunchSpec {
-    /// The program with no arguments, in `working_directory`. `environment` is applied to the
-    /// caller's variables; the proxies' addresses belong into it.
+    /// The program with no arguments, in `working_directory`. `environment` is the
+    /// whole of its variables.
     #[must_use]
     pub fn new(
         profile: SeatbeltProfile,
         program: impl Into<OsString>,
         working_directory: impl Into<PathBuf>,
-        environment: EnvironmentPolicy,
+        environment: Vec<(OsString, OsString)>,
     ) -> Self {
         Self {
             profile,
@@ -97,9 +95,9 @@ impl LaunchSpec {
         &self.working_directory
     }
 
-    /// The changes of the environment: removals, then variables that are set.
+    /// The program's variables.
     #[must_use]
-    pub fn environment(&self) -> &EnvironmentPolicy {
+    pub fn environment(&self) -> &[(OsString, OsString)] {
         &self.environment
     }
 
@@ -148,13 +146,9 @@ pub fn command(spec: &LaunchSpec) -> Command {
     let mut command = Command::new(SANDBOX_EXEC);
     command
         .args(spec.argv().into_iter().skip(1))
-        .current_dir(&spec.working_directory);
-    for name in &spec.environment.remove {
-        command.env_remove(name);
-    }
-    for (name, value) in &spec.environment.set {
-        command.env(name, value);
-    }
+        .current_dir(&spec.working_directory)
+        .env_clear()
+        .envs(spec.environment.iter().map(|(name, value)| (name, value)));
     match spec.process_group {
         ProcessGroup::Callers => {}
         ProcessGroup::Own => {

@@ -36,7 +36,11 @@ mod verdict;
 
 pub use address::{AddressClass, AddressRule, OwnAddresses};
 pub use domain::{DomainPattern, DomainPatternError, HostPattern};
-pub use environment::{ProxyPorts, environment};
+pub use environment::{
+    BASIC_VARIABLES, EnvironmentPolicy, ProxyPorts, SECRET_VARIABLES, STARTUP_VARIABLES,
+    TableVariable, VariableAllow, VariableDeny, VariablePattern, VariablePatternError,
+    VariableRule, VariableValue, VariableVerdict, environment,
+};
 pub use filesystem::{
     FileJudge, FileVerdict, FilesystemPolicy, Firmness, LayerId, PathRule, ReadAllow, ReadDeny,
 };
@@ -45,8 +49,11 @@ pub use network::{DomainRule, LookupVerdict, NetworkPolicy};
 pub use origin::Origin;
 pub use path::{AbsolutePath, PathError};
 pub use pattern::{Glob, GlobSet, GlobToken, PathBase, PathPattern, PatternError, PatternSyntax};
-pub use policy::{EnvironmentPolicy, Policy, ProcMount, ProcessPolicy, UserNamespaces};
-pub use preset::{PresetPath, WORKSPACE_HOME, WORKSPACE_SECRETS, WORKSPACE_SYSTEM, workspace};
+pub use policy::{Policy, ProcMount, ProcessPolicy, UserNamespaces};
+pub use preset::{
+    PresetPath, SECRET_PATHS, WORKSPACE_HOME, WORKSPACE_SECRETS, WORKSPACE_SYSTEM,
+    clean_environment, secret_paths, secret_variables, workspace,
+};
 pub use protected::{
     DEPENDENCY_STORES, PROTECTED_PATHS, ProtectedGroup, ProtectedPath, Protection, is_alias,
 };

@@ -1,9 +1,13 @@
 //! The whole policy.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use crate::domain::{DomainPattern, DomainPatternError};
+use crate::environment::{
+    EnvironmentPolicy, VariableAllow, VariableDeny, VariablePattern, VariablePatternError,
+    VariableRule, VariableValue,
+};
 use crate::filesystem::{FilesystemPolicy, Firmness, LayerId, PathRule, ReadAllow, ReadDeny};
 use crate::network::{DomainRule, NetworkPolicy};
 use crate::origin::Origin;
@@ -25,15 +29,6 @@ pub struct Policy {
     pub environment: EnvironmentPolicy,
     /// Processes and the kernel surface.
     pub process: ProcessPolicy,
-}
-
-/// What the child's environment is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EnvironmentPolicy {
-    /// Variables that are taken out.
-    pub remove: Vec<OsString>,
-    /// Variables that are set, after the removals.
-    pub set: Vec<(OsString, OsString)>,
 }
 
 /// Which `/proc` the command sees.
@@ -83,10 +78,7 @@ impl Policy {
             },
             network: NetworkPolicy::blocked(),
             unix_sockets: UnixSocketPolicy::Blocked,
-            environment: EnvironmentPolicy {
-                remove: Vec::new(),
-                set: Vec::new(),
-            },
+            environment: EnvironmentPolicy::inherited(),
             process: ProcessPolicy {
                 proc_mount: ProcMount::Fresh,
                 user_namespaces: UserNamespaces::Refused,
@@ -149,6 +141,48 @@ impl Policy {
             ..self
         })
     }
+
+    /// Takes a variable, or all that a pattern such as `AWS_*` names, out of the command's
+    /// environment; a more specific [`Self::allow_variable`] re-opens, rules of settings do not.
+    pub fn deny_variable(mut self, pattern: &str) -> Result<Self, VariablePatternError> {
+        self.environment.deny.push(VariableDeny {
+            rule: program_variable(pattern)?,
+            firmness: Firmness::Layer(LayerId::PROGRAM),
+        });
+        Ok(self)
+    }
+
+    /// Lets a variable through inside what is closed. With `deny_variable("*")` before, only what is
+    /// allowed is inherited.
+    pub fn allow_variable(mut self, pattern: &str) -> Result<Self, VariablePatternError> {
+        self.environment.allow.push(VariableAllow {
+            rule: program_variable(pattern)?,
+            layer: LayerId::PROGRAM,
+        });
+        Ok(self)
+    }
+
+    /// Gives a variable a value inside, whatever is inherited.
+    pub fn set_variable(
+        mut self,
+        name: impl AsRef<OsStr>,
+        value: impl Into<OsString>,
+    ) -> Result<Self, VariablePatternError> {
+        self.environment.set.push(VariableValue {
+            name: VariablePattern::name(name)?,
+            value: value.into(),
+            origin: Origin::Program,
+            layer: LayerId::PROGRAM,
+        });
+        Ok(self)
+    }
+}
+
+fn program_variable(pattern: &str) -> Result<VariableRule, VariablePatternError> {
+    Ok(VariableRule {
+        pattern: VariablePattern::parse(pattern)?,
+        origin: Origin::Program,
+    })
 }
 
 fn program_rule(path: impl AsRef<Path>) -> Result<PathRule, PathError> {

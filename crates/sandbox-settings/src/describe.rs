@@ -1,7 +1,8 @@
 //! The effective settings, with the origin of each value, for people and programs.
 
 use sandbox_policy::{
-    DomainRule, Firmness, Origin, PathRule, ProcMount, UnixSocketPolicy, UserNamespaces,
+    DomainRule, EnvironmentPolicy, Firmness, Origin, PathRule, ProcMount, UnixSocketPolicy,
+    UserNamespaces, VariableRule,
 };
 use serde_json::{Value, json};
 
@@ -104,6 +105,7 @@ fn rows(settings: &Settings) -> Vec<Row<'_>> {
     rows.extend(listed("excludedCommands", &execution.excluded_commands));
     file_rows(settings, &mut rows);
     network_rows(settings, &mut rows);
+    variable_rows(settings, &mut rows);
     match &settings.policy.process.proc_mount {
         ProcMount::Fresh => {}
         ProcMount::Inherited(origin) => {
@@ -239,6 +241,28 @@ fn network_rows<'a>(settings: &'a Settings, rows: &mut Vec<Row<'a>>) {
             rows.push(Row::text("network.allowAllUnixSockets", true, origin));
         }
     }
+}
+
+fn variable_rows<'a>(settings: &'a Settings, rows: &mut Vec<Row<'a>>) {
+    let EnvironmentPolicy { deny, allow, set } = &settings.policy.environment;
+    let row = |key, rule: &'a VariableRule| Row::text(key, rule.pattern.to_string(), &rule.origin);
+    rows.extend(deny.iter().map(|deny| {
+        let key = match deny.firmness {
+            Firmness::Default => "environment.deny (default)",
+            Firmness::Layer(_) => "environment.deny",
+            Firmness::Final => "environment.deny (final)",
+        };
+        row(key, &deny.rule)
+    }));
+    rows.extend(
+        allow
+            .iter()
+            .map(|allow| row("environment.allow", &allow.rule)),
+    );
+    rows.extend(set.iter().map(|set| {
+        let text = format!("{}={}", set.name.display(), set.value.display());
+        Row::text("environment.set", text, &set.origin)
+    }));
 }
 
 fn listed<'a>(key: &'static str, texts: &'a [Choice<String>]) -> impl Iterator<Item = Row<'a>> {

@@ -3,7 +3,7 @@
 
 use std::{fmt, io, ops::Range, path::Path, sync::Arc};
 
-use sandbox_policy::{DomainPatternError, PatternError};
+use sandbox_policy::{DomainPatternError, PatternError, VariablePatternError};
 
 use crate::finding::shown;
 
@@ -130,6 +130,14 @@ pub enum SettingsErrorKind {
         /// Why.
         source: PatternError,
     },
+    /// An entry that names no variable.
+    #[error("bad variable `{}`", shown(text))]
+    Variable {
+        /// The entry.
+        text: String,
+        /// Why.
+        source: VariablePatternError,
+    },
     /// A permission rule of ours that can't be read.
     #[error("bad permission rule `{}`: {reason}", shown(text))]
     PermissionRule {
@@ -207,6 +215,7 @@ impl SettingsErrorKind {
             Self::Domain { .. } => "domain",
             Self::Address { .. } => "address",
             Self::Path { .. } => "path",
+            Self::Variable { .. } => "variable",
             Self::PermissionRule { .. } => "permission_rule",
             Self::MixedFormats { .. } => "mixed_formats",
             Self::Unsupported { .. } => "unsupported",

@@ -151,7 +151,7 @@ pub struct IgnoredKey {
 pub(crate) const CLAUDE_KEYS: [&str; 2] = ["sandbox", "permissions"];
 
 /// Top-level keys that tell the flat format.
-pub(crate) const FLAT_KEYS: [&str; 17] = [
+pub(crate) const FLAT_KEYS: [&str; 19] = [
     "network",
     "filesystem",
     "ignoreViolations",
@@ -160,6 +160,8 @@ pub(crate) const FLAT_KEYS: [&str; 17] = [
     "enableWeakerNetworkIsolation",
     "allowAppleEvents",
     "allowPty",
+    "environment",
+    "presets",
     "ripgrep",
     "mandatoryDenySearchDepth",
     "seccomp",

@@ -1,14 +1,23 @@
 //! Single rules from the command line. They stand above every file but the managed one.
 
-use std::{ffi::OsString, path::Path, sync::Arc};
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+    path::Path,
+    sync::Arc,
+};
 
-use sandbox_policy::{DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax};
+use sandbox_policy::{
+    DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, VariablePattern,
+    VariablePatternError,
+};
 
 use crate::{
     error::{SettingsError, SettingsErrorKind},
     finding::Finding,
     source::Source,
-    statement::{Effect, Statement, path_effect},
+    statement::{Effect, Statement, path_effect, value_of},
+    wire::Preset,
 };
 
 /// Rules from the command line, as typed.
@@ -30,6 +39,14 @@ pub struct Overrides {
     pub allow_domains: Vec<String>,
     /// `--deny-domain PATTERN`.
     pub deny_domains: Vec<String>,
+    /// `--allow-env NAME`.
+    pub allow_variables: Vec<OsString>,
+    /// `--deny-env NAME`.
+    pub deny_variables: Vec<OsString>,
+    /// `--env NAME=VALUE`.
+    pub set_variables: Vec<OsString>,
+    /// `--preset NAME`.
+    pub presets: Vec<String>,
 }
 
 impl Overrides {
@@ -43,6 +60,10 @@ impl Overrides {
             deny_read: Vec::new(),
             allow_domains: Vec::new(),
             deny_domains: Vec::new(),
+            allow_variables: Vec::new(),
+            deny_variables: Vec::new(),
+            set_variables: Vec::new(),
+            presets: Vec::new(),
         }
     }
 
@@ -52,27 +73,20 @@ impl Overrides {
         base: &PathBase,
         errors: &mut Vec<SettingsError>,
     ) -> Vec<Statement> {
-        let Self {
-            allow_write,
-            deny_write,
-            allow_read,
-            deny_read,
-            allow_domains,
-            deny_domains,
-        } = self;
-        let mut statements = Vec::new();
-        let mut take = |key, text: &str, effect| match effect {
-            Ok(effect) => {
-                let origin = Origin::Flag(format!("{key} {text}").into());
-                statements.push(Statement {
-                    key,
-                    text: text.to_owned(),
-                    origin,
-                    effect,
-                });
-            }
-            Err(kind) => errors.push(flag_error(key, text, kind)),
+        let mut taken = Taken {
+            statements: Vec::new(),
+            errors,
         };
+        self.take_paths(base, &mut taken);
+        self.take_domains(&mut taken);
+        self.take_variables(&mut taken);
+        for text in &self.presets {
+            taken.take("--preset", text, preset(text));
+        }
+        taken.statements
+    }
+
+    fn take_paths(&self, base: &PathBase, taken: &mut Taken<'_>) {
         let deny_read_for_good = |pattern| Effect::DenyRead {
             pattern,
             for_good: true,
@@ -80,39 +94,121 @@ impl Overrides {
         for (key, values, effect) in [
             (
                 "--allow-write",
-                allow_write,
+                &self.allow_write,
                 Effect::AllowWrite as fn(PathPattern) -> Effect,
             ),
-            ("--deny-write", deny_write, Effect::DenyWrite),
-            ("--allow-read", allow_read, Effect::AllowRead),
-            ("--deny-read", deny_read, deny_read_for_good),
+            ("--deny-write", &self.deny_write, Effect::DenyWrite),
+            ("--allow-read", &self.allow_read, Effect::AllowRead),
+            ("--deny-read", &self.deny_read, deny_read_for_good),
         ] {
             for value in values {
                 let text = value.display().to_string();
                 let parsed = path_effect(value, PatternSyntax::Glob, base, effect);
-                take(key, &text, parsed.map_err(|source| bad_path(&text, source)));
+                taken.take(key, &text, parsed.map_err(|source| bad_path(&text, source)));
             }
         }
-        for text in allow_domains {
-            let effect = DomainPattern::parse_allow(text).map(Effect::AllowDomain);
-            take(
-                "--allow-domain",
-                text,
-                effect.map_err(|source| bad_domain(text, source)),
-            );
+    }
+
+    fn take_domains(&self, taken: &mut Taken<'_>) {
+        for text in &self.allow_domains {
+            let parsed = DomainPattern::parse_allow(text).map(Effect::AllowDomain);
+            let parsed = parsed.map_err(|source| bad_domain(text, source));
+            taken.take("--allow-domain", text, parsed);
         }
-        for text in deny_domains {
-            let effect = DomainPattern::parse_deny(text).map(|pattern| Effect::DenyDomain {
-                pattern,
-                note: None,
-            });
-            take(
-                "--deny-domain",
-                text,
-                effect.map_err(|source| bad_domain(text, source)),
-            );
+        for text in &self.deny_domains {
+            let note = None;
+            let parsed = DomainPattern::parse_deny(text);
+            let parsed = parsed.map(|pattern| Effect::DenyDomain { pattern, note });
+            let parsed = parsed.map_err(|source| bad_domain(text, source));
+            taken.take("--deny-domain", text, parsed);
         }
-        statements
+    }
+
+    fn take_variables(&self, taken: &mut Taken<'_>) {
+        let deny = |pattern| Effect::DenyVariable {
+            pattern,
+            for_good: false,
+        };
+        for (key, names, effect) in [
+            (
+                "--allow-env",
+                &self.allow_variables,
+                Effect::AllowVariable as fn(VariablePattern) -> Effect,
+            ),
+            ("--deny-env", &self.deny_variables, deny),
+        ] {
+            for name in names {
+                let text = name.display().to_string();
+                let parsed = VariablePattern::parse(name).map(effect);
+                let parsed = parsed.map_err(|source| bad_variable(&text, source));
+                taken.take(key, &text, parsed);
+            }
+        }
+        for text in &self.set_variables {
+            taken.take("--env", &text.display().to_string(), assignment(text));
+        }
+    }
+}
+
+/// What was read so far.
+struct Taken<'e> {
+    statements: Vec<Statement>,
+    errors: &'e mut Vec<SettingsError>,
+}
+
+impl Taken<'_> {
+    fn take(&mut self, key: &'static str, text: &str, effect: Result<Effect, SettingsErrorKind>) {
+        match effect {
+            Ok(effect) => {
+                let origin = Origin::Flag(format!("{key} {text}").into());
+                self.statements.push(Statement {
+                    key,
+                    text: text.to_owned(),
+                    origin,
+                    effect,
+                });
+            }
+            Err(kind) => self.errors.push(flag_error(key, text, kind)),
+        }
+    }
+}
+
+/// `NAME=VALUE`.
+fn assignment(text: &OsStr) -> Result<Effect, SettingsErrorKind> {
+    let bytes = text.as_bytes();
+    let Some(end) = bytes.iter().position(|byte| *byte == b'=') else {
+        return Err(SettingsErrorKind::OutOfRange {
+            key: "--env".to_owned(),
+            expected: "a name, `=` and a value".to_owned(),
+            found: text.display().to_string(),
+        });
+    };
+    let (name, value) = bytes.split_at(end);
+    let value = OsStr::from_bytes(value.get(1..).unwrap_or_default());
+    let name = VariablePattern::name(OsStr::from_bytes(name));
+    name.and_then(|name| {
+        let value = value_of(value)?;
+        Ok(Effect::SetVariable { name, value })
+    })
+    .map_err(|source| bad_variable(&text.display().to_string(), source))
+}
+
+fn preset(text: &str) -> Result<Effect, SettingsErrorKind> {
+    let named = Preset::ALL.into_iter().find(|preset| preset.name() == text);
+    named.map(Effect::Preset).ok_or_else(|| {
+        let names = Preset::ALL.map(|preset| format!("`{}`", preset.name()));
+        SettingsErrorKind::OutOfRange {
+            key: "--preset".to_owned(),
+            expected: names.join(" or "),
+            found: text.to_owned(),
+        }
+    })
+}
+
+fn bad_variable(text: &str, source: VariablePatternError) -> SettingsErrorKind {
+    SettingsErrorKind::Variable {
+        text: text.to_owned(),
+        source,
     }
 }
 

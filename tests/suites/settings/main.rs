@@ -4,6 +4,7 @@
     reason = "a broken bed ends the test, in helpers as well"
 )]
 
+mod environment;
 mod errors;
 mod explain;
 mod report;

@@ -11,7 +11,8 @@ use sandbox_policy::{AbsolutePath, FilesystemPolicy, Policy, ProxyPorts};
 
 use crate::facts::Endpoints;
 
-/// The environment of a command: the inherited one, less the removals, plus ours and the policy's.
+/// The environment of a command: what the policy lets through of the inherited one, plus ours and
+/// the policy's values.
 #[must_use]
 pub fn environment(
     inherited: impl IntoIterator<Item = (OsString, OsString)>,

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use sandbox_macos::LaunchSpec;
-use sandbox_policy::{EnvironmentPolicy, Policy};
+use sandbox_policy::Policy;
 
 use crate::support::profile;
 
@@ -13,13 +13,10 @@ fn the_vector_names_everything_and_starts_no_shell() {
         .allow_write("/Users/me/my project=1")
         .unwrap();
     let profile = profile(&policy);
-    let environment = EnvironmentPolicy {
-        remove: vec![OsString::from("SSH_AUTH_SOCK")],
-        set: vec![(
-            OsString::from("HTTP_PROXY"),
-            OsString::from("http://localhost:3128"),
-        )],
-    };
+    let environment = vec![(
+        OsString::from("HTTP_PROXY"),
+        OsString::from("http://localhost:3128"),
+    )];
     let spec = LaunchSpec::new(profile.clone(), "-oddly-named", "/Users/me", environment)
         .args(["a b", "$HOME", ""]);
     let argv = spec.argv();

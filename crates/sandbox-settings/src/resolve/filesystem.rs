@@ -2,10 +2,11 @@
 
 use sandbox_policy::{
     AbsolutePath, FilesystemPolicy, Firmness, LayerId, Origin, PROTECTED_PATHS, PathBase,
-    PathPattern, PathRule, Policy, ProtectedPath, Protection, ReadAllow, ReadDeny, workspace,
+    PathPattern, PathRule, Policy, ProtectedPath, Protection, ReadAllow, ReadDeny, secret_paths,
+    workspace,
 };
 
-use super::{Entry, Switches};
+use super::{Entry, Switches, chosen_presets};
 use crate::{
     layer::{Choice, Layer},
     statement::{Effect, Switch},
@@ -81,15 +82,20 @@ pub(super) fn filesystem(
             | Effect::AllowUnixSocket(_)
             | Effect::IgnoreViolation { .. }
             | Effect::Text(..)
+            | Effect::AllowVariable(_)
+            | Effect::DenyVariable { .. }
+            | Effect::SetVariable { .. }
             | Effect::ProxyPort(..) => {}
         }
     }
-    if let Some(chosen) = entries
-        .iter()
-        .rev()
-        .find(|entry| matches!(entry.statement.effect, Effect::Preset(_)))
-    {
-        add_preset(&mut rules, chosen, entries, base);
+    let disabled = switches.deciding(Switch::FilesystemDisabled);
+    for (preset, chosen) in chosen_presets(entries) {
+        let is_dropped = disabled
+            .as_ref()
+            .is_some_and(|(choice, layer)| choice.value && *layer == chosen.layer);
+        if !is_dropped {
+            add_preset(&mut rules, preset, chosen, entries, base);
+        }
     }
     rules.protected = protection(entries, switches);
     if let Choice {
@@ -137,15 +143,13 @@ pub(super) fn unprotected(entries: &[Entry]) -> Vec<Choice<&'static ProtectedPat
 }
 
 /// The preset's allows speak for no file, so that they re-open nothing that a file closed.
-fn add_preset(rules: &mut FilesystemPolicy, chosen: &Entry, entries: &[Entry], base: &PathBase) {
-    let Effect::Preset(Preset::Workspace) = &chosen.statement.effect else {
-        return;
-    };
-    let (denies, allows) = workspace(
-        &base.working_directory,
-        base.home.as_ref(),
-        &chosen.statement.origin,
-    );
+fn add_preset(
+    rules: &mut FilesystemPolicy,
+    preset: Preset,
+    chosen: &Entry,
+    entries: &[Entry],
+    base: &PathBase,
+) {
     let managed = chosen.layer == Layer::Managed;
     // Any `allowRead` may re-open what a preset closed, but only the administrator's where the
     // administrator chose it.
@@ -153,6 +157,13 @@ fn add_preset(rules: &mut FilesystemPolicy, chosen: &Entry, entries: &[Entry], b
         Firmness::Layer(LayerId::PRESET)
     } else {
         Firmness::Default
+    };
+    let origin = &chosen.statement.origin;
+    let home = base.home.as_ref();
+    let (denies, allows) = match preset {
+        Preset::Workspace => workspace(&base.working_directory, home, origin),
+        Preset::Secrets => (secret_paths(home, origin, firmness), Vec::new()),
+        Preset::CleanEnvironment => return,
     };
     rules
         .deny_read

@@ -4,6 +4,7 @@
 //! stand. What widens applies only from layers that may widen: not from an untrusted project, and
 //! not from Claude Code's files where a flat file decides.
 
+mod environment;
 mod filesystem;
 mod proxies;
 
@@ -21,6 +22,7 @@ use crate::{
         Execution, HeldBack, IgnoredViolation, LoadedFile, MacosOptions, Settings, decided_by_flat,
     },
     statement::{Effect, Statement, Switch, TextKey},
+    wire::Preset,
 };
 
 /// What is combined.
@@ -81,6 +83,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
         filesystem: filesystem::filesystem(&applying, &switches, base, flat, guarded),
         network: network(&applying, &switches),
         unix_sockets: unix_sockets(&applying, &switches),
+        environment: environment::environment(&applying),
         ..processes(Policy::restrictive(), &switches)
     };
     let proxies = proxies::Proxies(&applying);
@@ -213,6 +216,9 @@ fn network(entries: &[Entry], switches: &Switches<'_>) -> NetworkPolicy {
             | Effect::AllowUnixSocket(_)
             | Effect::IgnoreViolation { .. }
             | Effect::Text(..)
+            | Effect::AllowVariable(_)
+            | Effect::DenyVariable { .. }
+            | Effect::SetVariable { .. }
             | Effect::Preset(_)
             | Effect::Unprotect(_)
             | Effect::ProxyPort(..)
@@ -282,17 +288,29 @@ fn held_back(entry: &Entry) -> Option<HeldBack> {
         key,
         text,
         origin,
-        effect: _,
+        effect,
     } = &entry.statement;
+    let reason = environment::startup_reason(effect)
+        .map_or_else(String::new, |reason| format!(" ({reason})"));
     match origin {
         Origin::File { path, line, .. } => {
             let file: Arc<Path> = Arc::clone(path);
             Some(HeldBack {
                 file,
                 line: *line,
-                what: format!("`{key}`: `{}`", shown(text)),
+                what: format!("`{key}`: `{}`{reason}", shown(text)),
             })
         }
         Origin::BuiltIn(_) | Origin::Flag(_) | Origin::Program => None,
     }
+}
+
+/// The presets that any layer names, each with the highest entry that does: one of another layer
+/// takes nothing away.
+fn chosen_presets(entries: &[Entry]) -> impl Iterator<Item = (Preset, &Entry)> {
+    Preset::ALL.into_iter().filter_map(|preset| {
+        let mut highest = entries.iter().rev();
+        let named = highest.find(|entry| entry.statement.effect == Effect::Preset(preset))?;
+        Some((preset, named))
+    })
 }

@@ -83,6 +83,8 @@ impl Reader<'_> {
             auto_allow_bash_if_sandboxed,
             network,
             filesystem,
+            environment,
+            presets,
             ignore_violations,
             enable_weaker_nested_sandbox,
             enable_weaker_network_isolation,
@@ -112,6 +114,13 @@ impl Reader<'_> {
         if let Some(filesystem) = filesystem {
             self.read_claude_filesystem(filesystem);
         }
+        let keys = [
+            "sandbox.environment.deny",
+            "sandbox.environment.allow",
+            "sandbox.environment.set",
+        ];
+        self.variables(keys, environment);
+        self.presets("sandbox.presets", presets);
         self.violations("sandbox.ignoreViolations", ignore_violations);
         let key = "sandbox.enableWeakerNestedSandbox";
         self.switch(
@@ -155,7 +164,7 @@ impl Reader<'_> {
             allow_read,
             Effect::AllowRead,
         );
-        self.preset("sandbox.filesystem.preset", preset);
+        self.file_preset("sandbox.filesystem.preset", preset);
         self.unprotect("sandbox.filesystem.unprotect", unprotect);
         self.unsupported([(
             "sandbox.filesystem.allowManagedReadPathsOnly",

@@ -2,12 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sandbox_policy::DomainPattern;
+use sandbox_policy::{DomainPattern, PatternSyntax, VariablePattern};
 
-use super::{Effect, ProxyKind, Switch, TextKey, reader::Reader};
+use super::{
+    Effect, ProxyKind, Switch, TextKey,
+    reader::{Reader, Written},
+};
 use crate::wire::{
-    flat::{Flat, FlatFilesystem, FlatNetwork, Git},
-    text::{AddressRange, NonEmptyText},
+    flat::{
+        CredentialFile, CredentialMode, CredentialVariable, Credentials, Flat, FlatFilesystem,
+        FlatNetwork, Git,
+    },
+    text::{AddressRange, NonEmptyText, PathText, VariableName},
 };
 
 impl Reader<'_> {
@@ -23,6 +29,8 @@ impl Reader<'_> {
             enable_weaker_network_isolation,
             allow_apple_events,
             allow_pty,
+            environment,
+            presets,
             git,
             credentials,
             ripgrep,
@@ -60,7 +68,14 @@ impl Reader<'_> {
                 TextKey::SafeDirectory,
             );
         }
-        self.unsupported([("credentials", credentials)]);
+        self.variables(
+            ["environment.deny", "environment.allow", "environment.set"],
+            environment,
+        );
+        self.presets("presets", presets);
+        if let Some(credentials) = credentials {
+            self.read_credentials(credentials);
+        }
         self.ignored("ripgrep", ripgrep);
         self.ignored("mandatoryDenySearchDepth", mandatory_deny_search_depth);
         self.ignored("seccomp", seccomp);
@@ -144,6 +159,48 @@ impl Reader<'_> {
         ]);
     }
 
+    fn read_credentials(&mut self, credentials: Credentials) {
+        let Credentials {
+            files,
+            env_vars,
+            allow_plaintext_inject,
+            aws_pairs,
+            sigv4,
+        } = credentials;
+        for CredentialFile {
+            file: PathText(path),
+            mode: CredentialMode::Deny,
+        } in files.into_iter().flatten()
+        {
+            let syntax = PatternSyntax::Glob;
+            let written = Written::plain(&path.value, &path.span);
+            self.path(
+                "credentials.files",
+                &written,
+                syntax,
+                Effect::deny_read_for_good,
+            );
+        }
+        for CredentialVariable {
+            name: VariableName(name),
+            mode: CredentialMode::Deny,
+        } in env_vars.into_iter().flatten()
+        {
+            let one = VariablePattern::name(&name.value);
+            let pattern = one.and_then(VariablePattern::parse);
+            let effect = pattern.map(|pattern| Effect::DenyVariable {
+                pattern,
+                for_good: true,
+            });
+            self.variable("credentials.envVars", &name.value, &name.span, effect);
+        }
+        self.unsupported([
+            ("credentials.allowPlaintextInject", allow_plaintext_inject),
+            ("credentials.awsPairs", aws_pairs),
+            ("credentials.sigv4", sigv4),
+        ]);
+    }
+
     /// Hands the author's words to the deny rules of the same pattern, however it is spelt.
     fn note_reasons(&mut self, reasons: BTreeMap<String, NonEmptyText>) {
         let named = |(host, NonEmptyText(reason)): (String, NonEmptyText)| {
@@ -176,7 +233,7 @@ impl Reader<'_> {
             Effect::AllowWrite,
         );
         self.paths("filesystem.denyWrite", Some(deny_write), Effect::DenyWrite);
-        self.preset("filesystem.preset", preset);
+        self.file_preset("filesystem.preset", preset);
         self.unprotect("filesystem.unprotect", unprotect);
         self.switch(
             "filesystem.allowGitConfig",

@@ -7,11 +7,12 @@ mod claude;
 mod flat;
 mod reader;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 
 use ipnet::IpNet;
 use sandbox_policy::{
     DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, Port, ProtectedPath,
+    VariablePattern, VariablePatternError,
 };
 
 use crate::wire::Preset;
@@ -52,6 +53,16 @@ pub(crate) enum Effect {
         text: String,
     },
     Text(TextKey, String),
+    AllowVariable(VariablePattern),
+    /// `for_good`: not even an `AllowVariable` of the same layer re-opens it.
+    DenyVariable {
+        pattern: VariablePattern,
+        for_good: bool,
+    },
+    SetVariable {
+        name: OsString,
+        value: OsString,
+    },
     Preset(Preset),
     /// A protected path loses its protection.
     Unprotect(&'static ProtectedPath),
@@ -114,6 +125,9 @@ impl Effect {
             Self::AllowWrite(_)
             | Self::AllowRead(_)
             | Self::DenyRead { .. }
+            | Self::AllowVariable(_)
+            | Self::DenyVariable { .. }
+            | Self::SetVariable { .. }
             | Self::Preset(_)
             | Self::ProxyPort(..)
             | Self::Switch(..) => true,
@@ -136,8 +150,13 @@ impl Effect {
             | Self::AllowRead(_)
             | Self::DenyRead { .. }
             | Self::Unprotect(_)
-            | Self::Preset(_) => true,
-            Self::AllowDomain(_)
+            | Self::Preset(Preset::Workspace) => true,
+            // `secrets` is about variables too: its files are looked after where they are added.
+            Self::Preset(Preset::Secrets | Preset::CleanEnvironment)
+            | Self::AllowVariable(_)
+            | Self::DenyVariable { .. }
+            | Self::SetVariable { .. }
+            | Self::AllowDomain(_)
             | Self::DenyDomain { .. }
             | Self::DenyAddress(_)
             | Self::AllowUnixSocket(_)
@@ -158,12 +177,16 @@ impl Effect {
             | Self::IgnoreViolation { .. }
             | Self::Unprotect(_)
             | Self::Text(..)
+            | Self::AllowVariable(_)
+            // Values decide which programs start: no list of such variables is complete.
+            | Self::SetVariable { .. }
             // Whoever listens there decides where permitted names lead.
             | Self::ProxyPort(..) => true,
             Self::DenyWrite(_)
             | Self::DenyRead { .. }
             | Self::DenyDomain { .. }
             | Self::DenyAddress(_)
+            | Self::DenyVariable { .. }
             | Self::Preset(_) => false,
             Self::Switch(switch, value) => switch.widening() == *value,
         }
@@ -225,4 +248,13 @@ pub(crate) fn path_effect(
         }
     }
     Ok(effect(PathPattern::parse(text, syntax, base)?))
+}
+
+/// A variable's value.
+pub(crate) fn value_of(text: impl AsRef<OsStr>) -> Result<OsString, VariablePatternError> {
+    let text = text.as_ref();
+    if text.as_encoded_bytes().contains(&0) {
+        return Err(VariablePatternError::Nul);
+    }
+    Ok(text.to_owned())
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, ffi::OsStr, ops::Range};
 
 use sandbox_policy::{
     DomainPattern, DomainPatternError, PROTECTED_PATHS, PathBase, PathPattern, PatternSyntax,
+    VariablePattern, VariablePatternError,
 };
 
 use crate::{
@@ -14,15 +15,15 @@ use crate::{
     source::Source,
     validate::{parse_address, unknown_name},
     wire::{
-        Preset,
+        FilePreset, Preset, Variables,
         text::{
             AllowedDomain, DeniedDomain, NonEmptyText, PathEntry, PathEntryText, PathText,
-            PortNumber, ProtectedName, Unsupported,
+            PortNumber, ProtectedName, Unsupported, VariableText,
         },
     },
 };
 
-use super::{Effect, ProxyKind, Statement, Switch, TextKey, path_effect};
+use super::{Effect, ProxyKind, Statement, Switch, TextKey, path_effect, value_of};
 
 /// An entry, the part of it that has the meaning, and where it stands.
 pub(super) struct Written<'a> {
@@ -32,7 +33,7 @@ pub(super) struct Written<'a> {
 }
 
 impl<'a> Written<'a> {
-    fn plain(text: &'a str, span: &'a Range<usize>) -> Self {
+    pub(super) fn plain(text: &'a str, span: &'a Range<usize>) -> Self {
         Self {
             entry: text,
             meaning: text,
@@ -106,12 +107,65 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn preset(&mut self, key: &'static str, preset: Option<Located<Preset>>) {
+    pub(super) fn file_preset(&mut self, key: &'static str, preset: Option<Located<FilePreset>>) {
         if let Some(Located { value, span }) = preset {
-            let name = match value {
-                Preset::Workspace => "workspace",
+            let preset = match value {
+                FilePreset::Workspace => Preset::Workspace,
             };
-            self.state(key, name, &span, Effect::Preset(value));
+            self.state(key, preset.name(), &span, Effect::Preset(preset));
+        }
+    }
+
+    pub(super) fn presets(&mut self, key: &'static str, presets: Option<Vec<Located<Preset>>>) {
+        for Located { value, span } in presets.into_iter().flatten() {
+            self.state(key, value.name(), &span, Effect::Preset(value));
+        }
+    }
+
+    /// `keys` are those of `deny`, `allow` and `set`.
+    pub(super) fn variables(&mut self, keys: [&'static str; 3], variables: Option<Variables>) {
+        let Some(Variables { deny, allow, set }) = variables else {
+            return;
+        };
+        let [deny_key, allow_key, set_key] = keys;
+        for VariableText(Located { value, span }) in deny.into_iter().flatten() {
+            let effect = VariablePattern::parse(&value).map(|pattern| Effect::DenyVariable {
+                pattern,
+                for_good: false,
+            });
+            self.variable(deny_key, &value, &span, effect);
+        }
+        for VariableText(Located { value, span }) in allow.into_iter().flatten() {
+            let effect = VariablePattern::parse(&value).map(Effect::AllowVariable);
+            self.variable(allow_key, &value, &span, effect);
+        }
+        // Its keys are texts to the types, and names of variables to the schema.
+        if set.is_some() {
+            self.leave_unread();
+        }
+        for (name, Located { value, span }) in set.into_iter().flatten() {
+            let text = format!("{name}={value}");
+            let effect = VariablePattern::name(&name).and_then(|name| {
+                let value = value_of(&value)?;
+                Ok(Effect::SetVariable { name, value })
+            });
+            self.variable(set_key, &text, &span, effect);
+        }
+    }
+
+    pub(super) fn variable(
+        &mut self,
+        key: &'static str,
+        text: &str,
+        span: &Range<usize>,
+        effect: Result<Effect, VariablePatternError>,
+    ) {
+        match effect {
+            Ok(effect) => self.state(key, text, span, effect),
+            Err(source) => {
+                let text = text.to_owned();
+                self.find(span, SettingsErrorKind::Variable { text, source });
+            }
         }
     }
 

@@ -4,7 +4,8 @@ use std::{ffi::OsStr, net::IpAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use sandbox_policy::{
-    DomainPattern, PathBase, PathError, PathPattern, PatternError, PatternSyntax,
+    DomainPattern, PathBase, PathError, PathPattern, PatternError, PatternSyntax, VariablePattern,
+    VariablePatternError,
 };
 
 use crate::{
@@ -29,6 +30,8 @@ pub(super) fn check(format: &str, text: &str, base: &PathBase) -> Result<(), Mis
         text::LITERAL_PATH => check_path(text, PatternSyntax::Literal, base),
         text::ABSOLUTE_PATH => check_absolute(text, base),
         text::ADDRESS_RANGE => check_address(text),
+        text::VARIABLE_PATTERN => check_variable(text, VariablePattern::parse(text).map(|_| ())),
+        text::VARIABLE_NAME => check_variable(text, VariablePattern::name(text).map(|_| ())),
         text::GRANTING_RULE => check_rule(text, List::Allow, base),
         text::REFUSING_RULE => check_rule(text, List::Deny, base),
         _ => Ok(()),
@@ -87,6 +90,13 @@ fn check_address(text: &str) -> Result<(), Mistake> {
             text: text.to_owned(),
         },
         help: Some(help.to_owned()),
+    })
+}
+
+fn check_variable(text: &str, parsed: Result<(), VariablePatternError>) -> Result<(), Mistake> {
+    parsed.map_err(|source| {
+        let text = text.to_owned();
+        plain(SettingsErrorKind::Variable { text, source })
     })
 }
 

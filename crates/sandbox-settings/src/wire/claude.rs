@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Preset,
+    FilePreset, Preset, Variables,
     text::{
         AllowedDomain, BooleanSchema, DeniedDomain, GrantingRule, Ignored, NonEmptyText, PathEntry,
         PathText, PortNumber, ProgramSchema, ProtectedName, RefusingRule, Unsupported,
@@ -55,6 +55,10 @@ pub(crate) struct SandboxSection {
     pub(crate) network: Option<ClaudeNetwork>,
     /// Which files may be read and written.
     pub(crate) filesystem: Option<ClaudeFilesystem>,
+    /// Which variables the command sees.
+    pub(crate) environment: Option<Variables>,
+    /// Named sets of rules.
+    pub(crate) presets: Option<Vec<Located<Preset>>>,
     /// Refusals that are not reported: for a command pattern (`*` for all), parts of the reported text.
     pub(crate) ignore_violations: Option<BTreeMap<String, Vec<NonEmptyText>>>,
     /// Show the outer `/proc` where a container forbids mounting a fresh one. Weakens the sandbox.
@@ -106,7 +110,7 @@ pub(crate) struct ClaudeFilesystem {
     /// What can be read inside this file's `denyRead` all the same; the more specific entry wins.
     pub(crate) allow_read: Option<Vec<PathEntry>>,
     /// Close reads to all but system paths, toolchains and the working directory.
-    pub(crate) preset: Option<Located<Preset>>,
+    pub(crate) preset: Option<Located<FilePreset>>,
     /// Protected paths that can be written all the same, by name, wherever they are. Weakens the sandbox.
     pub(crate) unprotect: Option<Vec<ProtectedName>>,
     /// Not supported yet: only the managed file's `allowRead`.

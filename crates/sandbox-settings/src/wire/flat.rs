@@ -7,11 +7,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Preset,
+    FilePreset, Preset, Variables,
     text::{
         AbsolutePathSchema, AddressRange, AllowedDomain, DeniedDomain, DepthSchema, Ignored,
         NonEmptyText, ObjectSchema, PathEntry, PathText, PortNumber, ProgramSchema, ProtectedName,
-        SeccompSchema, Unsupported,
+        SeccompSchema, Unsupported, VariableName,
     },
 };
 use crate::json::Located;
@@ -39,10 +39,14 @@ pub(crate) struct Flat {
     pub(crate) allow_apple_events: Option<Located<bool>>,
     /// macOS: let the command make pseudo-terminals.
     pub(crate) allow_pty: Option<Located<bool>>,
+    /// Which variables the command sees.
+    pub(crate) environment: Option<Variables>,
+    /// Named sets of rules.
+    pub(crate) presets: Option<Vec<Located<Preset>>>,
     /// Settings of Git inside the sandbox.
     pub(crate) git: Option<Git>,
-    /// Not supported yet: an error rather than a promise that is not kept.
-    pub(crate) credentials: Option<Located<Unsupported>>,
+    /// Files and variables that hold credentials.
+    pub(crate) credentials: Option<Credentials>,
     /// Ignored: no search program is needed.
     pub(crate) ripgrep: Option<Located<Ignored<ProgramSchema>>>,
     /// Ignored: nothing is scanned.
@@ -119,13 +123,58 @@ pub(crate) struct FlatFilesystem {
     /// What can't be written, whatever allows it.
     pub(crate) deny_write: Vec<PathEntry>,
     /// Close reads to all but system paths, toolchains and the working directory.
-    pub(crate) preset: Option<Located<Preset>>,
+    pub(crate) preset: Option<Located<FilePreset>>,
     /// Protected paths that can be written all the same, by name, wherever they are. Weakens the sandbox.
     pub(crate) unprotect: Option<Vec<ProtectedName>>,
     /// Let the command write `.git/config` and the settings of submodules and worktrees. Weakens the sandbox: they name programs that Git runs.
     pub(crate) allow_git_config: Option<Located<bool>>,
     /// Drop all file rules of this file: everything can be read and written. Weakens the sandbox.
     pub(crate) disabled: Option<Located<bool>>,
+}
+
+/// Files and variables that hold credentials.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Credentials {
+    /// Files that can't be read, whatever allows it.
+    pub(crate) files: Option<Vec<CredentialFile>>,
+    /// Variables that are not passed on, whatever allows it.
+    pub(crate) env_vars: Option<Vec<CredentialVariable>>,
+    /// Not supported yet.
+    pub(crate) allow_plaintext_inject: Option<Located<Unsupported>>,
+    /// Not supported yet.
+    pub(crate) aws_pairs: Option<Located<Unsupported>>,
+    /// Not supported yet.
+    pub(crate) sigv4: Option<Located<Unsupported>>,
+}
+
+/// A file with credentials.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CredentialFile {
+    /// The file.
+    #[serde(rename = "path")]
+    pub(crate) file: PathText,
+    /// What the command sees instead.
+    pub(crate) mode: CredentialMode,
+}
+
+/// A variable with credentials.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CredentialVariable {
+    /// The variable.
+    pub(crate) name: VariableName,
+    /// What the command sees instead.
+    pub(crate) mode: CredentialMode,
+}
+
+/// What a command sees instead of a credential.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum CredentialMode {
+    /// Nothing.
+    Deny,
 }
 
 /// Settings of Git inside the sandbox.

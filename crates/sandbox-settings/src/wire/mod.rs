@@ -7,8 +7,13 @@ pub(crate) mod flat;
 pub(crate) mod schema;
 pub(crate) mod text;
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use crate::json::Located;
+use text::VariableText;
 
 /// Named sets of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
@@ -16,4 +21,42 @@ use serde::Deserialize;
 pub(crate) enum Preset {
     /// Reads are closed but for system paths, toolchains and the working directory.
     Workspace,
+    /// What holds secrets can't be read, and variables that hold some are not passed on.
+    Secrets,
+    /// No variable is passed on but those that nearly every program needs.
+    CleanEnvironment,
+}
+
+/// Named sets of rules about files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum FilePreset {
+    /// Reads are closed but for system paths, toolchains and the working directory.
+    Workspace,
+}
+
+impl Preset {
+    pub(crate) const ALL: [Self; 3] = [Self::Workspace, Self::Secrets, Self::CleanEnvironment];
+
+    /// The name in settings.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Workspace => "workspace",
+            Self::Secrets => "secrets",
+            Self::CleanEnvironment => "cleanEnvironment",
+        }
+    }
+}
+
+/// Which variables the command sees.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Variables {
+    /// What is not passed on: names, or patterns such as `AWS_*`; `*` is every variable. Everything else is.
+    pub(crate) deny: Option<Vec<VariableText>>,
+    /// What is passed on inside this file's `deny` and inside presets all the same; the more specific entry wins.
+    pub(crate) allow: Option<Vec<VariableText>>,
+    /// Values that variables have inside.
+    #[schemars(extend("propertyNames" = {"format": "variable-name"}))]
+    pub(crate) set: Option<BTreeMap<String, Located<String>>>,
 }

@@ -21,6 +21,10 @@ pub(crate) const DENIED_DOMAIN: &str = "denied-domain";
 pub(crate) const PATH_PATTERN: &str = "path-pattern";
 /// `format` of a path in which no character is special.
 pub(crate) const LITERAL_PATH: &str = "literal-path";
+/// `format` of a variable's name or a pattern of some.
+pub(crate) const VARIABLE_PATTERN: &str = "variable-pattern";
+/// `format` of a variable's name.
+pub(crate) const VARIABLE_NAME: &str = "variable-name";
 /// `format` of an absolute path.
 pub(crate) const ABSOLUTE_PATH: &str = "absolute-path";
 /// `format` of an address or CIDR range.
@@ -67,6 +71,10 @@ text_type! {
     GrantingRule: GRANTING_RULE;
     /// A permission rule of `deny` or `ask`.
     RefusingRule: REFUSING_RULE;
+    /// A variable's name, or a pattern of some.
+    VariableText: VARIABLE_PATTERN;
+    /// A variable's name.
+    VariableName: VARIABLE_NAME;
 }
 
 /// The name of a protected path, as the table has it.

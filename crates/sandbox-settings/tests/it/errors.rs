@@ -106,7 +106,7 @@ fn keys() {
             (
                 "not supported yet",
                 r#"{ "network": { "allowedDomains": [], "deniedDomains": [], "mitmProxy": 8080, "tlsTerminate": {} },
-                     "filesystem": { "denyRead": [], "allowWrite": [], "denyWrite": [] }, "credentials": {} }"#
+                     "filesystem": { "denyRead": [], "allowWrite": [], "denyWrite": [] }, "credentials": { "awsPairs": [] } }"#
             ),
         ]
     ));
@@ -337,6 +337,8 @@ const SECTIONS: [Section; 8] = [
             ("allowPTY", "allowPty"),
             ("rigrep", "ripgrep"),
             ("credential", "credentials"),
+            ("enviroment", "environment"),
+            ("preset", "presets"),
             ("bwarpPath", "bwrapPath"),
             ("gti", "git"),
         ],

@@ -27,8 +27,7 @@ use sandbox_macos::{
     Endpoints, HostFacts, LaunchSpec, LocalBinding, ProbeError, ProfileError, SeatbeltProfile,
 };
 use sandbox_policy::{
-    AbsolutePath, EnvironmentPolicy, FileVerdict, FilesystemPolicy, Policy, ProxyPorts,
-    UnixSocketPolicy,
+    AbsolutePath, FileVerdict, FilesystemPolicy, Policy, ProxyPorts, UnixSocketPolicy,
 };
 use sandbox_proxy::Proxy;
 
@@ -238,20 +237,20 @@ impl Backend {
             working_directory,
             streams,
         } = launch;
-        // The variables are complete: nothing is inherited beside them.
-        let unchanged = EnvironmentPolicy {
-            remove: Vec::new(),
-            set: Vec::new(),
-        };
+        let environment = environment.into_iter().collect();
         let working_directory = working_directory.as_path();
-        let mut spec = LaunchSpec::new(self.profile.clone(), program, working_directory, unchanged)
-            .args(argv.into_iter().skip(1));
+        let mut spec = LaunchSpec::new(
+            self.profile.clone(),
+            program,
+            working_directory,
+            environment,
+        )
+        .args(argv.into_iter().skip(1));
         let group = process::Group::of(&streams);
         if group == process::Group::Own {
             spec = spec.own_process_group();
         }
-        let mut command = sandbox_macos::command(&spec);
-        command.env_clear().envs(environment);
+        let command = sandbox_macos::command(&spec);
         let process = process::start(command, streams, group, on_change)?;
         Ok((process, serving))
     }

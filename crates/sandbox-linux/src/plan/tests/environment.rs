@@ -52,10 +52,9 @@ fn the_temporary_directory_exists_inside() {
 #[test]
 fn the_policy_has_the_last_word() {
     let inherited = [("TMPDIR", "/run/user/1/t")];
-    let mut policy = Policy::restrictive();
-    policy.environment.remove = vec!["TMPDIR".into()];
+    let policy = Policy::restrictive().deny_variable("TMPDIR").unwrap();
     assert_eq!(value(&variables(&policy, &inherited), "TMPDIR"), None);
-    policy.environment.set = vec![("TMPDIR".into(), "/var/tmp".into())];
+    let policy = policy.set_variable("TMPDIR", "/var/tmp").unwrap();
     let variables = variables(&policy, &inherited);
     assert_eq!(value(&variables, "TMPDIR"), Some("/var/tmp"));
 }

@@ -3,10 +3,11 @@
 
 use std::{collections::BTreeMap, ffi::OsString};
 
+use super::VariableVerdict;
 use crate::domain::HostPattern;
 use crate::host::Host;
 use crate::network::NetworkPolicy;
-use crate::policy::{EnvironmentPolicy, Policy};
+use crate::policy::Policy;
 
 /// Where the proxies listen, as the command sees it: TCP ports on 127.0.0.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,18 +36,21 @@ const SOCKS_PROXY_VARIABLES: [&str; 4] = ["ALL_PROXY", "all_proxy", "FTP_PROXY",
 /// Variables with the hosts that are reached without a proxy.
 const NO_PROXY_VARIABLES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// The environment of a command: the inherited one, less the removals, plus ours and the policy's.
+/// The environment of a command: what the policy lets through of the inherited one, plus ours and
+/// the policy's values.
 #[must_use]
 pub fn environment(
     inherited: impl IntoIterator<Item = (OsString, OsString)>,
     policy: &Policy,
     ports: ProxyPorts,
 ) -> BTreeMap<OsString, OsString> {
-    let EnvironmentPolicy { remove, set } = &policy.environment;
-    let mut variables: BTreeMap<OsString, OsString> = inherited.into_iter().collect();
-    for name in remove {
-        variables.remove(name);
-    }
+    let passes = |name: &OsString| match policy.environment.judge(name) {
+        VariableVerdict::Inherit(_) => true,
+        VariableVerdict::Set(_) | VariableVerdict::Remove(_) => false,
+    };
+    let inherited = inherited.into_iter();
+    let mut variables: BTreeMap<OsString, OsString> =
+        inherited.filter(|(name, _)| passes(name)).collect();
     let mut put = |name: &str, value: &str| variables.insert(name.into(), value.into());
     let http = format!("http://127.0.0.1:{}", ports.http);
     for name in HTTP_PROXY_VARIABLES {
@@ -68,8 +72,10 @@ pub fn environment(
     put("CLOUDSDK_PROXY_ADDRESS", "127.0.0.1");
     put("CLOUDSDK_PROXY_PORT", &ports.http.to_string());
     put("SANDBOX_RUNTIME", "1");
-    for (name, value) in set {
-        variables.insert(name.clone(), value.clone());
+    for value in &policy.environment.set {
+        if let VariableVerdict::Set(chosen) = policy.environment.judge(&value.name) {
+            variables.insert(chosen.name.clone(), chosen.value.clone());
+        }
     }
     variables
 }

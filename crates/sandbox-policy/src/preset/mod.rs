@@ -1,5 +1,9 @@
-//! The `workspace` preset: reads are closed but for system paths, toolchains and the working
-//! directory, as ordinary rules.
+//! Named sets of rules, which are ordinary rules: `workspace` closes reads but for system paths,
+//! toolchains and the working directory, `secrets` closes what holds secrets.
+
+mod secrets;
+
+pub use secrets::{SECRET_PATHS, clean_environment, secret_paths, secret_variables};
 
 use crate::filesystem::{Firmness, LayerId, PathRule, ReadAllow, ReadDeny};
 use crate::origin::Origin;
