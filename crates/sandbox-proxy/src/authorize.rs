@@ -37,6 +37,15 @@ pub(crate) struct Client {
     pub(crate) port: u16,
 }
 
+/// Why a name may have an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// A rule permits some port of it.
+    Listed,
+    /// The decider may permit it.
+    Undecided,
+}
+
 /// A permit together with the policy that gave it, which also judges the addresses.
 #[derive(Debug)]
 pub(crate) struct Authorized {
@@ -104,16 +113,21 @@ impl Gate {
 
     /// May an address of the name be told? What only a decider could permit is told if there is
     /// one, which is asked when the port is known.
-    pub(crate) fn judge_lookup(&self, name: &HostName) -> Result<(), Denial> {
+    pub(crate) fn judge_lookup(&self, name: &HostName) -> Result<Lookup, Denial> {
         match self.policy.borrow().judge_lookup(name) {
-            LookupVerdict::Allow => Ok(()),
-            LookupVerdict::Ask if self.decider.is_some() => Ok(()),
+            LookupVerdict::Allow => Ok(Lookup::Listed),
+            LookupVerdict::Ask if self.decider.is_some() => Ok(Lookup::Undecided),
             LookupVerdict::Ask => Err(Denial::by_default(
                 DenialReason::HostNotAllowed,
                 name.to_string(),
             )),
             LookupVerdict::Deny(denial) => Err(denial),
         }
+    }
+
+    /// Has name servers asked; the query is about a name that was judged.
+    pub(crate) async fn exchange(&self, query: &[u8]) -> std::io::Result<Vec<u8>> {
+        self.resolver.exchange(query).await
     }
 
     async fn ask(&self, question: Question, config: &ProxyConfig) -> Result<Permit, Denial> {

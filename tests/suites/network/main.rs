@@ -4,6 +4,7 @@ mod around;
 mod denied;
 mod external;
 mod forward;
+mod names;
 mod socks;
 
 use sandbox_tests::{Bed, Srt};
