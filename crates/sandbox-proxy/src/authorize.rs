@@ -17,6 +17,7 @@ use crate::{
     decider::{Decide, Decision},
     event::{EventSink, FrontEnd, Outcome, ProxyEvent},
     external::{self, Destination},
+    lease::Lease,
     own::HostAddresses,
     resolve::{Resolve, distinct},
     upstream::{self, ConnectError},
@@ -51,6 +52,14 @@ pub(crate) enum Lookup {
 pub(crate) struct Authorized {
     permit: Permit,
     policy: Arc<NetworkPolicy>,
+    lease: Lease,
+}
+
+/// An open connection to what was authorized.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) stream: TcpStream,
+    pub(crate) lease: Lease,
 }
 
 /// Why there is no connection.
@@ -102,13 +111,19 @@ impl Gate {
         target: Target,
         config: &ProxyConfig,
     ) -> Result<Authorized, Denial> {
-        let policy = Arc::clone(&self.policy.borrow());
+        let mut policies = self.policy.subscribe();
+        let policy = Arc::clone(&policies.borrow_and_update());
         let permit = match policy.judge(target) {
             Verdict::Allow(permit) => permit,
             Verdict::Deny(denial) => return Err(denial),
             Verdict::Ask(question) => self.ask(question, config).await?,
         };
-        Ok(Authorized { permit, policy })
+        let lease = Lease::new(permit.target().clone(), permit.rule().is_none(), policies);
+        Ok(Authorized {
+            permit,
+            policy,
+            lease,
+        })
     }
 
     /// May an address of the name be told? What only a decider could permit is told if there is
@@ -157,7 +172,7 @@ impl Gate {
         authorized: Authorized,
         config: &ProxyConfig,
     ) -> Result<ResolvedTarget, OpenError> {
-        let Authorized { permit, policy } = authorized;
+        let Authorized { permit, policy, .. } = authorized;
         let addresses = match &permit.target().host {
             Host::Ip(address) => vec![*address],
             Host::Name(name) => {
@@ -188,7 +203,7 @@ impl Gate {
         front_end: FrontEnd,
         target: Target,
         config: &ProxyConfig,
-    ) -> Result<TcpStream, OpenError> {
+    ) -> Result<Connection, OpenError> {
         let authorized = match self.authorize(target.clone(), config).await {
             Ok(authorized) => authorized,
             Err(denial) => {
@@ -211,7 +226,7 @@ impl Gate {
         front_end: FrontEnd,
         authorized: Authorized,
         config: &ProxyConfig,
-    ) -> Result<TcpStream, OpenError> {
+    ) -> Result<Connection, OpenError> {
         let target = authorized.target().clone();
         let allowed = authorized.outcome();
         let opened = self.reach(front_end, authorized, config).await;
@@ -228,23 +243,36 @@ impl Gate {
         opened
     }
 
+    /// The host's own addresses.
+    pub(crate) fn own(&self) -> &HostAddresses {
+        &self.own
+    }
+
     /// Dials what was authorized, or has the user's own proxy do it.
     async fn reach(
         &self,
         front_end: FrontEnd,
         authorized: Authorized,
         config: &ProxyConfig,
-    ) -> Result<TcpStream, OpenError> {
+    ) -> Result<Connection, OpenError> {
+        let lease = authorized.lease.clone();
         let Some(route) = config.external.route(front_end) else {
             let resolved = self.resolve(authorized, config).await?;
-            return Ok(upstream::dial(&resolved, config).await?);
+            let stream = upstream::dial(&resolved, config).await?;
+            let lease = match stream.peer_addr() {
+                Ok(address) => lease.dialled(address.ip()),
+                // It is closed again already.
+                Err(_) => lease,
+            };
+            return Ok(Connection { stream, lease });
         };
         let destination = if external::looks_up(&authorized.target().host) {
             Destination::Named(authorized.permit)
         } else {
             Destination::Resolved(self.resolve(authorized, config).await?)
         };
-        Ok(external::open(route, &destination, config).await?)
+        let stream = external::open(route, &destination, config).await?;
+        Ok(Connection { stream, lease })
     }
 
     pub(crate) fn report(
