@@ -100,6 +100,11 @@ impl Gate {
         }
     }
 
+    /// The policy that holds now.
+    pub(crate) fn policy(&self) -> Arc<NetworkPolicy> {
+        Arc::clone(&self.policy.borrow())
+    }
+
     /// Replaces the policy for what is asked from now on.
     pub(crate) fn replace_policy(&self, policy: Arc<NetworkPolicy>) {
         self.policy.send_replace(policy);

@@ -1,6 +1,8 @@
 //! The network: allowed names through the proxies, and nothing any other way.
 
 mod around;
+mod ask;
+mod control;
 mod denied;
 mod external;
 mod forward;

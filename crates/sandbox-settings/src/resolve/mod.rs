@@ -17,6 +17,7 @@ use sandbox_policy::{
 use crate::{
     finding::shown,
     layer::{Choice, IgnoredKey, Layer},
+    live::{self, LiveBase},
     settings::{
         Execution, HeldBack, IgnoredViolation, LoadedFile, MacosOptions, Settings, decided_by_flat,
     },
@@ -57,6 +58,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
     let held: Vec<_> = applying
         .extract_if(.., |entry| widens(entry) && !entry.trusted)
         .collect();
+    let standing = live::standing(&applying);
     let mut said = HashSet::with_capacity(applying.len());
     let new: Vec<bool> = applying
         .iter()
@@ -113,6 +115,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
         held_back,
         files,
         ignored_keys: ignored,
+        live: LiveBase::new(standing, applying, base),
     }
 }
 
@@ -180,7 +183,8 @@ fn processes(policy: Policy, switches: &Switches<'_>) -> Policy {
     Policy { process, ..policy }
 }
 
-fn network(entries: &[Entry]) -> NetworkPolicy {
+/// The hosts that statements are about.
+pub(crate) fn network(entries: &[Entry]) -> NetworkPolicy {
     let (mut allowed, mut denied, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
     for Entry { statement, .. } in entries {
         let origin = statement.origin.clone();
