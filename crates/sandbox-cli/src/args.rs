@@ -68,6 +68,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     pub(crate) preset: Vec<String>,
 
+    /// Ask on the terminal about hosts that no rule names; no answer in SECONDS (60) is a no
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true,
+        default_missing_value = "60", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) ask: Option<u32>,
+
+    /// Read settings from this descriptor while the command runs, one JSON object a line; their rules
+    /// about hosts hold from then on
+    #[arg(long, value_name = "FD", value_parser = clap::value_parser!(i32).range(3..))]
+    pub(crate) control_fd: Option<i32>,
+
     /// Say what is done, on standard error (also by SRT_DEBUG=1)
     #[arg(short, long)]
     pub(crate) debug: bool,

@@ -6,6 +6,7 @@ use std::{
     os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::Parser as _;
@@ -30,6 +31,9 @@ pub(crate) struct Options {
     pub(crate) settings: Option<PathBuf>,
     pub(crate) overrides: Overrides,
     pub(crate) trust: ProjectTrust,
+    pub(crate) control_fd: Option<i32>,
+    /// For how long.
+    pub(crate) ask: Option<Duration>,
     pub(crate) debug: bool,
     pub(crate) quiet: bool,
 }
@@ -87,6 +91,8 @@ impl Invocation {
             deny_env,
             env,
             preset,
+            ask,
+            control_fd,
             debug,
             quiet,
             words,
@@ -113,6 +119,8 @@ impl Invocation {
             settings,
             overrides,
             trust,
+            control_fd,
+            ask: ask.map(|seconds| Duration::from_secs(seconds.into())),
             debug,
             quiet,
         };

@@ -8,7 +8,7 @@ use std::{
 };
 
 use sandbox_core::{
-    BuildError, ExternalProxies, Sandbox,
+    BuildError, ExternalProxies, Sandbox, SandboxBuilder,
     settings::{
         self, LoadedFile, MANAGED_SETTINGS, Settings, SettingsErrors, Sources, TrustError,
         trust_files,
@@ -44,6 +44,11 @@ pub(crate) fn sandbox(
     settings: &Settings,
     environment: &Environment,
 ) -> Result<Sandbox, BuildError> {
+    builder(settings, environment).build()
+}
+
+/// A sandbox for the settings, for which further choices can be made.
+pub(crate) fn builder(settings: &Settings, environment: &Environment) -> SandboxBuilder {
     let ports = &settings.external_proxies;
     let proxies = ExternalProxies {
         http: ports.http.as_ref().map(|port| port.value),
@@ -55,7 +60,6 @@ pub(crate) fn sandbox(
         .working_directory(environment.working_directory.clone())
         .home(environment.home.clone())
         .external_proxies(proxies)
-        .build()
 }
 
 /// Says in one line what of the project's settings does not apply.

@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod ask;
 mod commands;
+mod control;
 mod denials;
 mod env;
 mod exit_code;

@@ -1,6 +1,6 @@
 //! The choices that belong to a sandbox as a whole.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sandbox_policy::{AbsolutePath, Policy};
 use sandbox_proxy::{
@@ -17,6 +17,7 @@ pub struct SandboxBuilder {
     home: Option<AbsolutePath>,
     resolver: Arc<dyn Resolve>,
     decider: Option<Arc<dyn Decide>>,
+    decision_timeout: Option<Duration>,
     external_proxies: ExternalProxies,
     launch_thread: LaunchThread,
 }
@@ -47,6 +48,7 @@ impl SandboxBuilder {
             home: host::home(),
             resolver: Arc::new(SystemResolver::new()),
             decider: None,
+            decision_timeout: None,
             external_proxies: ExternalProxies::default(),
             launch_thread: LaunchThread::Own,
         }
@@ -77,6 +79,12 @@ impl SandboxBuilder {
         self
     }
 
+    /// How long the decider may take before the answer is no; a minute by default.
+    pub fn decision_timeout(mut self, limit: Duration) -> Self {
+        self.decision_timeout = Some(limit);
+        self
+    }
+
     /// Proxies of the user's own by which permitted hosts are reached; none by default. They get to
     /// hear of nothing that the policy refuses, but look permitted names up themselves, so the
     /// policy's rules about where a name leads do not apply.
@@ -102,6 +110,7 @@ impl SandboxBuilder {
             home,
             resolver,
             decider,
+            decision_timeout,
             external_proxies,
             launch_thread,
         } = self;
@@ -116,6 +125,7 @@ impl SandboxBuilder {
         let network = Arc::new(policy.network.clone());
         let mut config = ProxyConfig::standard();
         config.external = external_proxies;
+        config.decision_timeout = decision_timeout.unwrap_or(config.decision_timeout);
         let proxy = Proxy::new(network, own, resolver, decider, sink, config);
         let log = NetworkLog::new(events);
         Ok(Sandbox::from_parts(

@@ -5,6 +5,7 @@ use std::{fmt, io, sync::Arc};
 use tokio::{sync::mpsc, task::AbortHandle};
 
 use crate::{
+    control::NetworkControl,
     error::SpawnError,
     platform::{Launch, Process},
     sandbox::Shared,
@@ -26,7 +27,7 @@ pub struct Child {
     /// Until the command has ended.
     serving: Option<Serving>,
     // The policy's proxies live as long as a command that uses them.
-    _shared: Arc<Shared>,
+    shared: Arc<Shared>,
 }
 
 /// A change of a command's state.
@@ -92,7 +93,7 @@ impl Child {
             changes,
             ended: None,
             serving: Some(serving),
-            _shared: shared,
+            shared,
         })
     }
 
@@ -100,6 +101,12 @@ impl Child {
     #[must_use]
     pub fn id(&self) -> i32 {
         self.process.id()
+    }
+
+    /// What changes the network rules of its sandbox while it runs.
+    #[must_use]
+    pub fn network_control(&self) -> NetworkControl {
+        NetworkControl::new(self.shared.proxy.clone())
     }
 
     /// The next change of its state; the end again and again once it has ended. Cancel safe.

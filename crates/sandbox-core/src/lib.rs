@@ -26,6 +26,7 @@
 mod builder;
 mod child;
 mod command;
+mod control;
 mod error;
 mod explain;
 mod host;
@@ -38,6 +39,7 @@ pub mod terminal;
 pub use builder::SandboxBuilder;
 pub use child::{Child, ExitStatus, StateChange};
 pub use command::{Command, Output};
+pub use control::{Inherited, NetworkControl};
 pub use error::{BuildError, SpawnError};
 pub use explain::{AllowReason, Attempt, ExplainedReason, Explanation, RefusalReason};
 pub use platform::PlatformError;

@@ -8,6 +8,7 @@ use sandbox_proxy::Proxy;
 use crate::{
     builder::SandboxBuilder,
     command::Command,
+    control::NetworkControl,
     error::BuildError,
     explain::{self, Attempt, Explanation},
     platform::Backend,
@@ -69,7 +70,13 @@ impl Sandbox {
         Command::new(Arc::clone(&self.shared), program.into())
     }
 
-    /// The policy.
+    /// What changes the network rules while commands run.
+    #[must_use]
+    pub fn network_control(&self) -> NetworkControl {
+        NetworkControl::new(self.shared.proxy.clone())
+    }
+
+    /// The policy that it was built with.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.shared.policy

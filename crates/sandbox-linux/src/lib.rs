@@ -31,6 +31,8 @@ mod follow;
 #[cfg(target_os = "linux")]
 mod id_map;
 #[cfg(target_os = "linux")]
+mod inherited;
+#[cfg(target_os = "linux")]
 mod launch;
 #[cfg(target_os = "linux")]
 mod netlink;
@@ -65,6 +67,7 @@ pub use self::{
     error::LaunchError,
     filter::FilterError,
     follow::{ChildEvent, Exit, Follower, REPORT_BYTES},
+    inherited::inherited,
     launch::{Running, launch, launch_here},
     prepare::{PrepareError, Prepared},
     probe::{ProbeError, probe},

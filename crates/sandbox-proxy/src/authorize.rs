@@ -17,6 +17,7 @@ use crate::{
     decider::{Decide, Decision},
     event::{EventSink, FrontEnd, Outcome, ProxyEvent},
     external::{self, Destination},
+    lease::Lease,
     own::HostAddresses,
     resolve::{Resolve, distinct},
     upstream::{self, ConnectError},
@@ -37,11 +38,28 @@ pub(crate) struct Client {
     pub(crate) port: u16,
 }
 
+/// Why a name may have an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// A rule permits some port of it.
+    Listed,
+    /// The decider may permit it.
+    Undecided,
+}
+
 /// A permit together with the policy that gave it, which also judges the addresses.
 #[derive(Debug)]
 pub(crate) struct Authorized {
     permit: Permit,
     policy: Arc<NetworkPolicy>,
+    lease: Lease,
+}
+
+/// An open connection to what was authorized.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) stream: TcpStream,
+    pub(crate) lease: Lease,
 }
 
 /// Why there is no connection.
@@ -82,6 +100,11 @@ impl Gate {
         }
     }
 
+    /// The policy that holds now.
+    pub(crate) fn policy(&self) -> Arc<NetworkPolicy> {
+        Arc::clone(&self.policy.borrow())
+    }
+
     /// Replaces the policy for what is asked from now on.
     pub(crate) fn replace_policy(&self, policy: Arc<NetworkPolicy>) {
         self.policy.send_replace(policy);
@@ -93,27 +116,38 @@ impl Gate {
         target: Target,
         config: &ProxyConfig,
     ) -> Result<Authorized, Denial> {
-        let policy = Arc::clone(&self.policy.borrow());
+        let mut policies = self.policy.subscribe();
+        let policy = Arc::clone(&policies.borrow_and_update());
         let permit = match policy.judge(target) {
             Verdict::Allow(permit) => permit,
             Verdict::Deny(denial) => return Err(denial),
             Verdict::Ask(question) => self.ask(question, config).await?,
         };
-        Ok(Authorized { permit, policy })
+        let lease = Lease::new(permit.target().clone(), permit.rule().is_none(), policies);
+        Ok(Authorized {
+            permit,
+            policy,
+            lease,
+        })
     }
 
     /// May an address of the name be told? What only a decider could permit is told if there is
     /// one, which is asked when the port is known.
-    pub(crate) fn judge_lookup(&self, name: &HostName) -> Result<(), Denial> {
+    pub(crate) fn judge_lookup(&self, name: &HostName) -> Result<Lookup, Denial> {
         match self.policy.borrow().judge_lookup(name) {
-            LookupVerdict::Allow => Ok(()),
-            LookupVerdict::Ask if self.decider.is_some() => Ok(()),
+            LookupVerdict::Allow => Ok(Lookup::Listed),
+            LookupVerdict::Ask if self.decider.is_some() => Ok(Lookup::Undecided),
             LookupVerdict::Ask => Err(Denial::by_default(
                 DenialReason::HostNotAllowed,
                 name.to_string(),
             )),
             LookupVerdict::Deny(denial) => Err(denial),
         }
+    }
+
+    /// Has name servers asked; the query is about a name that was judged.
+    pub(crate) async fn exchange(&self, query: &[u8]) -> std::io::Result<Vec<u8>> {
+        self.resolver.exchange(query).await
     }
 
     async fn ask(&self, question: Question, config: &ProxyConfig) -> Result<Permit, Denial> {
@@ -143,7 +177,7 @@ impl Gate {
         authorized: Authorized,
         config: &ProxyConfig,
     ) -> Result<ResolvedTarget, OpenError> {
-        let Authorized { permit, policy } = authorized;
+        let Authorized { permit, policy, .. } = authorized;
         let addresses = match &permit.target().host {
             Host::Ip(address) => vec![*address],
             Host::Name(name) => {
@@ -174,7 +208,7 @@ impl Gate {
         front_end: FrontEnd,
         target: Target,
         config: &ProxyConfig,
-    ) -> Result<TcpStream, OpenError> {
+    ) -> Result<Connection, OpenError> {
         let authorized = match self.authorize(target.clone(), config).await {
             Ok(authorized) => authorized,
             Err(denial) => {
@@ -197,7 +231,7 @@ impl Gate {
         front_end: FrontEnd,
         authorized: Authorized,
         config: &ProxyConfig,
-    ) -> Result<TcpStream, OpenError> {
+    ) -> Result<Connection, OpenError> {
         let target = authorized.target().clone();
         let allowed = authorized.outcome();
         let opened = self.reach(front_end, authorized, config).await;
@@ -214,23 +248,36 @@ impl Gate {
         opened
     }
 
+    /// The host's own addresses.
+    pub(crate) fn own(&self) -> &HostAddresses {
+        &self.own
+    }
+
     /// Dials what was authorized, or has the user's own proxy do it.
     async fn reach(
         &self,
         front_end: FrontEnd,
         authorized: Authorized,
         config: &ProxyConfig,
-    ) -> Result<TcpStream, OpenError> {
+    ) -> Result<Connection, OpenError> {
+        let lease = authorized.lease.clone();
         let Some(route) = config.external.route(front_end) else {
             let resolved = self.resolve(authorized, config).await?;
-            return Ok(upstream::dial(&resolved, config).await?);
+            let stream = upstream::dial(&resolved, config).await?;
+            let lease = match stream.peer_addr() {
+                Ok(address) => lease.dialled(address.ip()),
+                // It is closed again already.
+                Err(_) => lease,
+            };
+            return Ok(Connection { stream, lease });
         };
         let destination = if external::looks_up(&authorized.target().host) {
             Destination::Named(authorized.permit)
         } else {
             Destination::Resolved(self.resolve(authorized, config).await?)
         };
-        Ok(external::open(route, &destination, config).await?)
+        let stream = external::open(route, &destination, config).await?;
+        Ok(Connection { stream, lease })
     }
 
     pub(crate) fn report(

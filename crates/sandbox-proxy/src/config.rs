@@ -23,6 +23,9 @@ pub struct ProxyConfig {
     pub decision_timeout: Duration,
     /// How long a name lookup may take.
     pub resolve_timeout: Duration,
+    /// How long name servers may take for records that are no addresses: less than the 5 seconds after
+    /// which programs ask again (resolv.conf(5)).
+    pub record_timeout: Duration,
     /// How long one address may take to accept.
     pub connect_timeout: Duration,
     /// How long all addresses of a target may take together, or the proxy that is asked for it.
@@ -51,6 +54,7 @@ impl ProxyConfig {
             handshake_timeout: Duration::from_secs(10),
             decision_timeout: Duration::from_secs(60),
             resolve_timeout: Duration::from_secs(20),
+            record_timeout: Duration::from_secs(4),
             connect_timeout: Duration::from_secs(15),
             dial_timeout: Duration::from_secs(30),
             dial_stagger: Duration::from_millis(250),

@@ -14,7 +14,8 @@
 //! 5. `upstream` dials an address that was judged: the only outgoing connect of the workspace. Where
 //!    the user has proxies of their own, `external` asks one of them for the target instead, and
 //!    names are left to it: step 4 is then for address literals and `localhost` only.
-//! 6. Bytes are relayed (`tunnel`) or, for plain HTTP, messages are forwarded (`http::forward`).
+//! 6. Bytes are relayed (`tunnel`) or, for plain HTTP, messages are forwarded (`http::forward`), until
+//!    a policy that takes the place of the first one refuses the target (`lease`).
 //! 7. Each attempt becomes one [`ProxyEvent`].
 //!
 //! Programs that know nothing of proxies come in another way. The name service (`dns`) answers
@@ -37,6 +38,7 @@ mod event;
 mod explain;
 mod external;
 mod http;
+mod lease;
 mod loopback;
 mod own;
 mod proxy;

@@ -111,8 +111,14 @@ impl Proxy {
         serve::accept_loop(Arc::clone(&self.shared), listener, dns::serve_tcp)
     }
 
-    /// Replaces the policy: requests and connections that begin from now on are judged by it.
-    /// Established tunnels go on.
+    /// The policy that holds now.
+    #[must_use]
+    pub fn policy(&self) -> Arc<NetworkPolicy> {
+        self.shared.gate.policy()
+    }
+
+    /// Replaces the policy: requests and connections that begin from now on are judged by it, and
+    /// established ones that it refuses are cut off. Names that the command has an address for keep it.
     pub fn replace_policy(&self, policy: Arc<NetworkPolicy>) {
         self.shared.gate.replace_policy(policy);
     }

@@ -18,6 +18,7 @@ use sandbox_policy::{Denial, DenialReason, Host, Port, Target};
 use tokio::net::TcpStream;
 
 use crate::{
+    authorize::Connection,
     dns::{NameService, Origin},
     event::{FrontEnd, Outcome},
     serve::Session,
@@ -67,13 +68,18 @@ async fn connect(session: &Session, stream: TcpStream, destination: SocketAddr) 
             &shared.config,
         )
         .await;
-    let Ok(upstream) = opened else {
+    let Ok(Connection {
+        stream: upstream,
+        lease,
+    }) = opened
+    else {
         return reset(stream);
     };
     let client = Leg::new(stream, Bytes::new());
     let upstream = Leg::new(upstream, Bytes::new());
     let idle = shared.config.tunnel_idle_timeout;
-    if let Err(error) = tunnel::relay(client, upstream, &shared.tunnels, idle).await {
+    let revoked = lease.revoked(session, FrontEnd::Transparent);
+    if let Err(error) = tunnel::relay(client, upstream, &shared.tunnels, idle, revoked).await {
         tracing::debug!(%error, %destination, "tunnel ended early");
     }
 }

@@ -22,10 +22,12 @@ mod error;
 mod finding;
 mod json;
 mod layer;
+mod live;
 mod load;
 mod overrides;
 mod parse;
 mod permission;
+mod remember;
 mod resolve;
 mod settings;
 mod source;
@@ -37,8 +39,10 @@ mod wire;
 pub use describe::{describe, describe_lines};
 pub use error::{SettingsError, SettingsErrorKind, SettingsErrors, TrustError};
 pub use layer::{Choice, Format, IgnoredKey, Layer};
+pub use live::{NetworkLine, NetworkUpdate};
 pub use load::{MANAGED_SETTINGS, ProjectTrust, Sources, load, trust_files};
 pub use overrides::Overrides;
+pub use remember::{RememberError, remember_host};
 pub use settings::{
     Execution, ExternalProxyPorts, FileTrust, HeldBack, IgnoredViolation, LoadedFile, MacosOptions,
     Settings,

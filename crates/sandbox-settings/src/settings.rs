@@ -4,7 +4,10 @@ use std::{path::Path, sync::Arc};
 
 use sandbox_policy::{Policy, Port, ProtectedPath};
 
-use crate::layer::{Choice, Format, IgnoredKey, Layer};
+use crate::{
+    layer::{Choice, Format, IgnoredKey, Layer},
+    live::LiveBase,
+};
 
 /// The settings of a run.
 #[derive(Clone, Debug)]
@@ -34,6 +37,8 @@ pub struct Settings {
     pub files: Vec<LoadedFile>,
     /// Keys that were accepted and change nothing.
     pub ignored_keys: Vec<IgnoredKey>,
+    /// What a change of the network rules starts from.
+    pub(crate) live: LiveBase,
 }
 
 /// Whether commands run in a sandbox at all.

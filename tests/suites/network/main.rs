@@ -1,9 +1,12 @@
 //! The network: allowed names through the proxies, and nothing any other way.
 
 mod around;
+mod ask;
+mod control;
 mod denied;
 mod external;
 mod forward;
+mod names;
 mod socks;
 
 use sandbox_tests::{Bed, Srt};

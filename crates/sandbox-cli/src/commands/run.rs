@@ -3,6 +3,7 @@
 use std::{
     io,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,6 +15,8 @@ use sandbox_core::{
 
 use super::unsandboxed::{self, Placement};
 use crate::{
+    ask::Asker,
+    control::Channel,
     denials,
     env::Environment,
     exit_code,
@@ -43,6 +46,10 @@ pub(crate) fn run(
         }
         Err(error) => return message::set_up_error(&error, None),
     }
+    let channel = match options.control_fd.map(Channel::open).transpose() {
+        Ok(channel) => channel,
+        Err(error) => return message::set_up_error(&error, None),
+    };
     // Only from here on: a question to the user before can still be interrupted. Threads, which
     // must inherit the changed mask, are started later.
     let signals = match Signals::take_over() {
@@ -50,12 +57,24 @@ pub(crate) fn run(
         Err(error) => return message::set_up_error(&error, None),
     };
     let modes = TerminalModes::save();
-    let sandbox = match load::sandbox(&settings, environment) {
+    let mut builder = load::builder(&settings, environment);
+    if let Some(limit) = options.ask {
+        match Asker::start(settings.clone(), environment.home.clone()) {
+            Ok(asker) => builder = builder.decider(Arc::new(asker)).decision_timeout(limit),
+            Err(error) => return message::set_up_error(&error, None),
+        }
+    }
+    let sandbox = match builder.build() {
         Ok(sandbox) => sandbox,
         Err(error) => return message::set_up_error(&error, None),
     };
     tracing::debug!("sandbox prepared after {:?}", started.elapsed());
     log_plan(&sandbox);
+    if let Some(channel) = channel
+        && let Err(error) = channel.follow(settings.clone(), sandbox.network_control())
+    {
+        return message::set_up_error(&error, None);
+    }
     let known = sandbox.report().notices;
     if !options.quiet {
         known.iter().for_each(|text| message::notice(text));

@@ -80,7 +80,8 @@ pub(crate) fn placement<'a>(
     } else {
         return Ok(Placement::Inside);
     };
-    if options.overrides == sandbox_core::settings::Overrides::none() {
+    let none = sandbox_core::settings::Overrides::none();
+    if options.overrides == none && options.control_fd.is_none() {
         Ok(Placement::Outside { key, origin })
     } else {
         Err(PlacementError::RulesWithoutSandbox {

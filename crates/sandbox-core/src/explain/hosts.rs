@@ -18,7 +18,7 @@ pub(super) fn connect(sandbox: &Sandbox, text: &str, port: Port) -> Explanation 
     };
     let target = Target::new(host, port);
     let object = target.to_string();
-    let policy = &sandbox.policy().network;
+    let policy = &*sandbox.network_control().policy();
     match policy.judge(target) {
         Verdict::Deny(denial) => Explanation::refused_by(CONNECT, object, denial),
         // Nobody is asked who could say yes.
@@ -82,7 +82,7 @@ pub(super) fn resolve(sandbox: &Sandbox, text: &str) -> Explanation {
     if host.is_localhost() || sandbox.backend().is_own_name(name.as_str()) {
         return allowed(AllowReason::OwnName);
     }
-    let policy = &sandbox.policy().network;
+    let policy = &*sandbox.network_control().policy();
     match policy.judge_lookup(name) {
         LookupVerdict::Allow => {
             let mut answer = allowed(AllowReason::Rule)

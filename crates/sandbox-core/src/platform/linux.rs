@@ -29,6 +29,7 @@ use crate::{
 };
 
 pub use sandbox_linux::ReceivedSignal;
+pub(crate) use sandbox_linux::inherited;
 
 /// Where programs are searched for without a `PATH` (`_PATH_DEFPATH` of paths.h).
 const DEFAULT_SEARCH_PATH: &str = "/usr/bin:/bin";

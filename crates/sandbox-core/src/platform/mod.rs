@@ -9,14 +9,14 @@ use crate::stdio::Inside;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{Backend, Process};
+pub(crate) use linux::{Backend, Process, inherited};
 #[cfg(target_os = "linux")]
 pub use linux::{Listening, PlatformError, ReceivedSignal, Signals};
 
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
-pub(crate) use macos::{Backend, Process};
+pub(crate) use macos::{Backend, Process, inherited};
 #[cfg(target_os = "macos")]
 pub use macos::{Listening, PlatformError, ReceivedSignal, Signals};
 

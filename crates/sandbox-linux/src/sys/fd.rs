@@ -44,6 +44,14 @@ pub(crate) fn poll_hang_up(descriptor: RawFd) -> Result<bool, Errno> {
     check(result.into()).map(|_| poll.revents & libc::POLLHUP != 0)
 }
 
+/// A duplicate, closed at the next `execve`, of a descriptor that is known by its number alone.
+pub(crate) fn duplicate(number: RawFd) -> Result<RawFd, Errno> {
+    let first = libc::STDERR_FILENO + 1;
+    // SAFETY: F_DUPFD_CLOEXEC takes an integer; the call makes a descriptor and changes no other.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, first) };
+    check(copy.into()).map(|_made| copy)
+}
+
 /// Makes `to` a duplicate of `from` without the close-on-exec flag, also if they are equal.
 pub(crate) fn place(from: RawFd, to: RawFd) -> Result<(), Errno> {
     if from == to {

@@ -73,6 +73,6 @@ pub(crate) fn signal_descriptor(signals: &SignalSet) -> Result<RawFd, Errno> {
 
 /// Takes the ownership of a descriptor that was just opened.
 pub(crate) fn own(descriptor: RawFd) -> OwnedFd {
-    // SAFETY: the only caller passes the number that `signal_descriptor` returned to it.
+    // SAFETY: the callers pass a number that `signal_descriptor` or `duplicate` has just returned.
     unsafe { OwnedFd::from_raw_fd(descriptor) }
 }

@@ -5,8 +5,13 @@
 //! that the table has for it. So the program's look-up and the real one are apart: the real one
 //! happens once, on the host, after a connection was permitted, and a name that is refused is never
 //! looked up at all.
+//!
+//! Records that are no addresses are asked for at the host's name servers, for names that the policy
+//! lists (`forward`). Where the user has proxies of their own, which look names up themselves, there
+//! are no such records.
 
 mod answer;
+mod forward;
 mod names;
 mod query;
 mod recent;
@@ -14,14 +19,21 @@ mod synthetic;
 mod tcp;
 mod udp;
 
-use std::net::IpAddr;
+use std::{io, net::IpAddr};
 
 use sandbox_policy::HostName;
+use tokio::time;
 
-use self::{names::NameTable, recent::Recent, synthetic::Meaning};
+use self::{
+    answer::{Pending, Reply, Transport},
+    names::NameTable,
+    recent::Recent,
+    synthetic::Meaning,
+};
 use crate::{
     authorize::{Client, Gate},
     event::{FrontEnd, Outcome},
+    proxy::Shared,
 };
 
 pub(crate) use tcp::serve as serve_tcp;
@@ -73,15 +85,39 @@ impl NameService {
     }
 
     /// Answers a message and reports what was refused; `None` where silence is the answer.
-    fn answer(&self, message: &[u8], gate: &Gate, client: Client) -> Option<Vec<u8>> {
-        let answer = answer::answer(message, &self.names, |name| gate.judge_lookup(name))?;
-        if let Some(denial) = answer.denial
+    fn answer(
+        &self,
+        message: &[u8],
+        transport: Transport,
+        gate: &Gate,
+        client: Client,
+    ) -> Option<Reply> {
+        let judge = |name: &HostName| gate.judge_lookup(name);
+        let mut reply = answer::answer(message, transport, &self.names, judge)?;
+        if let Reply::Ready(answer) = &mut reply
+            && let Some(denial) = answer.denial.take()
             && self.reported.note(&denial.object)
         {
             gate.report(client, FrontEnd::Dns, None, Outcome::Denied(denial));
         }
-        Some(answer.bytes)
+        Some(reply)
     }
+}
+
+/// Has name servers asked and answers with what they say.
+async fn complete(pending: Box<Pending>, shared: &Shared) -> Option<Vec<u8>> {
+    let config = &shared.config;
+    let said = async {
+        if config.external.any() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let query = pending.query()?;
+        time::timeout(config.record_timeout, shared.gate.exchange(&query))
+            .await
+            .unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
+    };
+    let said = said.await;
+    pending.finish(said)
 }
 
 #[cfg(test)]

@@ -8,7 +8,10 @@ use tokio::{
     time,
 };
 
-use super::LONGEST_QUERY;
+use super::{
+    LONGEST_QUERY,
+    answer::{Reply, Transport},
+};
 use crate::serve::Session;
 
 /// Serves one connection until the client leaves, stops asking, or sends something else.
@@ -29,7 +32,15 @@ async fn converse(session: &Session, stream: &mut BufReader<TcpStream>) -> io::R
     let shared = &session.shared;
     let mut query = Vec::new();
     while time::timeout(IDLE_TIMEOUT, receive(stream, &mut query)).await?? {
-        let Some(answer) = shared.dns.answer(&query, &shared.gate, session.client) else {
+        let reply = shared
+            .dns
+            .answer(&query, Transport::Stream, &shared.gate, session.client);
+        let answer = match reply {
+            Some(Reply::Ready(answer)) => Some(answer.bytes),
+            Some(Reply::Pending(pending)) => super::complete(pending, shared).await,
+            None => None,
+        };
+        let Some(answer) = answer else {
             return Ok(());
         };
         let length = u16::try_from(answer.len()).map_err(io::Error::other)?;

@@ -8,9 +8,12 @@ use std::{
 };
 
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
-use tokio::{io::Interest, net::UdpSocket, time};
+use tokio::{io::Interest, net::UdpSocket, task::JoinSet, time};
 
-use super::LONGEST_QUERY;
+use super::{
+    LONGEST_QUERY,
+    answer::{Reply, Transport},
+};
 use crate::{authorize::Client, proxy::Shared};
 
 /// A socket that tells which address a datagram came to.
@@ -41,27 +44,31 @@ impl Server {
 
     /// Answers until the proxy drains.
     ///
-    /// An answer takes no wait and no look-up, so one task answers one query after the other.
+    /// Most answers take no wait, so one task gives one after the other. An answer that name servers
+    /// must be asked for first gets a task of its own, which ends with this one.
     pub(crate) async fn serve(self, shared: Arc<Shared>) {
         let draining = shared.life.draining();
+        let server = Arc::new(self);
         tokio::select! {
             biased;
             () = draining => {}
-            () = self.answer_all(&shared) => {}
+            () = server.answer_all(&shared) => {}
         }
     }
 
-    async fn answer_all(&self, shared: &Shared) {
+    async fn answer_all(self: &Arc<Self>, shared: &Arc<Shared>) {
         // An error is found again, and reported, by the first reception.
         self.socket.readable().await.unwrap_or(());
         let mut buffer = vec![0; LONGEST_QUERY];
+        let mut waiting = JoinSet::new();
         loop {
             match self.receive(&mut buffer).await {
                 Ok(meta) => {
+                    while waiting.try_join_next().is_some() {}
                     let received = buffer.get(..meta.len).unwrap_or_default();
                     // The kernel may hand out several datagrams of one sender as one.
                     for query in received.chunks(meta.stride.max(1)) {
-                        self.answer(shared, query, &meta);
+                        self.answer(shared, query, meta, &mut waiting);
                     }
                 }
                 Err(error) => {
@@ -85,17 +92,43 @@ impl Server {
         Ok(meta)
     }
 
-    fn answer(&self, shared: &Shared, query: &[u8], meta: &RecvMeta) {
+    fn answer(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        query: &[u8],
+        meta: RecvMeta,
+        waiting: &mut JoinSet<()>,
+    ) {
         let client = Client {
             port: meta.addr.port(),
         };
-        let Some(answer) = shared.dns.answer(query, &shared.gate, client) else {
-            return;
-        };
+        let reply = shared
+            .dns
+            .answer(query, Transport::Datagram, &shared.gate, client);
+        match reply {
+            Some(Reply::Ready(answer)) => self.send(&answer.bytes, &meta),
+            Some(Reply::Pending(pending)) if waiting.len() < MOST_WAITING => {
+                let (server, shared) = (Arc::clone(self), Arc::clone(shared));
+                waiting.spawn(async move {
+                    if let Some(answer) = super::complete(pending, &shared).await {
+                        server.send(&answer, &meta);
+                    }
+                });
+            }
+            Some(Reply::Pending(pending)) => {
+                if let Some(answer) = pending.give_up() {
+                    self.send(&answer, &meta);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn send(&self, answer: &[u8], meta: &RecvMeta) {
         let transmit = Transmit {
             destination: meta.addr,
             ecn: None,
-            contents: &answer,
+            contents: answer,
             segment_size: None,
             src_ip: meta.dst_ip,
         };
@@ -111,3 +144,5 @@ impl Server {
 }
 
 const BACKOFF: Duration = Duration::from_millis(100);
+/// Answers that name servers are asked for at once; a flood takes no more of the host than this.
+const MOST_WAITING: usize = 64;

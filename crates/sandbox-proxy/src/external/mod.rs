@@ -80,6 +80,11 @@ enum TunnelError {
 }
 
 impl ExternalProxies {
+    /// Whether there is one.
+    pub(crate) fn any(self) -> bool {
+        self.http.or(self.socks).is_some()
+    }
+
     /// The proxy for what came in by a front end; `None` where targets are dialled directly.
     pub(crate) fn route(self, front_end: FrontEnd) -> Option<Route> {
         let http = self.http.map(Route::Http);

@@ -14,7 +14,9 @@ use super::{
     wire::Wire,
 };
 use crate::{
+    authorize::Connection,
     event::FrontEnd,
+    lease::Lease,
     serve::Session,
     tunnel::{self, Leg},
 };
@@ -26,7 +28,7 @@ pub(crate) async fn connect(
     target: Target,
 ) -> Result<Response<Content>, RequestError> {
     let shared = &session.shared;
-    let upstream = shared
+    let Connection { stream, lease } = shared
         .gate
         .open(
             session.client,
@@ -36,20 +38,23 @@ pub(crate) async fn connect(
         )
         .await?;
     let client = hyper::upgrade::on(&mut request);
-    let upstream = Leg::new(upstream, bytes::Bytes::new());
-    spawn_tunnel(session, client, async move { Some(upstream) });
+    let upstream = Leg::new(stream, bytes::Bytes::new());
+    let revoked = (lease, FrontEnd::HttpConnect);
+    spawn_tunnel(session, client, async move { Some(upstream) }, revoked);
     Ok(tunnel_opened())
 }
 
-/// Relays between a client that is about to be upgraded and a server, until the proxy closes.
+/// Relays between a client that is about to be upgraded and a server, until the proxy closes or the
+/// lease is revoked.
 pub(crate) fn spawn_tunnel(
     session: &Session,
     client: OnUpgrade,
     upstream: impl Future<Output = Option<Leg>> + Send + 'static,
+    (lease, front_end): (Lease, FrontEnd),
 ) {
-    let shared = session.shared.clone();
-    let slot = session.slot.clone();
+    let session = session.clone();
     tokio::spawn(async move {
+        let shared = &session.shared;
         let relay = async {
             let (Some(client), Some(upstream)) =
                 (client.await.ok().and_then(client_leg), upstream.await)
@@ -57,12 +62,14 @@ pub(crate) fn spawn_tunnel(
                 return;
             };
             let idle = shared.config.tunnel_idle_timeout;
-            if let Err(error) = tunnel::relay(client, upstream, &shared.tunnels, idle).await {
+            let revoked = lease.revoked(&session, front_end);
+            let relayed = tunnel::relay(client, upstream, &shared.tunnels, idle, revoked);
+            if let Err(error) = relayed.await {
                 tracing::debug!(%error, "tunnel ended early");
             }
         };
         tokio::select! {
-            () = slot.closed() => {}
+            () = session.slot.closed() => {}
             () = relay => {}
         }
     });

@@ -24,8 +24,9 @@ use super::{
     wire::Upgraded,
 };
 use crate::{
-    authorize::{Authorized, OpenError},
+    authorize::{Authorized, Connection, OpenError},
     event::{FrontEnd, Outcome},
+    lease::Lease,
     serve::Session,
 };
 
@@ -37,6 +38,7 @@ pub(crate) struct Kept(Arc<Mutex<Option<Upstream>>>);
 struct Upstream {
     target: Target,
     policy: Arc<NetworkPolicy>,
+    lease: Lease,
     sender: SendRequest<Incoming>,
 }
 
@@ -65,9 +67,9 @@ pub(crate) async fn forward(
         let upstream_upgrade = hyper::upgrade::on(&mut response);
         headers::prepare_response(response.headers_mut(), chosen);
         switched.set();
-        spawn_tunnel(session, client_upgrade, async move {
-            upstream_upgrade.await.ok().and_then(upstream_leg)
-        });
+        let lease = (upstream.lease, FrontEnd::HttpForward);
+        let upstream = async move { upstream_upgrade.await.ok().and_then(upstream_leg) };
+        spawn_tunnel(session, client_upgrade, upstream, lease);
     } else {
         headers::prepare_response(response.headers_mut(), None);
         *kept.0.lock().await = Some(upstream);
@@ -116,7 +118,7 @@ async fn exchange(
         }
     }
     let policy = Arc::clone(authorized.policy());
-    let stream = gate
+    let Connection { stream, lease } = gate
         .connect(
             session.client,
             FrontEnd::HttpForward,
@@ -124,28 +126,44 @@ async fn exchange(
             &shared.config,
         )
         .await?;
-    let mut sender = handshake(stream).await.map_err(exchange_error)?;
+    let mut sender = handshake(session, stream, lease.clone())
+        .await
+        .map_err(exchange_error)?;
     let response = sender.send_request(request).await.map_err(exchange_error)?;
     Ok((
         response,
         Upstream {
             target,
             policy,
+            lease,
             sender,
         },
     ))
 }
 
-async fn handshake(stream: TcpStream) -> Result<SendRequest<Incoming>, hyper::Error> {
+/// Starts to speak HTTP on a connection, for as long as its lease lasts: an answer that is under way
+/// when that is revoked breaks off.
+async fn handshake(
+    session: &Session,
+    stream: TcpStream,
+    mut lease: Lease,
+) -> Result<SendRequest<Incoming>, hyper::Error> {
     let (sender, connection) = http1::Builder::new()
         .preserve_header_case(true)
         .title_case_headers(true)
         .max_headers(MAX_FIELDS)
         .handshake(TokioIo::new(stream))
         .await?;
+    let shared = Arc::clone(&session.shared);
     tokio::spawn(async move {
-        if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "upstream connection ended early");
+        tokio::select! {
+            biased;
+            ended = connection.with_upgrades() => if let Err(error) = ended {
+                tracing::debug!(%error, "upstream connection ended early");
+            },
+            denial = lease.refusal(shared.gate.own()) => {
+                tracing::debug!(%denial, "upstream connection is not permitted any more");
+            }
         }
     });
     Ok(sender)

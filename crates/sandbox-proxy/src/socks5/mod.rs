@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    authorize::{OpenError, malformed_host},
+    authorize::{Connection, OpenError, malformed_host},
     event::{FrontEnd, Outcome},
     serve::Session,
     tunnel::{self, Leg},
@@ -73,15 +73,19 @@ async fn converse(session: Session, stream: TcpStream) -> Result<(), HandshakeEr
         }
         Err(error) => return Err(error),
     };
-    let upstream = match connect(&session, &request).await {
-        Ok(upstream) => upstream,
+    let Connection {
+        stream: upstream,
+        lease,
+    } = match connect(&session, &request).await {
+        Ok(connection) => connection,
         Err(refusal) => return exchange.refuse(&refusal.bytes()).await,
     };
     exchange.send(&Reply::Succeeded.bytes()).await?;
     let client = Leg::new(exchange.stream, exchange.received.freeze());
     let upstream = Leg::new(upstream, Bytes::new());
     let idle = shared.config.tunnel_idle_timeout;
-    tunnel::relay(client, upstream, &shared.tunnels, idle).await?;
+    let revoked = lease.revoked(&session, FrontEnd::Socks5);
+    tunnel::relay(client, upstream, &shared.tunnels, idle, revoked).await?;
     Ok(())
 }
 
@@ -102,7 +106,7 @@ impl Refusal {
 }
 
 /// Has the request judged and carried out.
-async fn connect(session: &Session, request: &Request) -> Result<TcpStream, Refusal> {
+async fn connect(session: &Session, request: &Request) -> Result<Connection, Refusal> {
     let gate = &session.shared.gate;
     if request.command == Command::Other {
         return Err(Refusal::Reply(Reply::CommandNotSupported));

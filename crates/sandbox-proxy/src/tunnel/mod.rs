@@ -59,7 +59,8 @@ impl Stock {
     }
 }
 
-/// Relays until both directions ended, one failed, or nothing happened for `idle_timeout`.
+/// Relays until both directions ended, one failed, nothing happened for `idle_timeout`, or the
+/// policy's permission is `revoked`.
 ///
 /// A failure of one side resets the other: cut short, a stream must not look complete.
 pub(crate) async fn relay(
@@ -67,6 +68,7 @@ pub(crate) async fn relay(
     mut upstream: Leg,
     stock: &Stock,
     idle_timeout: Option<Duration>,
+    revoked: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let activity = Activity::new();
     let (mut client_read, mut client_write) = client.stream.split();
@@ -86,12 +88,18 @@ pub(crate) async fn relay(
         &activity,
     );
     let both = async { tokio::try_join!(up, down).map(|((), ())| ()) };
-    let ended = match idle_timeout {
-        None => both.await,
-        Some(limit) => tokio::select! {
-            ended = both => ended,
-            () = activity.cease(limit) => return Err(io::ErrorKind::TimedOut.into()),
-        },
+    let idle = async {
+        match idle_timeout {
+            None => std::future::pending().await,
+            Some(limit) => activity.cease(limit).await,
+        }
+    };
+    let ended = tokio::select! {
+        // What else ends a tunnel is looked at when there is nothing to carry.
+        biased;
+        ended = both => ended,
+        () = revoked => Err(io::ErrorKind::ConnectionAborted.into()),
+        () = idle => return Err(io::ErrorKind::TimedOut.into()),
     };
     if ended.is_err() {
         for stream in [&client.stream, &upstream.stream] {

@@ -16,6 +16,7 @@ mod events;
 mod external;
 mod forward;
 mod limits;
+mod live;
 mod rebinding;
 mod relay;
 mod shutdown;

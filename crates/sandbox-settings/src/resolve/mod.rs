@@ -18,6 +18,7 @@ use sandbox_policy::{
 use crate::{
     finding::shown,
     layer::{Choice, IgnoredKey, Layer},
+    live::{self, LiveBase},
     settings::{
         Execution, HeldBack, IgnoredViolation, LoadedFile, MacosOptions, Settings, decided_by_flat,
     },
@@ -59,6 +60,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
     let held: Vec<_> = applying
         .extract_if(.., |entry| widens(entry) && !entry.trusted)
         .collect();
+    let standing = live::standing(&applying);
     let mut said = HashSet::with_capacity(applying.len());
     let new: Vec<bool> = applying
         .iter()
@@ -81,7 +83,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
     let switches = Switches::of(&applying);
     let policy = Policy {
         filesystem: filesystem::filesystem(&applying, &switches, base, flat, guarded),
-        network: network(&applying, &switches),
+        network: network_by(&applying, &switches),
         unix_sockets: unix_sockets(&applying, &switches),
         environment: environment::environment(&applying),
         ..processes(Policy::restrictive(), &switches)
@@ -116,6 +118,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
         held_back,
         files,
         ignored_keys: ignored,
+        live: LiveBase::new(standing, applying, base),
     }
 }
 
@@ -188,7 +191,12 @@ fn processes(policy: Policy, switches: &Switches<'_>) -> Policy {
     Policy { process, ..policy }
 }
 
-fn network(entries: &[Entry], switches: &Switches<'_>) -> NetworkPolicy {
+/// The hosts that statements are about.
+pub(crate) fn network(entries: &[Entry]) -> NetworkPolicy {
+    network_by(entries, &Switches::of(entries))
+}
+
+fn network_by(entries: &[Entry], switches: &Switches<'_>) -> NetworkPolicy {
     let (mut allowed, mut denied, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
     for Entry { statement, .. } in entries {
         let origin = statement.origin.clone();

@@ -181,6 +181,8 @@ fn would_be_changed(
         settings: options.settings.clone(),
         overrides: options.overrides.clone(),
         trust: ProjectTrust::Granted,
+        control_fd: None,
+        ask: None,
         debug: options.debug,
         quiet: options.quiet,
     };

@@ -41,6 +41,12 @@ use crate::{
 };
 
 pub(crate) use process::Process;
+/// The descriptor of a number: opening its name duplicates it here (fd(4)).
+pub(crate) fn inherited(number: i32) -> io::Result<OwnedFd> {
+    let named = std::fs::File::open(format!("/dev/fd/{number}"))?;
+    Ok(named.into())
+}
+
 pub use signals::{Listening, ReceivedSignal, Signals};
 
 /// Why macOS can't enforce a policy.

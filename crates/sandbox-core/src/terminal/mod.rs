@@ -1,5 +1,9 @@
 //! For programs that stand between a terminal and their command, as a command-line tool does.
 
+mod prompt;
+
+pub use prompt::Prompt;
+
 use std::{io, os::fd::AsFd};
 
 use rustix::termios::{self, OptionalActions, Termios};

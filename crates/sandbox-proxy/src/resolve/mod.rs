@@ -1,4 +1,6 @@
-//! Names to addresses: the only place that looks names up.
+//! Names to addresses and other records: the only place that looks names up.
+
+mod name_servers;
 
 use std::{io, net::IpAddr};
 
@@ -10,9 +12,22 @@ use crate::BoxFuture;
 pub trait Resolve: Send + Sync + 'static {
     /// The addresses of a name, the preferred one first.
     fn resolve<'a>(&'a self, name: &'a HostName) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
+
+    /// What name servers answer to a query (RFC 1035 §4.1, both in wire format), which is about a
+    /// permitted name and not about its addresses. The query's id is for the implementation to
+    /// choose.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`], which is what this does unless implemented, where there is
+    /// nobody to ask at all: the name then has no such records. Any other error is a failure.
+    fn exchange<'a>(&'a self, query: &'a [u8]) -> BoxFuture<'a, io::Result<Vec<u8>>> {
+        let _ = query;
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
+    }
 }
 
-/// The host's own resolver: `getaddrinfo`, with the host's `hosts` file and `resolv.conf`.
+/// The host's own resolver: `getaddrinfo`, with the host's `hosts` file and `resolv.conf`; other
+/// records are asked for at the name servers that `/etc/resolv.conf` lists.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct SystemResolver;
@@ -32,6 +47,10 @@ impl Resolve for SystemResolver {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             Ok(distinct(found.map(|address| address.ip())))
         })
+    }
+
+    fn exchange<'a>(&'a self, query: &'a [u8]) -> BoxFuture<'a, io::Result<Vec<u8>>> {
+        Box::pin(name_servers::exchange(query))
     }
 }
 

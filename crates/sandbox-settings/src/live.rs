@@ -1,0 +1,160 @@
+//! Network rules that change while a command runs.
+//!
+//! A line holds complete settings, in either format, and takes the place of what `--settings` said about
+//! hosts. What other layers say about them stands: rules of the command line, of managed
+//! settings, and every refusal. Whatever else the line says is not live.
+
+use std::{path::Path, sync::Arc};
+
+use sandbox_policy::{NetworkPolicy, PathBase};
+
+use crate::{
+    error::{SettingsError, SettingsErrors},
+    layer::{Format, Layer},
+    parse::parse_file,
+    resolve::{Entry, network},
+    settings::Settings,
+    source::Source,
+    statement::{Effect, Switch},
+};
+
+/// A line of a control channel.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a pair of texts")]
+pub struct NetworkLine<'a> {
+    /// What origins of rules and errors call the channel, such as `control fd 3`.
+    pub channel: &'a str,
+    /// Settings as JSON.
+    pub text: &'a str,
+}
+
+/// What a line changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NetworkUpdate {
+    /// The hosts from now on.
+    pub policy: NetworkPolicy,
+    /// How many rules of the line, which are not about hosts, are not those of the run and so do not
+    /// hold.
+    pub not_live: usize,
+}
+
+/// What a change of the network rules starts from.
+#[derive(Clone, Debug)]
+pub(crate) struct LiveBase {
+    /// Statements about hosts that no line replaces.
+    standing: Arc<[Entry]>,
+    /// All statements of the run.
+    applying: Arc<[Entry]>,
+    base: PathBase,
+}
+
+impl LiveBase {
+    pub(crate) fn new(standing: Vec<Entry>, applying: Vec<Entry>, base: &PathBase) -> Self {
+        Self {
+            standing: standing.into(),
+            applying: applying.into(),
+            base: base.clone(),
+        }
+    }
+
+    /// Where the run's relative paths start.
+    pub(crate) fn base(&self) -> &PathBase {
+        &self.base
+    }
+}
+
+/// Statements about hosts that no line replaces, repetitions included: what the replaced file said too
+/// must not go with it.
+pub(crate) fn standing(entries: &[Entry]) -> Vec<Entry> {
+    entries
+        .iter()
+        .filter(|entry| is_about_hosts(&entry.statement.effect))
+        .filter(|entry| match entry.layer {
+            Layer::Flag => false,
+            // `--settings` stands in for this file; its refusals are the user's all the same.
+            Layer::Home => !entry.statement.effect.widens(),
+            Layer::BuiltIn
+            | Layer::User
+            | Layer::Project
+            | Layer::Local
+            | Layer::CommandLine
+            | Layer::Managed => true,
+        })
+        .cloned()
+        .collect()
+}
+
+impl Settings {
+    /// The network rules with those of a line in the place of what `--settings` said.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the line. Nothing of it holds then.
+    pub fn network_update(&self, line: &NetworkLine<'_>) -> Result<NetworkUpdate, SettingsErrors> {
+        let source = Source::new(Arc::from(Path::new(line.channel)), line.text);
+        let parsed = parse_file(&source, Layer::Flag, &self.live.base).map_err(|findings| {
+            let located = findings
+                .into_iter()
+                .map(|finding| finding.in_source(&source));
+            SettingsErrors(located.collect::<Vec<SettingsError>>())
+        })?;
+        let is_flat = parsed.format == Format::Flat;
+        let mut not_live = 0;
+        let mut entries: Vec<Entry> = self
+            .live
+            .standing
+            .iter()
+            // A flat file decides alone about what is permitted.
+            .filter(|entry| {
+                let yields = is_flat && entry.layer.yields_to_flat();
+                !(yields && entry.statement.effect.widens())
+            })
+            .cloned()
+            .collect();
+        for statement in parsed.statements {
+            if is_about_hosts(&statement.effect) {
+                entries.push(Entry {
+                    layer: Layer::Flag,
+                    trusted: true,
+                    statement,
+                });
+            } else if !self.is_in_force(&statement.effect) {
+                not_live += 1;
+            }
+        }
+        Ok(NetworkUpdate {
+            policy: network(&entries),
+            not_live,
+        })
+    }
+
+    fn is_in_force(&self, effect: &Effect) -> bool {
+        let applying = self.live.applying.iter();
+        let mut said = applying.map(|entry| &entry.statement.effect);
+        said.any(|said| said == effect)
+            || matches!(effect, Effect::Switch(switch, value) if switch.default() == *value)
+    }
+}
+
+fn is_about_hosts(effect: &Effect) -> bool {
+    match effect {
+        Effect::AllowDomain(_)
+        | Effect::DenyDomain { .. }
+        | Effect::DenyAddress(_)
+        | Effect::Switch(Switch::StrictAllowlist, _) => true,
+        Effect::AllowWrite(_)
+        | Effect::DenyWrite(_)
+        | Effect::AllowRead(_)
+        | Effect::DenyRead { .. }
+        | Effect::AllowUnixSocket(_)
+        | Effect::IgnoreViolation { .. }
+        | Effect::Text(..)
+        | Effect::AllowVariable(_)
+        | Effect::DenyVariable { .. }
+        | Effect::SetVariable { .. }
+        | Effect::Preset(_)
+        | Effect::Unprotect(_)
+        | Effect::ProxyPort(..)
+        | Effect::Switch(..) => false,
+    }
+}
