@@ -56,6 +56,14 @@ pub(crate) struct Args {
     #[arg(short, long)]
     pub(crate) debug: bool,
 
+    /// Add a JSON line to this file for each refusal, while the command runs
+    #[arg(long, value_name = "FILE", conflicts_with = "violations_fd")]
+    pub(crate) violations: Option<PathBuf>,
+
+    /// Write a JSON line to this descriptor for each refusal, while the command runs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) violations_fd: Option<i32>,
+
     /// Leave out notices and the list of what was refused
     #[arg(short, long)]
     pub(crate) quiet: bool,

@@ -15,6 +15,7 @@ use crate::{
     args::{Args, Tool, ToolArgs},
     env::Environment,
     exit_code, message,
+    violations::Destination,
 };
 
 /// A complete, checked invocation.
@@ -32,6 +33,7 @@ pub(crate) struct Options {
     pub(crate) trust: ProjectTrust,
     pub(crate) debug: bool,
     pub(crate) quiet: bool,
+    pub(crate) violations: Option<Destination>,
 }
 
 /// What is to be done.
@@ -84,6 +86,8 @@ impl Invocation {
             allow_domain,
             deny_domain,
             debug,
+            violations,
+            violations_fd,
             quiet,
             words,
         } = args;
@@ -101,12 +105,15 @@ impl Invocation {
             ProjectTrust::Recorded
         };
         let debug = debug || environment.debug;
+        let violations = violations.map(Destination::File);
+        let violations = violations.or_else(|| violations_fd.map(Destination::Descriptor));
         let options = Options {
             settings,
             overrides,
             trust,
             debug,
             quiet,
+            violations,
         };
         let action = match (line, words.as_slice()) {
             (Some(line), _) => Action::Run(CommandWords::shell(line, words)),

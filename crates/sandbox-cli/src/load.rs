@@ -55,6 +55,7 @@ pub(crate) fn sandbox(
         .working_directory(environment.working_directory.clone())
         .home(environment.home.clone())
         .external_proxies(proxies)
+        .ignore_violations(settings.ignore_violations.clone())
         .build()
 }
 

@@ -7,7 +7,6 @@
 
 mod args;
 mod commands;
-mod denials;
 mod env;
 mod exit_code;
 mod invocation;
@@ -15,6 +14,7 @@ mod load;
 mod logging;
 mod message;
 mod render;
+mod violations;
 
 use std::process::ExitCode;
 

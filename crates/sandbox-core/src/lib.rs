@@ -34,23 +34,28 @@ mod report;
 mod sandbox;
 mod stdio;
 pub mod terminal;
+mod violation;
 
 pub use builder::SandboxBuilder;
 pub use child::{Child, ExitStatus, StateChange};
 pub use command::{Command, Output};
 pub use error::{BuildError, SpawnError};
 pub use explain::{AllowReason, Attempt, ExplainedReason, Explanation, RefusalReason};
+pub use host::inherited_descriptor;
 pub use platform::PlatformError;
-pub use report::{Enforcement, FileDenial, LayerReport, NetworkDenial, Report};
+pub use report::{Enforcement, LayerReport, Report};
 pub use sandbox::Sandbox;
 pub use stdio::Stdio;
+pub use violation::{
+    Remedy, SettingEntry, Subscription, Violation, ViolationStore, ViolationStream,
+};
 
 pub use sandbox_policy::{
     AbsolutePath, Denial, DenialReason, DomainPattern, DomainPatternError, DomainRule,
     EnvironmentPolicy, FileVerdict, FilesystemPolicy, Firmness, Host, HostError, HostName, LayerId,
-    NetworkPolicy, Origin, PathBase, PathError, PathPattern, PathRule, PatternError, PatternSyntax,
-    Policy, Port, ProcMount, ProcessPolicy, ReadAllow, ReadDeny, Target, UnixSocketPolicy,
-    UserNamespaces, Verdict, workspace,
+    NetworkPolicy, Operation, Origin, PathBase, PathError, PathPattern, PathRule, PatternError,
+    PatternSyntax, Policy, Port, ProcMount, ProcessPolicy, ReadAllow, ReadDeny, Target,
+    UnixSocketPolicy, UserNamespaces, Verdict, deceives, visible, workspace,
 };
 pub use sandbox_proxy::{BoxFuture, Decide, Decision, ExternalProxies, Resolve, SystemResolver};
 

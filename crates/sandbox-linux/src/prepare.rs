@@ -55,8 +55,8 @@ pub struct Prepared {
     pub(crate) filter: Vec<Instruction>,
     pub(crate) init_image: OwnedFd,
     pub(crate) network: NetworkMessages,
-    /// What the supervisor judges by, where there is one.
-    pub(crate) rules: Option<Arc<Rules>>,
+    /// What the supervisor judges by.
+    pub(crate) rules: Arc<Rules>,
 }
 
 /// What is said to the kernel to set the network namespace up.
@@ -123,10 +123,7 @@ impl Prepared {
             interface_v6: netlink::interface_v6(),
             redirection: netlink::redirection(),
         };
-        let rules = match plan.supervision {
-            Supervision::Off => None,
-            Supervision::Changes | Supervision::Opens => Some(Arc::new(rules(&plan)?)),
-        };
+        let rules = Arc::new(rules(&plan)?);
         Ok(Self {
             plan,
             mounts,
@@ -147,8 +144,7 @@ impl Prepared {
     /// or to a directory above it.
     #[must_use]
     pub fn is_behind_protected_link(&self, path: &AbsolutePath) -> bool {
-        let rules = self.rules.as_ref();
-        rules.is_some_and(|rules| rules.is_landing(path.as_bytes()))
+        self.plan.supervision != Supervision::Off && self.rules.is_landing(path.as_bytes())
     }
 }
 
@@ -160,6 +156,7 @@ fn rules(plan: &LinuxPlan) -> Result<Rules, PrepareError> {
         missing_roots.collect::<Result<_, _>>()?,
         plan.mounts.operations().iter().any(is_proc),
         plan.user_namespaces,
+        plan.filter.clone(),
     ))
 }
 

@@ -25,12 +25,14 @@ mod environment;
 mod filesystem;
 mod host;
 mod network;
+mod operation;
 mod origin;
 mod path;
 mod pattern;
 mod policy;
 mod preset;
 mod protected;
+mod text;
 mod verdict;
 
 pub use address::{AddressClass, AddressRule, OwnAddresses};
@@ -41,6 +43,7 @@ pub use filesystem::{
 };
 pub use host::{Host, HostError, HostName, Port, Target};
 pub use network::{DomainRule, LookupVerdict, NetworkPolicy};
+pub use operation::Operation;
 pub use origin::Origin;
 pub use path::{AbsolutePath, PathError};
 pub use pattern::{Glob, GlobSet, GlobToken, PathBase, PathPattern, PatternError, PatternSyntax};
@@ -51,6 +54,7 @@ pub use preset::{PresetPath, WORKSPACE_HOME, WORKSPACE_SECRETS, WORKSPACE_SYSTEM
 pub use protected::{
     DEPENDENCY_STORES, PROTECTED_PATHS, ProtectedGroup, ProtectedPath, Protection, is_alias,
 };
+pub use text::{deceives, visible};
 pub use verdict::{Denial, DenialReason, Permit, Question, ResolvedTarget, Verdict};
 
 #[cfg(test)]

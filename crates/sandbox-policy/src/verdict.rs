@@ -76,6 +76,8 @@ pub enum DenialReason {
     WriteDenied,
     /// No `allowWrite` rule opens the path.
     WriteNotAllowed,
+    /// The sandbox has no such system call, or not with these arguments.
+    CallRefused,
 }
 
 impl Permit {
@@ -246,6 +248,7 @@ impl DenialReason {
             Self::ReadDenied => "read_denied",
             Self::WriteDenied => "write_denied",
             Self::WriteNotAllowed => "write_not_allowed",
+            Self::CallRefused => "call_refused",
         }
     }
 
@@ -269,6 +272,7 @@ impl DenialReason {
             Self::ReadDenied => "reading is denied",
             Self::WriteDenied => "writing is denied",
             Self::WriteNotAllowed => "writing is not allowed",
+            Self::CallRefused => "the system call is refused",
         }
     }
 }

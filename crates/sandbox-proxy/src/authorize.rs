@@ -24,8 +24,8 @@ use crate::{
 
 /// Judges, resolves and dials.
 pub(crate) struct Gate {
-    policy: watch::Sender<Arc<NetworkPolicy>>,
-    own: HostAddresses,
+    policy: Arc<watch::Sender<Arc<NetworkPolicy>>>,
+    own: Arc<HostAddresses>,
     resolver: Arc<dyn Resolve>,
     decider: Option<Arc<dyn Decide>>,
     events: EventSink,
@@ -74,10 +74,21 @@ impl Gate {
         events: EventSink,
     ) -> Self {
         Self {
-            policy: watch::Sender::new(policy),
-            own,
+            policy: Arc::new(watch::Sender::new(policy)),
+            own: Arc::new(own),
             resolver,
             decider,
+            events,
+        }
+    }
+
+    /// The same gate with its events told to another.
+    pub(crate) fn telling(&self, events: EventSink) -> Self {
+        Self {
+            policy: Arc::clone(&self.policy),
+            own: Arc::clone(&self.own),
+            resolver: Arc::clone(&self.resolver),
+            decider: self.decider.clone(),
             events,
         }
     }

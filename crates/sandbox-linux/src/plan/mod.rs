@@ -4,6 +4,7 @@ mod describe;
 mod environment;
 mod landlock;
 mod mounts;
+mod refused;
 mod resolve;
 mod seccomp;
 mod shown;
@@ -12,7 +13,7 @@ mod supervised;
 mod tests;
 
 use sandbox_policy::{
-    AbsolutePath, FilesystemPolicy, PathError, PathPattern, PathRule, Policy, ProcMount,
+    AbsolutePath, FilesystemPolicy, PathError, PathPattern, PathRule, Policy, ProcMount, ReadAllow,
     UnixSocketPolicy, UserNamespaces,
 };
 
@@ -289,23 +290,18 @@ fn supervision(
     if by_name || facts.leaves_reads_open {
         return Supervision::Opens;
     }
-    // A mount closes an object, not a name.
-    let reads = filesystem.deny_read.iter().map(|deny| &deny.rule);
-    let is_name = |path: &AbsolutePath| match facts.paths.get(path) {
-        Some(found) => found.canonical != *path,
-        None => true,
-    };
-    let mut denies = reads.chain(&filesystem.deny_write);
-    let names = denies.any(|rule| match &rule.pattern {
-        PathPattern::Subtree(path) => is_name(path),
-        PathPattern::Glob(_) => true,
-    });
-    let has_roots = !filesystem.allow_write.is_empty();
-    let names = names || !filesystem.protected.is_empty();
-    if !missing_roots.is_empty() || (has_roots && names) {
-        Supervision::Changes
-    } else {
+    // Mounts refuse without telling anybody: what may be refused goes to the supervisor, which does.
+    let root = AbsolutePath::root();
+    let opens_all = |allow: &ReadAllow| allow.rule.pattern.opens(&root).is_some();
+    let refuses_nothing = filesystem.allow_write.iter().any(opens_all)
+        && filesystem.deny_read.is_empty()
+        && filesystem.deny_write.is_empty()
+        && filesystem.protected.is_empty()
+        && missing_roots.is_empty();
+    if refuses_nothing {
         Supervision::Off
+    } else {
+        Supervision::Changes
     }
 }
 

@@ -183,6 +183,7 @@ fn would_be_changed(
         trust: ProjectTrust::Granted,
         debug: options.debug,
         quiet: options.quiet,
+        violations: None,
     };
     // What can't be enforced changes nothing.
     let settings = load::load(&trusting, environment).ok()?;
