@@ -52,6 +52,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOST")]
     pub(crate) deny_domain: Vec<String>,
 
+    /// Judge every file by its name when it is opened: exact, and all refused reads are told
+    #[arg(long)]
+    pub(crate) strict_reads: bool,
+
     /// Say what is done, on standard error (also by SRT_DEBUG=1)
     #[arg(short, long)]
     pub(crate) debug: bool,

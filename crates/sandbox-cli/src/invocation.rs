@@ -85,6 +85,7 @@ impl Invocation {
             deny_read,
             allow_domain,
             deny_domain,
+            strict_reads,
             debug,
             violations,
             violations_fd,
@@ -98,6 +99,7 @@ impl Invocation {
             deny_read,
             allow_domains: allow_domain,
             deny_domains: deny_domain,
+            strict_reads,
         };
         let trust = if trust_project {
             ProjectTrust::Granted

@@ -54,8 +54,8 @@ pub use sandbox_policy::{
     AbsolutePath, Denial, DenialReason, DomainPattern, DomainPatternError, DomainRule,
     EnvironmentPolicy, FileVerdict, FilesystemPolicy, Firmness, Host, HostError, HostName, LayerId,
     NetworkPolicy, Operation, Origin, PathBase, PathError, PathPattern, PathRule, PatternError,
-    PatternSyntax, Policy, Port, ProcMount, ProcessPolicy, ReadAllow, ReadDeny, Target,
-    UnixSocketPolicy, UserNamespaces, Verdict, deceives, visible, workspace,
+    PatternSyntax, Policy, Port, ProcMount, ProcessPolicy, ReadAllow, ReadDeny, StrictReads,
+    Target, UnixSocketPolicy, UserNamespaces, Verdict, deceives, visible, workspace,
 };
 pub use sandbox_proxy::{BoxFuture, Decide, Decision, ExternalProxies, Resolve, SystemResolver};
 

@@ -48,7 +48,8 @@ pub use origin::Origin;
 pub use path::{AbsolutePath, PathError};
 pub use pattern::{Glob, GlobSet, GlobToken, PathBase, PathPattern, PatternError, PatternSyntax};
 pub use policy::{
-    EnvironmentPolicy, Policy, ProcMount, ProcessPolicy, UnixSocketPolicy, UserNamespaces,
+    EnvironmentPolicy, Policy, ProcMount, ProcessPolicy, StrictReads, UnixSocketPolicy,
+    UserNamespaces,
 };
 pub use preset::{PresetPath, WORKSPACE_HOME, WORKSPACE_SECRETS, WORKSPACE_SYSTEM, workspace};
 pub use protected::{

@@ -8,7 +8,7 @@ use crate::{
     error::{SettingsError, SettingsErrorKind},
     finding::Finding,
     source::Source,
-    statement::{Effect, Statement, path_effect},
+    statement::{Effect, Statement, Switch, path_effect},
 };
 
 /// Rules from the command line, as typed.
@@ -30,6 +30,8 @@ pub struct Overrides {
     pub allow_domains: Vec<String>,
     /// `--deny-domain PATTERN`.
     pub deny_domains: Vec<String>,
+    /// `--strict-reads`.
+    pub strict_reads: bool,
 }
 
 impl Overrides {
@@ -43,6 +45,7 @@ impl Overrides {
             deny_read: Vec::new(),
             allow_domains: Vec::new(),
             deny_domains: Vec::new(),
+            strict_reads: false,
         }
     }
 
@@ -59,6 +62,7 @@ impl Overrides {
             deny_read,
             allow_domains,
             deny_domains,
+            strict_reads,
         } = self;
         let mut statements = Vec::new();
         let mut take = |key, text: &str, effect| match effect {
@@ -111,6 +115,15 @@ impl Overrides {
                 text,
                 effect.map_err(|source| bad_domain(text, source)),
             );
+        }
+        if *strict_reads {
+            let key = "--strict-reads";
+            statements.push(Statement {
+                key,
+                text: "true".to_owned(),
+                origin: Origin::Flag(key.into()),
+                effect: Effect::Switch(Switch::StrictReads, true),
+            });
         }
         statements
     }

@@ -14,7 +14,7 @@ mod tests;
 
 use sandbox_policy::{
     AbsolutePath, FilesystemPolicy, PathError, PathPattern, PathRule, Policy, ProcMount, ReadAllow,
-    UnixSocketPolicy, UserNamespaces,
+    StrictReads, UnixSocketPolicy, UserNamespaces,
 };
 
 pub use environment::environment;
@@ -234,7 +234,7 @@ pub fn lower(
         UserNamespaces::Allowed(_) => NestedNamespaces::Allowed,
     };
     let missing_roots = missing_roots(&filesystem, facts, &mut notices);
-    let supervision = supervision(&filesystem, facts, &missing_roots);
+    let supervision = supervision(policy, &filesystem, facts, &missing_roots);
     let filter = FilterSpec::new(&policy.unix_sockets, user_namespaces, supervision);
     Ok(LinuxPlan {
         ids,
@@ -281,13 +281,18 @@ fn missing_roots(
 
 /// What mounts and Landlock can't express is the supervisor's.
 fn supervision(
+    policy: &Policy,
     filesystem: &FilesystemPolicy,
     facts: &HostFacts,
     missing_roots: &[MissingPath],
 ) -> Supervision {
     let is_glob = |rule: &PathRule| matches!(rule.pattern, PathPattern::Glob(_));
     let by_name = filesystem.deny_read.iter().any(|deny| is_glob(&deny.rule));
-    if by_name || facts.leaves_reads_open {
+    let is_strict = match policy.process.strict_reads {
+        StrictReads::Off => false,
+        StrictReads::On(_) => !filesystem.deny_read.is_empty(),
+    };
+    if by_name || is_strict || facts.leaves_reads_open {
         return Supervision::Opens;
     }
     // Mounts refuse without telling anybody: what may be refused goes to the supervisor, which does.

@@ -165,6 +165,7 @@ impl Reader<'_> {
             deny_write,
             preset,
             unprotect,
+            strict_reads,
             allow_git_config,
             disabled,
         } = filesystem;
@@ -178,6 +179,7 @@ impl Reader<'_> {
         self.paths("filesystem.denyWrite", Some(deny_write), Effect::DenyWrite);
         self.preset("filesystem.preset", preset);
         self.unprotect("filesystem.unprotect", unprotect);
+        self.switch("filesystem.strictReads", Switch::StrictReads, strict_reads);
         self.switch(
             "filesystem.allowGitConfig",
             Switch::GitConfig,
