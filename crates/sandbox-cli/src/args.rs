@@ -78,9 +78,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FD", value_parser = clap::value_parser!(i32).range(3..))]
     pub(crate) control_fd: Option<i32>,
 
+    /// Judge every file by its name when it is opened: exact, and all refused reads are told
+    #[arg(long)]
+    pub(crate) strict_reads: bool,
+
     /// Say what is done, on standard error (also by SRT_DEBUG=1)
     #[arg(short, long)]
     pub(crate) debug: bool,
+
+    /// Add a JSON line to this file for each refusal, while the command runs
+    #[arg(long, value_name = "FILE", conflicts_with = "violations_fd")]
+    pub(crate) violations: Option<PathBuf>,
+
+    /// Write a JSON line to this descriptor for each refusal, while the command runs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) violations_fd: Option<i32>,
 
     /// Leave out notices and the list of what was refused
     #[arg(short, long)]

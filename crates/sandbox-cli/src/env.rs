@@ -20,6 +20,8 @@ const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
 const PATH: &str = "PATH";
 /// As `--debug`, unless it is empty, `0` or `false`.
 const SRT_DEBUG: &str = "SRT_DEBUG";
+/// `block`: what was refused is printed as a block that programs can find.
+const SRT_VIOLATIONS: &str = "SRT_VIOLATIONS";
 /// If it is not empty, nothing is coloured (<https://no-color.org>).
 const NO_COLOR: &str = "NO_COLOR";
 
@@ -31,6 +33,7 @@ pub(crate) struct Environment {
     pub(crate) search_path: OsString,
     pub(crate) trust_store: Option<AbsolutePath>,
     pub(crate) debug: bool,
+    pub(crate) violations_block: bool,
 }
 
 /// Why the environment can't be used.
@@ -81,6 +84,7 @@ impl Environment {
             working_directory: working_directory()?,
             search_path: variable(PATH).unwrap_or_else(|| DEFAULT_SEARCH_PATH.into()),
             debug: variable(SRT_DEBUG).is_some_and(|value| value != "0" && value != "false"),
+            violations_block: variable(SRT_VIOLATIONS).is_some_and(|value| value == "block"),
             home,
             trust_store,
         })

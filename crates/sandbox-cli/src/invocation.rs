@@ -16,6 +16,7 @@ use crate::{
     args::{Args, Tool, ToolArgs},
     env::Environment,
     exit_code, message,
+    violations::Destination,
 };
 
 /// A complete, checked invocation.
@@ -36,6 +37,7 @@ pub(crate) struct Options {
     pub(crate) ask: Option<Duration>,
     pub(crate) debug: bool,
     pub(crate) quiet: bool,
+    pub(crate) violations: Option<Destination>,
 }
 
 /// What is to be done.
@@ -93,7 +95,10 @@ impl Invocation {
             preset,
             ask,
             control_fd,
+            strict_reads,
             debug,
+            violations,
+            violations_fd,
             quiet,
             words,
         } = args;
@@ -108,6 +113,7 @@ impl Invocation {
             deny_variables: deny_env,
             set_variables: env,
             presets: preset,
+            strict_reads,
         };
         let trust = if trust_project {
             ProjectTrust::Granted
@@ -115,6 +121,8 @@ impl Invocation {
             ProjectTrust::Recorded
         };
         let debug = debug || environment.debug;
+        let violations = violations.map(Destination::File);
+        let violations = violations.or_else(|| violations_fd.map(Destination::Descriptor));
         let options = Options {
             settings,
             overrides,
@@ -123,6 +131,7 @@ impl Invocation {
             ask: ask.map(|seconds| Duration::from_secs(seconds.into())),
             debug,
             quiet,
+            violations,
         };
         let action = match (line, words.as_slice()) {
             (Some(line), _) => Action::Run(CommandWords::shell(line, words)),

@@ -60,6 +60,7 @@ pub(crate) fn builder(settings: &Settings, environment: &Environment) -> Sandbox
         .working_directory(environment.working_directory.clone())
         .home(environment.home.clone())
         .external_proxies(proxies)
+        .ignore_violations(settings.ignore_violations.clone())
 }
 
 /// Says in one line what of the project's settings does not apply.

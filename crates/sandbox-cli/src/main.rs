@@ -9,7 +9,6 @@ mod args;
 mod ask;
 mod commands;
 mod control;
-mod denials;
 mod env;
 mod exit_code;
 mod invocation;
@@ -17,6 +16,7 @@ mod load;
 mod logging;
 mod message;
 mod render;
+mod violations;
 
 use std::process::ExitCode;
 

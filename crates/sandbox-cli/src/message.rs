@@ -11,6 +11,8 @@ use std::{
     process::ExitCode,
 };
 
+pub(crate) use sandbox_core::{deceives, visible};
+
 use crate::exit_code;
 
 /// Something the user should know about the run: one line.
@@ -64,24 +66,4 @@ pub(crate) fn print(text: &str) -> ExitCode {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => set_up_error(&error, None),
     }
-}
-
-/// A text in which nothing is hidden, moved or reordered, on one line.
-pub(crate) fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if deceives(character) {
-            shown.extend(character.escape_unicode());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
-}
-
-/// Whether a character does something else than to be seen in its place.
-pub(crate) fn deceives(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -7,7 +7,11 @@ use sandbox_proxy::{
     Decide, EventSink, ExternalProxies, HostAddresses, Proxy, ProxyConfig, Resolve, SystemResolver,
 };
 
-use crate::{error::BuildError, host, platform::Backend, report::NetworkLog, sandbox::Sandbox};
+use sandbox_settings::IgnoredViolation;
+
+use crate::{
+    error::BuildError, host, platform::Backend, sandbox::Sandbox, violation::ViolationStore,
+};
 
 /// Builds a [`Sandbox`].
 #[must_use]
@@ -20,6 +24,7 @@ pub struct SandboxBuilder {
     decision_timeout: Option<Duration>,
     external_proxies: ExternalProxies,
     launch_thread: LaunchThread,
+    ignored: Vec<IgnoredViolation>,
 }
 
 /// Which thread clones a command's first process. The kernel kills the sandbox when that thread
@@ -51,6 +56,7 @@ impl SandboxBuilder {
             decision_timeout: None,
             external_proxies: ExternalProxies::default(),
             launch_thread: LaunchThread::Own,
+            ignored: Vec::new(),
         }
     }
 
@@ -93,6 +99,12 @@ impl SandboxBuilder {
         self
     }
 
+    /// Refusals that nobody wants to hear of: they are neither counted nor kept nor told.
+    pub fn ignore_violations(mut self, ignored: Vec<IgnoredViolation>) -> Self {
+        self.ignored = ignored;
+        self
+    }
+
     /// Starts commands from the thread that calls `spawn` instead of one of their own, which is a
     /// little faster. That thread must live as long as the commands: they are killed when it exits.
     /// For programs whose main thread runs the runtime.
@@ -113,6 +125,7 @@ impl SandboxBuilder {
             decision_timeout,
             external_proxies,
             launch_thread,
+            ignored,
         } = self;
         let working_directory = match working_directory {
             Some(directory) => directory,
@@ -121,19 +134,19 @@ impl SandboxBuilder {
         };
         let backend = Backend::new(&policy, &working_directory, home.as_ref(), launch_thread)?;
         let own = HostAddresses::found_by(host::own_addresses);
-        let (sink, events) = EventSink::channel(NetworkLog::CAPACITY);
         let network = Arc::new(policy.network.clone());
         let mut config = ProxyConfig::standard();
         config.external = external_proxies;
         config.decision_timeout = decision_timeout.unwrap_or(config.decision_timeout);
-        let proxy = Proxy::new(network, own, resolver, decider, sink, config);
-        let log = NetworkLog::new(events);
+        // Each command has a sink of its own.
+        let nobody = EventSink::discard();
+        let proxy = Proxy::new(network, own, resolver, decider, nobody, config);
         Ok(Sandbox::from_parts(
             policy,
             working_directory,
             backend,
             proxy,
-            log,
+            ViolationStore::new(ignored),
         ))
     }
 }

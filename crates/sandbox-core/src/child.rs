@@ -10,6 +10,7 @@ use crate::{
     platform::{Launch, Process},
     sandbox::Shared,
     stdio::{ChildInput, ChildOutput},
+    violation::Reporter,
 };
 
 /// A running command with everything that it has started. Dropping it kills all of them.
@@ -78,12 +79,14 @@ impl Child {
     pub(crate) fn launch(
         shared: &Arc<Shared>,
         launch: Launch,
+        reporter: &Reporter,
         (stdin, stdout, stderr): (Option<ChildInput>, Option<ChildOutput>, Option<ChildOutput>),
     ) -> Result<Self, SpawnError> {
         let (sender, changes) = mpsc::unbounded_channel();
         // When the receiver is gone, nobody waits for the command any more.
         let on_change = move |change| sender.send(change).unwrap_or(());
-        let (process, serving) = shared.backend.launch(launch, &shared.proxy, on_change)?;
+        let (process, serving) =
+            (shared.backend).launch(launch, &shared.proxy, reporter, on_change)?;
         let shared = Arc::clone(shared);
         Ok(Self {
             stdin,

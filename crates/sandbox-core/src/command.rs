@@ -18,6 +18,7 @@ use crate::{
     platform::Launch,
     sandbox::Shared,
     stdio::{self, Stdio},
+    violation::Reporter,
 };
 
 /// A command to run in a sandbox, built like `tokio::process::Command`.
@@ -37,6 +38,7 @@ pub struct Command {
     stdin: Stdio,
     stdout: Stdio,
     stderr: Stdio,
+    key: Option<String>,
 }
 
 /// What a command wrote, and how it ended.
@@ -65,6 +67,7 @@ impl Command {
             stdin: Stdio::inherit(),
             stdout: Stdio::inherit(),
             stderr: Stdio::inherit(),
+            key: None,
         }
     }
 
@@ -141,12 +144,23 @@ impl Command {
         self
     }
 
+    /// By what its violations are found in the [`ViolationStore`](crate::ViolationStore), and what
+    /// `ignoreViolations` looks at; its words with spaces between by default.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
     /// Starts it. When this returns the program itself is running: a missing or unusable one is an
     /// error here. Dropping the [`Child`] kills everything that the command has started.
     ///
     /// Must be called in a tokio runtime with I/O and time enabled.
     pub fn spawn(self) -> Result<Child, SpawnError> {
         let environment = self.environment();
+        let reporter = Reporter {
+            store: self.shared.violations.clone(),
+            command: self.words().into(),
+        };
         let Self {
             shared,
             program,
@@ -169,7 +183,7 @@ impl Command {
             working_directory,
             streams,
         };
-        Child::launch(&shared, launch, (stdin, stdout, stderr))
+        Child::launch(&shared, launch, &reporter, (stdin, stdout, stderr))
     }
 
     /// Runs it to its end.
@@ -202,6 +216,15 @@ impl Command {
             status,
             stdout,
             stderr,
+        })
+    }
+
+    /// The key, or what stands for it.
+    fn words(&self) -> String {
+        self.key.clone().unwrap_or_else(|| {
+            let words = [&self.program].into_iter().chain(&self.arguments);
+            let words: Vec<_> = words.map(|word| word.display().to_string()).collect();
+            words.join(" ")
         })
     }
 

@@ -1,7 +1,7 @@
 //! What a sandbox takes from the process that it runs in: the environment that commands inherit,
 //! the working directory, the addresses of the host. Nothing here decides anything.
 
-use std::{env, ffi::OsString, io, net::IpAddr};
+use std::{env, ffi::OsString, fs::File, io, net::IpAddr};
 
 use sandbox_policy::{AbsolutePath, OwnAddresses};
 
@@ -30,4 +30,22 @@ pub(crate) fn own_addresses() -> io::Result<OwnAddresses> {
     let interfaces = if_addrs::get_if_addrs()?;
     let addresses: Vec<IpAddr> = interfaces.iter().map(if_addrs::Interface::ip).collect();
     Ok(OwnAddresses(addresses))
+}
+
+/// A duplicate of a descriptor that this process was started with.
+///
+/// Errors: `EBADF` where there is none of this number.
+pub fn inherited_descriptor(number: i32) -> io::Result<File> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{PidfdFlags, PidfdGetfdFlags};
+        let own = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?;
+        let duplicate = rustix::process::pidfd_getfd(own, number, PidfdGetfdFlags::empty())?;
+        Ok(File::from(duplicate))
+    }
+    // There the file is the descriptor (fd(4)).
+    #[cfg(not(target_os = "linux"))]
+    File::options()
+        .write(true)
+        .open(format!("/dev/fd/{number}"))
 }

@@ -35,6 +35,7 @@ mod report;
 mod sandbox;
 mod stdio;
 pub mod terminal;
+mod violation;
 
 pub use builder::SandboxBuilder;
 pub use child::{Child, ExitStatus, StateChange};
@@ -42,19 +43,23 @@ pub use command::{Command, Output};
 pub use control::{Inherited, NetworkControl};
 pub use error::{BuildError, SpawnError};
 pub use explain::{AllowReason, Attempt, ExplainedReason, Explanation, RefusalReason};
+pub use host::inherited_descriptor;
 pub use platform::PlatformError;
-pub use report::{Enforcement, FileDenial, LayerReport, NetworkDenial, Report};
+pub use report::{Enforcement, LayerReport, Report};
 pub use sandbox::Sandbox;
 pub use stdio::Stdio;
+pub use violation::{
+    Remedy, SettingEntry, Subscription, Violation, ViolationStore, ViolationStream,
+};
 
 pub use sandbox_policy::{
     AbsolutePath, Denial, DenialReason, DomainPattern, DomainPatternError, DomainRule,
     EnvironmentPolicy, FileVerdict, FilesystemPolicy, Firmness, Host, HostError, HostName, LayerId,
-    NetworkPolicy, Origin, PathBase, PathError, PathPattern, PathRule, PatternError, PatternSyntax,
-    Policy, Port, ProcMount, ProcessPolicy, ReadAllow, ReadDeny, Target, UnixSocketPolicy,
-    UserNamespaces, VariableAllow, VariableDeny, VariablePattern, VariablePatternError,
-    VariableRule, VariableValue, VariableVerdict, Verdict, clean_environment, powerful_socket,
-    secret_paths, secret_variables, workspace,
+    NetworkPolicy, Operation, Origin, PathBase, PathError, PathPattern, PathRule, PatternError,
+    PatternSyntax, Policy, Port, ProcMount, ProcessPolicy, ReadAllow, ReadDeny, StrictReads,
+    Target, UnixSocketPolicy, UserNamespaces, VariableAllow, VariableDeny, VariablePattern,
+    VariablePatternError, VariableRule, VariableValue, VariableVerdict, Verdict, clean_environment,
+    deceives, powerful_socket, secret_paths, secret_variables, visible, workspace,
 };
 pub use sandbox_proxy::{BoxFuture, Decide, Decision, ExternalProxies, Resolve, SystemResolver};
 

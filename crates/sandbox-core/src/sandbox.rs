@@ -12,7 +12,8 @@ use crate::{
     error::BuildError,
     explain::{self, Attempt, Explanation},
     platform::Backend,
-    report::{NetworkLog, Report},
+    report::Report,
+    violation::ViolationStore,
 };
 
 /// Runs commands under one policy. Clones are handles of the same sandbox.
@@ -27,7 +28,7 @@ pub(crate) struct Shared {
     pub(crate) working_directory: AbsolutePath,
     pub(crate) backend: Backend,
     pub(crate) proxy: Proxy,
-    pub(crate) log: NetworkLog,
+    pub(crate) violations: ViolationStore,
 }
 
 impl Sandbox {
@@ -51,7 +52,7 @@ impl Sandbox {
         working_directory: AbsolutePath,
         backend: Backend,
         proxy: Proxy,
-        log: NetworkLog,
+        violations: ViolationStore,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -59,7 +60,7 @@ impl Sandbox {
                 working_directory,
                 backend,
                 proxy,
-                log,
+                violations,
             }),
         }
     }
@@ -103,14 +104,19 @@ impl Sandbox {
         &self.shared.working_directory
     }
 
-    /// What is enforced, by which layer, and what the proxies have refused so far.
+    /// What is enforced, by which layer, and what was refused so far.
     #[must_use]
     pub fn report(&self) -> Report {
         Report::new(
             self.shared.backend.layers(),
             self.shared.backend.notices(),
-            &self.shared.log,
-            self.shared.backend.file_log(),
+            &self.shared.violations,
         )
+    }
+
+    /// What was refused, as it happens and in retrospect.
+    #[must_use]
+    pub fn violations(&self) -> &ViolationStore {
+        &self.shared.violations
     }
 }

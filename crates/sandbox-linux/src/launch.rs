@@ -206,22 +206,19 @@ fn failed_call(name: &'static str) -> impl FnOnce(Errno) -> LaunchError {
     }
 }
 
-/// Starts the supervisor, if the plan has one.
+/// Starts the supervisor.
 fn start_supervisor(
     prepared: &Prepared,
     channel: BorrowedFd<'_>,
     proc: OwnedFd,
     refused: RefusalSink,
 ) -> Result<(), LaunchError> {
-    let Some(rules) = &prepared.rules else {
-        return Ok(());
-    };
     let sockets =
         stage::handover::receive_supervisor(channel).map_err(|errno| LaunchError::PrepareCall {
             name: "recvmsg",
             source: errno.into(),
         })?;
-    supervisor::start(sockets, proc, Arc::clone(rules), refused)
+    supervisor::start(sockets, proc, Arc::clone(&prepared.rules), refused)
         .map_err(|source| LaunchError::SupervisorCall { source })
 }
 

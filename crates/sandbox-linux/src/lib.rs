@@ -21,6 +21,8 @@ mod facts;
 mod plan;
 
 #[cfg(target_os = "linux")]
+mod client;
+#[cfg(target_os = "linux")]
 mod command;
 #[cfg(target_os = "linux")]
 mod error;
@@ -63,6 +65,7 @@ pub use plan::{
 
 #[cfg(target_os = "linux")]
 pub use self::{
+    client::{Transport, client},
     command::{CommandSpec, Stream, candidates},
     error::LaunchError,
     filter::FilterError,
@@ -74,5 +77,5 @@ pub use self::{
     signals::{ReceivedSignal, SignalSource},
     sockets::{Sockets, Transparent},
     stage::{Step, device_names},
-    supervisor::{FileRefusal, RefusalSink},
+    supervisor::{Program, Refusal, RefusalSink},
 };

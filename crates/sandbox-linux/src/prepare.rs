@@ -55,8 +55,8 @@ pub struct Prepared {
     pub(crate) filter: Vec<Instruction>,
     pub(crate) init_image: OwnedFd,
     pub(crate) network: NetworkMessages,
-    /// What the supervisor judges by, where there is one.
-    pub(crate) rules: Option<Arc<Rules>>,
+    /// What the supervisor judges by.
+    pub(crate) rules: Arc<Rules>,
 }
 
 /// What is said to the kernel to set the network namespace up.
@@ -123,13 +123,7 @@ impl Prepared {
             interface_v6: netlink::interface_v6(),
             redirection: netlink::redirection(),
         };
-        let is_supervised = match plan.supervision {
-            Supervision::Off => plan.sockets.is_supervisor(),
-            Supervision::Changes | Supervision::Opens => true,
-        };
-        let rules = is_supervised
-            .then(|| rules(&plan).map(Arc::new))
-            .transpose()?;
+        let rules = Arc::new(rules(&plan)?);
         Ok(Self {
             plan,
             mounts,
@@ -150,8 +144,7 @@ impl Prepared {
     /// or to a directory above it.
     #[must_use]
     pub fn is_behind_protected_link(&self, path: &AbsolutePath) -> bool {
-        let rules = self.rules.as_ref();
-        rules.is_some_and(|rules| rules.is_landing(path.as_bytes()))
+        self.plan.supervision != Supervision::Off && self.rules.is_landing(path.as_bytes())
     }
 }
 
@@ -164,6 +157,7 @@ fn rules(plan: &LinuxPlan) -> Result<Rules, PrepareError> {
         plan.mounts.operations().iter().any(is_proc),
         plan.user_namespaces,
         plan.sockets.clone(),
+        plan.filter.clone(),
     ))
 }
 

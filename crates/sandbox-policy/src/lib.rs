@@ -25,12 +25,14 @@ mod environment;
 mod filesystem;
 mod host;
 mod network;
+mod operation;
 mod origin;
 mod path;
 mod pattern;
 mod policy;
 mod preset;
 mod protected;
+mod text;
 mod unix_socket;
 mod verdict;
 
@@ -46,10 +48,11 @@ pub use filesystem::{
 };
 pub use host::{Host, HostError, HostName, Port, Target};
 pub use network::{DomainRule, LookupVerdict, NetworkPolicy};
+pub use operation::Operation;
 pub use origin::Origin;
 pub use path::{AbsolutePath, PathError};
 pub use pattern::{Glob, GlobSet, GlobToken, PathBase, PathPattern, PatternError, PatternSyntax};
-pub use policy::{Policy, ProcMount, ProcessPolicy, UserNamespaces};
+pub use policy::{Policy, ProcMount, ProcessPolicy, StrictReads, UserNamespaces};
 pub use preset::{
     PresetPath, SECRET_PATHS, WORKSPACE_HOME, WORKSPACE_SECRETS, WORKSPACE_SYSTEM,
     clean_environment, secret_paths, secret_variables, workspace,
@@ -57,6 +60,7 @@ pub use preset::{
 pub use protected::{
     DEPENDENCY_STORES, PROTECTED_PATHS, ProtectedGroup, ProtectedPath, Protection, is_alias,
 };
+pub use text::{deceives, visible};
 pub use unix_socket::{POWERFUL_SOCKETS, PowerfulSocket, UnixSocketPolicy, powerful_socket};
 pub use verdict::{Denial, DenialReason, Permit, Question, ResolvedTarget, Verdict};
 

@@ -49,6 +49,15 @@ pub enum UserNamespaces {
     Allowed(Origin),
 }
 
+/// Whether every file is judged by its name when it is opened for reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StrictReads {
+    /// Where nothing else can close it: what is closed by a mount is closed as an object.
+    Off,
+    /// Always, if anything is closed for reading (`strictReads`).
+    On(Origin),
+}
+
 /// Process-level limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessPolicy {
@@ -56,6 +65,8 @@ pub struct ProcessPolicy {
     pub proc_mount: ProcMount,
     /// Nested user namespaces.
     pub user_namespaces: UserNamespaces,
+    /// How reads are judged.
+    pub strict_reads: StrictReads,
 }
 
 impl Policy {
@@ -82,6 +93,7 @@ impl Policy {
             process: ProcessPolicy {
                 proc_mount: ProcMount::Fresh,
                 user_namespaces: UserNamespaces::Refused,
+                strict_reads: StrictReads::Off,
             },
         }
     }

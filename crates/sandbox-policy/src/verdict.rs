@@ -78,6 +78,8 @@ pub enum DenialReason {
     WriteNotAllowed,
     /// No `allowUnixSockets` entry names the socket, and nothing inside made it.
     SocketNotListed,
+    /// The sandbox has no such system call, or not with these arguments.
+    CallRefused,
 }
 
 impl Permit {
@@ -249,6 +251,7 @@ impl DenialReason {
             Self::WriteDenied => "write_denied",
             Self::WriteNotAllowed => "write_not_allowed",
             Self::SocketNotListed => "socket_not_listed",
+            Self::CallRefused => "call_refused",
         }
     }
 
@@ -273,6 +276,7 @@ impl DenialReason {
             Self::WriteDenied => "writing is denied",
             Self::WriteNotAllowed => "writing is not allowed",
             Self::SocketNotListed => "socket of the host is not listed",
+            Self::CallRefused => "the system call is refused",
         }
     }
 }

@@ -25,8 +25,8 @@ use crate::{
 
 /// Judges, resolves and dials.
 pub(crate) struct Gate {
-    policy: watch::Sender<Arc<NetworkPolicy>>,
-    own: HostAddresses,
+    policy: Arc<watch::Sender<Arc<NetworkPolicy>>>,
+    own: Arc<HostAddresses>,
     resolver: Arc<dyn Resolve>,
     decider: Option<Arc<dyn Decide>>,
     events: EventSink,
@@ -92,8 +92,8 @@ impl Gate {
         events: EventSink,
     ) -> Self {
         Self {
-            policy: watch::Sender::new(policy),
-            own,
+            policy: Arc::new(watch::Sender::new(policy)),
+            own: Arc::new(own),
             resolver,
             decider,
             events,
@@ -103,6 +103,17 @@ impl Gate {
     /// The policy that holds now.
     pub(crate) fn policy(&self) -> Arc<NetworkPolicy> {
         Arc::clone(&self.policy.borrow())
+    }
+
+    /// The same gate with its events told to another.
+    pub(crate) fn telling(&self, events: EventSink) -> Self {
+        Self {
+            policy: Arc::clone(&self.policy),
+            own: Arc::clone(&self.own),
+            resolver: Arc::clone(&self.resolver),
+            decider: self.decider.clone(),
+            events,
+        }
     }
 
     /// Replaces the policy for what is asked from now on.

@@ -1,6 +1,7 @@
 //! What the proxy reports: one event for each attempt.
 
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -62,10 +63,18 @@ pub enum Outcome {
 }
 
 /// Takes events without ever blocking: what does not fit is counted and dropped.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EventSink {
-    sender: Option<mpsc::Sender<ProxyEvent>>,
+    receiver: Receiver,
     dropped: Arc<AtomicU64>,
+}
+
+/// Where events go.
+#[derive(Clone)]
+enum Receiver {
+    Nobody,
+    Channel(mpsc::Sender<ProxyEvent>),
+    Call(Arc<dyn Fn(ProxyEvent) + Send + Sync>),
 }
 
 /// The reading end of an [`EventSink`].
@@ -82,27 +91,47 @@ impl EventSink {
         let (sender, receiver) = mpsc::channel(capacity.max(1));
         let dropped = Arc::new(AtomicU64::new(0));
         let sink = Self {
-            sender: Some(sender),
+            receiver: Receiver::Channel(sender),
             dropped: Arc::clone(&dropped),
         };
         (sink, EventReceiver { receiver, dropped })
+    }
+
+    /// A sink that hands each event to a function, in the task of the connection that it is about. The
+    /// function must not wait for anybody.
+    #[must_use]
+    pub fn call(function: impl Fn(ProxyEvent) + Send + Sync + 'static) -> Self {
+        Self {
+            receiver: Receiver::Call(Arc::new(function)),
+            dropped: Arc::new(AtomicU64::new(0)),
+        }
     }
 
     /// A sink that keeps nothing.
     #[must_use]
     pub fn discard() -> Self {
         Self {
-            sender: None,
+            receiver: Receiver::Nobody,
             dropped: Arc::new(AtomicU64::new(0)),
         }
     }
 
     pub(crate) fn send(&self, event: ProxyEvent) {
-        if let Some(sender) = &self.sender
-            && sender.try_send(event).is_err()
-        {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        match &self.receiver {
+            Receiver::Nobody => {}
+            Receiver::Channel(sender) => {
+                if sender.try_send(event).is_err() {
+                    self.dropped.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            Receiver::Call(function) => function(event),
         }
+    }
+}
+
+impl fmt::Debug for EventSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventSink").finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Denials as text that is safe to show: in status lines, header fields and logs.
 
-use sandbox_policy::{Denial, DenialReason};
+use sandbox_policy::{Denial, DenialReason, deceives};
 
 /// Makes foreign text inert: runs of control and invisible characters become one space, `<` and `>`
 /// vanish (the text may land between tags), and at most 500 UTF-16 units remain.
@@ -13,7 +13,7 @@ pub fn plain_text(text: &str) -> String {
         if matches!(character, '<' | '>') {
             continue;
         }
-        let invisible = is_invisible(character);
+        let invisible = deceives(character);
         if invisible && in_run {
             continue;
         }
@@ -59,20 +59,10 @@ pub(crate) fn full(denial: &Denial) -> String {
         | DenialReason::ReadDenied
         | DenialReason::WriteDenied
         | DenialReason::WriteNotAllowed
-        | DenialReason::SocketNotListed => "",
+        | DenialReason::SocketNotListed
+        | DenialReason::CallRefused => "",
     };
     format!("{}: {denial}{hint}", denial.reason.code())
-}
-
-/// Control characters and what changes the look of a line without being seen: soft hyphen,
-/// joiners, direction marks and isolates, line separators, variation selectors, tags.
-fn is_invisible(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 const MAX_UNITS: usize = 500;

@@ -32,8 +32,8 @@ pub struct Proxy {
 pub(crate) struct Shared {
     pub(crate) gate: Gate,
     pub(crate) config: ProxyConfig,
-    pub(crate) tunnels: Stock,
-    pub(crate) life: Life,
+    pub(crate) tunnels: Arc<Stock>,
+    pub(crate) life: Arc<Life>,
     pub(crate) dns: NameService,
 }
 
@@ -54,10 +54,32 @@ impl Proxy {
         Self {
             shared: Arc::new(Shared {
                 gate: Gate::new(policy, own.into(), resolver, decider, events),
-                tunnels: Stock::new(config.copy_buffer_bytes),
-                life: Life::new(config.max_connections),
+                tunnels: Arc::new(Stock::new(config.copy_buffer_bytes)),
+                life: Arc::new(Life::new(config.max_connections)),
                 dns: NameService::new(),
                 config,
+            }),
+        }
+    }
+
+    /// The same proxy, whose events go to another sink: for one command of several, whose listeners are
+    /// served by this handle.
+    #[must_use]
+    pub fn telling(&self, events: EventSink) -> Self {
+        let Shared {
+            gate,
+            config,
+            tunnels,
+            life,
+            dns,
+        } = &*self.shared;
+        Self {
+            shared: Arc::new(Shared {
+                gate: gate.telling(events),
+                config: config.clone(),
+                tunnels: Arc::clone(tunnels),
+                life: Arc::clone(life),
+                dns: dns.for_another(),
             }),
         }
     }

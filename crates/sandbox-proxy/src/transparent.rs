@@ -191,8 +191,8 @@ mod tests {
         let config = ProxyConfig::standard();
         let shared = Shared {
             gate: Gate::new(policy, own, Arc::new(ToLoopback), decider, sink),
-            tunnels: Stock::new(config.copy_buffer_bytes),
-            life: Life::new(config.max_connections),
+            tunnels: Arc::new(Stock::new(config.copy_buffer_bytes)),
+            life: Arc::new(Life::new(config.max_connections)),
             dns: NameService::new(),
             config,
         };

@@ -1,8 +1,8 @@
 //! The effective settings, with the origin of each value, for people and programs.
 
 use sandbox_policy::{
-    DomainRule, EnvironmentPolicy, Firmness, Origin, PathRule, ProcMount, UnixSocketPolicy,
-    UserNamespaces, VariableRule,
+    DomainRule, EnvironmentPolicy, Firmness, Origin, PathRule, ProcMount, StrictReads,
+    UnixSocketPolicy, UserNamespaces, VariableRule,
 };
 use serde_json::{Value, json};
 
@@ -186,6 +186,10 @@ fn file_rows<'a>(settings: &'a Settings, rows: &mut Vec<Row<'a>>) {
     rows.extend(
         unprotected.map(|row| Row::text("filesystem.unprotect", row.value.path, &row.origin)),
     );
+    match &settings.policy.process.strict_reads {
+        StrictReads::Off => {}
+        StrictReads::On(origin) => rows.push(Row::text("filesystem.strictReads", true, origin)),
+    }
     rows.push(Row::switch(
         "filesystem.allowGitConfig",
         &settings.allow_git_config,

@@ -16,7 +16,7 @@ use crate::{
     error::{SettingsError, SettingsErrorKind},
     finding::Finding,
     source::Source,
-    statement::{Effect, Statement, path_effect, value_of},
+    statement::{Effect, Statement, Switch, path_effect, value_of},
     wire::Preset,
 };
 
@@ -47,6 +47,8 @@ pub struct Overrides {
     pub set_variables: Vec<OsString>,
     /// `--preset NAME`.
     pub presets: Vec<String>,
+    /// `--strict-reads`.
+    pub strict_reads: bool,
 }
 
 impl Overrides {
@@ -64,6 +66,7 @@ impl Overrides {
             deny_variables: Vec::new(),
             set_variables: Vec::new(),
             presets: Vec::new(),
+            strict_reads: false,
         }
     }
 
@@ -82,6 +85,10 @@ impl Overrides {
         self.take_variables(&mut taken);
         for text in &self.presets {
             taken.take("--preset", text, preset(text));
+        }
+        if self.strict_reads {
+            let effect = Effect::Switch(Switch::StrictReads, true);
+            taken.take("--strict-reads", "true", Ok(effect));
         }
         taken.statements
     }

@@ -96,6 +96,22 @@ pub struct IgnoredViolation {
     pub origin: sandbox_policy::Origin,
 }
 
+impl IgnoredViolation {
+    /// Refusals whose text holds `text`, of commands that hold `command` (`*`: of all).
+    #[must_use]
+    pub fn new(
+        command: impl Into<String>,
+        text: impl Into<String>,
+        origin: sandbox_policy::Origin,
+    ) -> Self {
+        Self {
+            command: command.into(),
+            text: text.into(),
+            origin,
+        }
+    }
+}
+
 /// An entry of an untrusted project's file that does not apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -84,7 +84,14 @@ const TABLE: &[Row] = &[
             "sandbox-proxy",
             "sandbox-settings",
         ],
-        external: &["if-addrs", "rustix", "thiserror", "tokio", "tracing"],
+        external: &[
+            "if-addrs",
+            "rustix",
+            "serde",
+            "thiserror",
+            "tokio",
+            "tracing",
+        ],
         tests: &["tempfile", "tokio"],
     },
     Row {

@@ -17,11 +17,11 @@ use super::unsandboxed::{self, Placement};
 use crate::{
     ask::Asker,
     control::Channel,
-    denials,
     env::Environment,
     exit_code,
     invocation::{CommandWords, Options},
     load, message, render,
+    violations::{self, Writer},
 };
 
 pub(crate) fn run(
@@ -87,20 +87,28 @@ pub(crate) fn run(
         Ok(runtime) => runtime,
         Err(error) => return error.report(command),
     };
+    let writer = options.violations.as_ref();
+    let writer = writer.map(|destination| Writer::start(destination, sandbox.violations()));
+    let writer = match writer.transpose() {
+        Ok(writer) => writer,
+        Err(error) => return message::set_up_error(&error, None),
+    };
     let outcome = runtime.block_on(supervise(&sandbox, command, signals));
     modes.restore();
     tracing::debug!("ended after {:?}", started.elapsed());
+    if let Some(writer) = writer {
+        writer.finish();
+    }
+    let report = sandbox.report();
     if !options.quiet {
         // Some things are known of a kernel only when a command has been launched on it.
-        let report = sandbox.report();
         let news = report.notices.iter().filter(|text| !known.contains(text));
         news.for_each(|text| message::notice(text));
-        let network = report.network_denials.iter().map(|refused| &refused.denial);
-        let files = report.file_denials.iter().map(|refused| &refused.denial);
-        let refused: Vec<_> = network.chain(files).collect();
-        for line in denials::summary(&refused, &settings.ignore_violations, &command.display()) {
-            message::say(format_args!("srt: {}", message::visible(&line)));
-        }
+    }
+    if environment.violations_block {
+        violations::print_block(sandbox.violations(), &command.display());
+    } else if !options.quiet {
+        violations::print_summary(&report);
     }
     match outcome {
         Ok((status, mut child)) => {
@@ -168,7 +176,9 @@ async fn supervise(
     signals: Signals,
 ) -> Result<(ExitStatus, Child), RunError> {
     let signals = signals.listen().map_err(RunError::Signals)?;
-    let mut process = sandbox.command(&command.program).args(&command.arguments);
+    let mut process = (sandbox.command(&command.program))
+        .args(&command.arguments)
+        .key(command.display());
     if let Some(name) = &command.name {
         process = process.arg0(name);
     }

@@ -13,7 +13,7 @@ mod walk;
 use std::path::PathBuf;
 
 use sandbox_policy::{
-    AbsolutePath, Denial, Origin, PROTECTED_PATHS, PathRule, Port, ProtectedPath,
+    AbsolutePath, Denial, Operation, Origin, PROTECTED_PATHS, PathRule, Port, ProtectedPath,
 };
 
 pub use reason::{AllowReason, ExplainedReason, RefusalReason};
@@ -39,6 +39,20 @@ pub enum Attempt {
     Resolve(String),
     /// To connect to a Unix socket of the host's.
     Socket(PathBuf),
+}
+
+impl Attempt {
+    /// What kind of attempt it is.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        match self {
+            Self::Read(_) => Operation::FileRead,
+            Self::Write(_) => Operation::FileWrite,
+            Self::Connect { .. } => Operation::Connect,
+            Self::Resolve(_) => Operation::Lookup,
+            Self::Socket(_) => Operation::UnixSocket,
+        }
+    }
 }
 
 /// What would become of an [`Attempt`], and why.

@@ -9,12 +9,12 @@ use std::{
 };
 
 use sandbox_linux::{
-    BindAccess, ChildEvent, CommandSpec, Endpoints, Exit, FileRefusal, Follower, IdMap,
-    LaunchError, MountKind, PlanError, PrepareError, Prepared, ProbeError, REPORT_BYTES,
-    RefusalSink, Running, SignalSource, Sockets, Stream, Supervision, Transparent,
+    BindAccess, ChildEvent, CommandSpec, Endpoints, Exit, Follower, IdMap, LaunchError, MountKind,
+    PlanError, PrepareError, Prepared, ProbeError, REPORT_BYTES, Running, SignalSource, Sockets,
+    Stream, Supervision, Transparent, Transport,
 };
 use sandbox_policy::{AbsolutePath, FilesystemPolicy, Policy, UnixSocketPolicy};
-use sandbox_proxy::Proxy;
+use sandbox_proxy::{FrontEnd, Proxy};
 use tokio::{
     io::{AsyncReadExt, unix::AsyncFd},
     net::unix::pipe,
@@ -25,7 +25,8 @@ use crate::{
     builder::LaunchThread,
     child::{ExitStatus, Serving, StateChange},
     error::SpawnError,
-    report::{Enforcement, FileLog, LayerReport},
+    report::{Enforcement, LayerReport},
+    violation::{Refusee, Reporter},
 };
 
 pub use sandbox_linux::ReceivedSignal;
@@ -61,7 +62,6 @@ pub(crate) struct Backend {
     /// Whether the kernel leads connections to the transparent listener, which shows when the first
     /// command is launched.
     transparent: OnceLock<bool>,
-    file_log: Arc<FileLog>,
 }
 
 impl Backend {
@@ -79,7 +79,6 @@ impl Backend {
             unix_sockets: policy.unix_sockets.clone(),
             launch_thread,
             transparent: OnceLock::new(),
-            file_log: Arc::default(),
         })
     }
 
@@ -172,11 +171,6 @@ impl Backend {
         matches!(self.shown(path), Shown::ReadOnly | Shown::Writable)
     }
 
-    /// What the supervisors refused.
-    pub(crate) fn file_log(&self) -> &FileLog {
-        &self.file_log
-    }
-
     pub(crate) fn notices(&self) -> Vec<String> {
         let plan = self.prepared.plan().notices.iter().map(ToString::to_string);
         let missing = self.transparent.get() == Some(&false);
@@ -217,30 +211,27 @@ impl Backend {
             LayerReport::new("transparent", enforcement, detail.to_owned())
         });
         let supervisor = match plan.supervision {
-            Supervision::Off => None,
-            Supervision::Changes => Some("calls that change files"),
-            Supervision::Opens => Some("calls that change or open files"),
+            Supervision::Off => "calls that are refused",
+            Supervision::Changes => "calls that change files, and those that are refused",
+            Supervision::Opens => "calls that change or open files, and those that are refused",
         };
-        let supervisor = supervisor
-            .map(|detail| LayerReport::new("supervisor", Enforcement::Full, detail.to_owned()));
+        let supervisor = LayerReport::new("supervisor", Enforcement::Full, supervisor.to_owned());
         let layers = [
             LayerReport::new("namespaces", Enforcement::Full, ids),
             LayerReport::new("mounts", Enforcement::Full, mounts),
             LayerReport::new("landlock", landlock.0, landlock.1),
             LayerReport::new("seccomp", filter.0, filter.1),
             LayerReport::new("proxy", Enforcement::Full, "HTTP and SOCKS5".to_owned()),
+            supervisor,
         ];
-        layers
-            .into_iter()
-            .chain(supervisor)
-            .chain(transparent)
-            .collect()
+        layers.into_iter().chain(transparent).collect()
     }
 
     pub(crate) fn launch(
         &self,
         launch: Launch,
         proxy: &Proxy,
+        reporter: &Reporter,
         on_change: impl Fn(StateChange) + Send + 'static,
     ) -> Result<(Process, Serving), SpawnError> {
         let search_path = launch.environment.get(OsStr::new("PATH"));
@@ -256,10 +247,7 @@ impl Backend {
                 None => Stream::Inherited,
             }),
         };
-        let log = Arc::clone(&self.file_log);
-        let refused: RefusalSink = Arc::new(move |refusal: FileRefusal| {
-            log.push(refusal.thread, refusal.denial);
-        });
+        let refused = reporter.refusals();
         let mut running = match self.launch_thread {
             LaunchThread::Own => {
                 let on_event = move |event| on_change(state_change(event));
@@ -280,12 +268,25 @@ impl Backend {
                 // Every launch of a sandbox finds the same kernel.
                 self.transparent
                     .get_or_init(|| sockets.transparent.is_some());
-                serve(sockets, proxy).map_err(|source| SpawnError::Network { source })?
+                let first = running.pid();
+                let events = reporter.events(move |front_end, port| client(first, front_end, port));
+                serve(sockets, &proxy.telling(events))
+                    .map_err(|source| SpawnError::Network { source })?
             }
             None => Serving(Vec::new()),
         };
         Ok((Process(running), serving))
     }
+}
+
+/// The program with a socket of the sandbox's. A look-up over TCP, which is rare, is not found.
+fn client(first: i32, front_end: FrontEnd, port: u16) -> Option<Refusee> {
+    let transport = if front_end == FrontEnd::Dns {
+        Transport::Datagram
+    } else {
+        Transport::Stream
+    };
+    sandbox_linux::client(first, transport, port).map(Refusee::from)
 }
 
 /// What the sandbox's own `/dev` has at a path.

@@ -56,11 +56,11 @@ async fn an_allowed_origin_is_reached_and_another_one_sees_nothing() {
     );
     assert_eq!(denied_count.load(Ordering::SeqCst), 0);
     let report = sandbox.report();
-    assert_eq!(report.network_denial_count, 1);
+    assert_eq!(report.violation_count, 1);
     let object = report
-        .network_denials
+        .violations
         .first()
-        .map(|refused| refused.denial.object.clone());
+        .map(|refused| refused.object.clone());
     assert_eq!(
         object.as_deref(),
         Some(format!("127.0.0.1:{denied}").as_str())

@@ -47,11 +47,12 @@ pub(crate) fn compile(spec: &FilterSpec) -> Result<Vec<Instruction>, FilterError
         let Some(number) = number(rule.name) else {
             continue;
         };
+        let action = installed(rule);
         if rule.tests.is_empty() {
             let number = u32::try_from(number).map_err(|_negative| FilterError::Architecture)?;
-            refused.insert(number, rule.action);
+            refused.insert(number, action);
         } else {
-            let rules = tested.entry(rule.action).or_default();
+            let rules = tested.entry(action).or_default();
             let conditions = conditions(rule).map_err(FilterError::Compile)?;
             rules.entry(number).or_default().push(conditions);
         }
@@ -83,15 +84,30 @@ fn falling_through(program: &[Instruction]) -> Result<Vec<Instruction>, FilterEr
     program.iter().enumerate().map(step).collect()
 }
 
+/// What the program does for a rule: the supervisor refuses what is to be reported.
+fn installed(rule: &SyscallRule) -> FilterAction {
+    if rule.is_reported() {
+        FilterAction::Supervised
+    } else {
+        rule.action
+    }
+}
+
+/// The error of a refused call; none for one that the supervisor answers.
+pub(crate) fn error(action: FilterAction) -> Option<i32> {
+    match action {
+        FilterAction::NotPermitted => Some(libc::EPERM),
+        FilterAction::NotImplemented => Some(libc::ENOSYS),
+        FilterAction::NoAddressFamily => Some(libc::EAFNOSUPPORT),
+        FilterAction::Supervised => None,
+    }
+}
+
 /// What a program returns for a call.
 fn returned(action: FilterAction) -> u32 {
-    let errno = match action {
-        FilterAction::NotPermitted => libc::EPERM,
-        FilterAction::NotImplemented => libc::ENOSYS,
-        FilterAction::NoAddressFamily => libc::EAFNOSUPPORT,
-        FilterAction::Supervised => return libc::SECCOMP_RET_USER_NOTIF,
-    };
-    libc::SECCOMP_RET_ERRNO | errno.unsigned_abs()
+    error(action).map_or(libc::SECCOMP_RET_USER_NOTIF, |errno| {
+        libc::SECCOMP_RET_ERRNO | errno.unsigned_abs()
+    })
 }
 
 /// The action as the compiler knows it. It has no notifications, so a trace stands for one.

@@ -4,6 +4,7 @@ mod describe;
 mod environment;
 mod landlock;
 mod mounts;
+mod refused;
 mod resolve;
 mod seccomp;
 mod shown;
@@ -13,8 +14,8 @@ mod supervised;
 mod tests;
 
 use sandbox_policy::{
-    AbsolutePath, FilesystemPolicy, PathError, PathPattern, PathRule, Policy, ProcMount,
-    UserNamespaces,
+    AbsolutePath, FilesystemPolicy, PathError, PathPattern, PathRule, Policy, ProcMount, ReadAllow,
+    StrictReads, UserNamespaces,
 };
 
 pub use environment::environment;
@@ -233,7 +234,7 @@ pub fn lower(
         UserNamespaces::Allowed(_) => NestedNamespaces::Allowed,
     };
     let missing_roots = missing_roots(&filesystem, facts, &mut notices);
-    let supervision = supervision(&filesystem, facts, &missing_roots);
+    let supervision = supervision(policy, &filesystem, facts, &missing_roots);
     let filter = FilterSpec::new(&sockets, user_namespaces, supervision);
     Ok(LinuxPlan {
         ids,
@@ -281,32 +282,32 @@ fn missing_roots(
 
 /// What mounts and Landlock can't express is the supervisor's.
 fn supervision(
+    policy: &Policy,
     filesystem: &FilesystemPolicy,
     facts: &HostFacts,
     missing_roots: &[MissingPath],
 ) -> Supervision {
     let is_glob = |rule: &PathRule| matches!(rule.pattern, PathPattern::Glob(_));
     let by_name = filesystem.deny_read.iter().any(|deny| is_glob(&deny.rule));
-    if by_name || facts.leaves_reads_open {
+    let is_strict = match policy.process.strict_reads {
+        StrictReads::Off => false,
+        StrictReads::On(_) => !filesystem.deny_read.is_empty(),
+    };
+    if by_name || is_strict || facts.leaves_reads_open {
         return Supervision::Opens;
     }
-    // A mount closes an object, not a name.
-    let reads = filesystem.deny_read.iter().map(|deny| &deny.rule);
-    let is_name = |path: &AbsolutePath| match facts.paths.get(path) {
-        Some(found) => found.canonical != *path,
-        None => true,
-    };
-    let mut denies = reads.chain(&filesystem.deny_write);
-    let names = denies.any(|rule| match &rule.pattern {
-        PathPattern::Subtree(path) => is_name(path),
-        PathPattern::Glob(_) => true,
-    });
-    let has_roots = !filesystem.allow_write.is_empty();
-    let names = names || !filesystem.protected.is_empty();
-    if !missing_roots.is_empty() || (has_roots && names) {
-        Supervision::Changes
-    } else {
+    // Mounts refuse without telling anybody: what may be refused goes to the supervisor, which does.
+    let root = AbsolutePath::root();
+    let opens_all = |allow: &ReadAllow| allow.rule.pattern.opens(&root).is_some();
+    let refuses_nothing = filesystem.allow_write.iter().any(opens_all)
+        && filesystem.deny_read.is_empty()
+        && filesystem.deny_write.is_empty()
+        && filesystem.protected.is_empty()
+        && missing_roots.is_empty();
+    if refuses_nothing {
         Supervision::Off
+    } else {
+        Supervision::Changes
     }
 }
 

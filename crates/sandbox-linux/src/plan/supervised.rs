@@ -151,7 +151,7 @@ pub(crate) const NEWER_CALLS: [&str; 5] = [
 /// How much the supervisor sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Supervision {
-    /// Nothing: mounts and Landlock express the whole policy.
+    /// No path: the policy refuses none.
     Off,
     /// Calls that change something.
     Changes,

@@ -53,13 +53,9 @@ fn restrict(context: &Context<'_>) -> Result<(), StageFailure> {
     sys::fd::close_on_exec_from(3).map_err(StageFailure::at(Step::StandardStreams))
 }
 
-/// Installs the filter. If it has a supervisor, that gets its notifications and the root as it is seen
-/// here: it starts when pid 1 has left the host's memory, and a call before that waits for it.
+/// Installs the filter. The supervisor gets its notifications and the root as it is seen here: it starts when pid 1 has left the host's memory, and a call before that waits for it.
 fn install_filter(context: &Context<'_>) -> Result<(), StageFailure> {
     let filter = &context.prepared.filter;
-    if context.prepared.rules.is_none() {
-        return sys::seccomp::install(filter).map_err(StageFailure::at(Step::Filter));
-    }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root =
         rustix::fs::open(c"/", flags, Mode::empty()).map_err(StageFailure::at(Step::Supervisor))?;

@@ -1,9 +1,12 @@
 //! The process whose call is answered: its memory, its directories, its ids.
 
 use std::{
-    ffi::CString,
+    ffi::{CString, OsString},
     fmt::Write as _,
-    os::fd::{BorrowedFd, OwnedFd},
+    os::{
+        fd::{BorrowedFd, OwnedFd},
+        unix::ffi::OsStringExt,
+    },
 };
 
 use rustix::fs::{Mode, OFlags};
@@ -141,6 +144,23 @@ impl Caller<'_> {
         let soft = soft.split(u8::is_ascii_whitespace).next();
         let soft = soft.and_then(|soft| str::from_utf8(soft).ok());
         Ok(soft.and_then(|soft| soft.parse().ok()))
+    }
+
+    /// What its thread calls itself.
+    pub(super) fn name(&self) -> Result<Vec<u8>, Errno> {
+        let mut name = self.read(format_args!("comm"))?;
+        if name.last() == Some(&b'\n') {
+            name.pop();
+        }
+        Ok(name)
+    }
+
+    /// The file that it runs.
+    pub(super) fn executable(&self) -> Result<OsString, Errno> {
+        let path = self.entry(format_args!("exe"))?;
+        let text =
+            rustix::fs::readlinkat(self.proc, path.as_c_str(), Vec::with_capacity(PATH_MAX))?;
+        Ok(OsString::from_vec(text.into_bytes()))
     }
 
     /// Its process as the host numbers it.

@@ -22,7 +22,7 @@ use rustix::{
         sockopt::{self, Timeout},
     },
 };
-use sandbox_policy::{AbsolutePath, Denial};
+use sandbox_policy::{AbsolutePath, Denial, Operation};
 
 use super::{
     Answering, Outcome, World,
@@ -108,7 +108,7 @@ impl Answering<'_> {
             .any(|service| is_within(&place.path, service))
         {
             let object = place.path.escape_ascii().to_string();
-            self.report(Denial::unlisted_socket(object));
+            self.tell(Operation::UnixSocket, &Denial::unlisted_socket(object));
         }
         Err(Errno::ACCESS)
     }

@@ -12,6 +12,8 @@
 //! - It has no capabilities, and the caller's ids: file modes decide as they would for the caller.
 //! - It works through the sandbox's own mounts, except below a write root that did not exist at the
 //!   start, which it creates through the host's.
+//! - What it refuses it tells, before the caller knows; nobody is waited for. Calls that the filter
+//!   refuses whatever they name come here too, for that alone, and fail as they would have there.
 //! - Whatever can't be found out is refused. When it is gone, notified calls fail (`ENOSYS`).
 
 mod attributes;
@@ -24,12 +26,15 @@ mod git;
 mod names;
 mod open;
 mod permit;
+mod refusal;
+mod refused;
 mod request;
 mod resolve;
 mod rules;
 mod socket_names;
 
 use std::{
+    cell::Cell,
     collections::HashSet,
     ffi::CString,
     fmt, io,
@@ -38,13 +43,7 @@ use std::{
     thread,
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec},
-    fs::{AtFlags, Mode},
-    thread::{CapabilitySet, CapabilitySets},
-};
-use sandbox_policy::Denial;
-
+pub use self::refusal::{Program, Refusal, RefusalSink};
 pub(crate) use self::rules::{MissingRoot, Rules};
 use self::{
     caller::Caller, fifo::WaitingOpen, request::Request, resolve::View, socket_names::SocketNames,
@@ -57,18 +56,11 @@ use crate::{
         notify::{Answer, Notification},
     },
 };
-
-/// A refused call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileRefusal {
-    /// The calling thread, as the host numbers it.
-    pub thread: i32,
-    /// What was refused, and why.
-    pub denial: Denial,
-}
-
-/// Who is told of refusals.
-pub type RefusalSink = Arc<dyn Fn(FileRefusal) + Send + Sync>;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec},
+    fs::{AtFlags, Mode},
+    thread::{CapabilitySet, CapabilitySets},
+};
 
 /// What the inner stage hands over.
 #[derive(Debug)]
@@ -86,8 +78,10 @@ struct World {
     proc: OwnedFd,
     rules: Arc<Rules>,
     refused: RefusalSink,
-    /// Numbers of the calls, sorted.
-    calls: Vec<(i64, SupervisedCall)>,
+    /// Numbers and names of the calls, sorted.
+    calls: Vec<(i64, &'static str, SupervisedCall)>,
+    /// The calls that are only refused.
+    refused_calls: refused::RefusedCalls,
     /// The time (clock_gettime(2), `CLOCK_REALTIME`), in seconds and nanoseconds.
     started: (i64, u32),
     /// Held once more by each thread that waits for a FIFO's writer.
@@ -123,6 +117,10 @@ struct Answering<'s> {
     state: &'s mut State,
     view: View<'s>,
     id: u64,
+    /// The call's name.
+    call: &'static str,
+    /// Whether its refusal has been told.
+    is_reported: Cell<bool>,
 }
 
 /// How a call ends.
@@ -159,9 +157,10 @@ pub(crate) fn start(
     let mut calls: Vec<_> = SUPERVISED_CALLS
         .iter()
         .chain([&CONNECT])
-        .filter_map(|(name, call)| filter::number(name).map(|number| (number, *call)))
+        .filter_map(|(name, call)| filter::number(name).map(|number| (number, *name, *call)))
         .collect();
-    calls.sort_unstable_by_key(|(number, _)| *number);
+    calls.sort_unstable_by_key(|(number, ..)| *number);
+    let refused_calls = refused::RefusedCalls::new(&rules.filter);
     let world = World {
         listener,
         root,
@@ -169,6 +168,7 @@ pub(crate) fn start(
         rules,
         refused,
         calls,
+        refused_calls,
         started: now(),
         waiting_readers: Arc::new(()),
         waiting_connections: Arc::new(()),
@@ -281,32 +281,42 @@ impl World {
 
     fn perform(&self, state: &mut State, notification: &Notification) -> Result<Outcome, Errno> {
         let number = i64::from(notification.data.nr);
-        let found = self
-            .calls
-            .binary_search_by_key(&number, |(number, _)| *number);
-        let call = found.ok().and_then(|index| self.calls.get(index));
-        let (_, call) = call.ok_or(Errno::NOSYS)?;
         let thread = i32::try_from(notification.pid).map_err(|_large| Errno::ACCESS)?;
-        // 0: a thread of a pid namespace that this process can't see.
-        if thread == 0 {
-            return Err(Errno::ACCESS);
-        }
         let caller = Caller {
             thread,
             proc: self.proc.as_fd(),
         };
+        if let Some(errno) = self.refuse_call(number, &notification.data.args, caller) {
+            return Err(errno);
+        }
+        let found = self
+            .calls
+            .binary_search_by_key(&number, |(number, ..)| *number);
+        let call = found.ok().and_then(|index| self.calls.get(index));
+        let (_, name, call) = call.ok_or(Errno::NOSYS)?;
+        // 0: a thread of a pid namespace that this process can't see.
+        if thread == 0 {
+            return Err(Errno::ACCESS);
+        }
         let view = View {
             root: self.root.as_fd(),
             caller,
             rules: &self.rules,
         };
-        let answering = Answering {
+        let mut answering = Answering {
             world: self,
             state,
             view,
             id: notification.id,
+            call: name,
+            is_reported: Cell::new(false),
         };
-        answering.perform(Request::new(*call, &notification.data.args))
+        let request = Request::new(*call, &notification.data.args);
+        let outcome = answering.perform(request);
+        if matches!(outcome, Err(Errno::ACCESS)) {
+            answering.report_closed_way(request);
+        }
+        outcome
     }
 }
 
@@ -337,7 +347,7 @@ impl Created {
 }
 
 impl Answering<'_> {
-    fn perform(mut self, request: Request) -> Result<Outcome, Errno> {
+    fn perform(&mut self, request: Request) -> Result<Outcome, Errno> {
         match request {
             Request::Open { path, flags, mode } => self.open(path, flags, mode),
             Request::MakeDirectory { path, mode } => self.make_directory(path, mode),

@@ -11,6 +11,7 @@ use super::{
     permit::{Access, Through, is_there},
     request::PathArgument,
     resolve::{Ending, Place, handle_path, is_link},
+    rules::Rules,
 };
 use crate::sys::Errno;
 
@@ -165,11 +166,15 @@ impl Answering<'_> {
         if new.vets_config {
             let is_lock_beside = from.parent_path() == to.parent_path() && flags.is_empty();
             if !is_lock_beside {
+                self.report(&Rules::planted(&to.path));
                 return Err(Errno::ACCESS);
             }
             let session = &self.state.git;
-            git::install_config(session, new_directory, &from.name, &to.name)?;
-            return Ok(Outcome::Done);
+            let installed = git::install_config(session, new_directory, &from.name, &to.name);
+            if installed == Err(Errno::ACCESS) {
+                self.report(&Rules::planted(&to.path));
+            }
+            return installed.map(|()| Outcome::Done);
         }
         rustix::fs::renameat_with(
             old_directory,
@@ -199,6 +204,7 @@ impl Answering<'_> {
     fn refuse_as_root(&self, place: &Place) -> Result<(), Errno> {
         let mut roots = self.world.rules.missing_roots.iter();
         if roots.any(|root| root.path == place.path) {
+            self.report(&Rules::no_root(&place.path));
             return Err(Errno::ACCESS);
         }
         Ok(())
@@ -207,7 +213,7 @@ impl Answering<'_> {
     /// Reports that a directory may not be moved.
     fn refuse_move(&self, from: &Place, to: &Place) -> Errno {
         let rule = self.world.rules.moved_rule(&from.path, &to.path);
-        self.report(rule);
+        self.report(&rule);
         Errno::ACCESS
     }
 

@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags};
 use sandbox_policy::{AbsolutePath, Denial, DenialReason};
 
 use super::{
-    Answering, FileRefusal,
+    Answering,
     caller::PLACE,
     git::{self, Change, GitVerdict},
     resolve::{INIT, Object, Place, is_link, mount_and_inode, open_place},
@@ -132,7 +132,7 @@ impl Answering<'_> {
                 });
             }
             GitVerdict::Refuse => {
-                self.report(Rules::planted(&place.path));
+                self.report(&Rules::planted(&place.path));
                 return Err(Errno::ACCESS);
             }
         }
@@ -152,7 +152,7 @@ impl Answering<'_> {
         if is_neutral && !decides_root {
             return Ok(());
         }
-        self.report(Rules::misleading_link(&place.path));
+        self.report(&Rules::misleading_link(&place.path));
         Err(Errno::ACCESS)
     }
 
@@ -188,7 +188,14 @@ impl Answering<'_> {
         self.require_inside(place.directory.as_fd())?;
         let path = place.path.as_slice();
         if let Some(below) = below(path, b"/proc") {
-            return self.permit_proc(below, access).map(|()| Through::Sandbox);
+            return match self.permit_proc(below, access) {
+                Ok(()) => Ok(Through::Sandbox),
+                Err(errno @ (Errno::ACCESS | Errno::ROFS | Errno::PERM)) => {
+                    self.report(&Rules::process_file(path, access != Access::Read));
+                    Err(errno)
+                }
+                Err(errno) => Err(errno),
+            };
         }
         let is_excused = || {
             let denial = self.denial(path, access);
@@ -201,7 +208,7 @@ impl Answering<'_> {
             })
         };
         if access != Access::Read && self.world.rules.is_landing(path) {
-            self.report(Rules::behind_link(path));
+            self.report(&Rules::behind_link(path));
             return Err(Errno::ACCESS);
         }
         if self.is_permitted(path, access) || is_excused() {
@@ -345,15 +352,17 @@ impl Answering<'_> {
         let Some(denial) = self.denial(path, access) else {
             return Errno::ACCESS;
         };
-        // As the read-only mount would say it, and no news: it says so of every path.
-        if denial.reason == DenialReason::WriteNotAllowed {
-            return Errno::ROFS;
-        }
-        self.report(denial);
-        Errno::ACCESS
+        // As the read-only mount would say it.
+        let errno = if denial.reason == DenialReason::WriteNotAllowed {
+            Errno::ROFS
+        } else {
+            Errno::ACCESS
+        };
+        self.report(&denial);
+        errno
     }
 
-    fn denial(&self, path: &[u8], access: Access) -> Option<Denial> {
+    pub(super) fn denial(&self, path: &[u8], access: Access) -> Option<Denial> {
         let path = AbsolutePath::new(Path::new(OsStr::from_bytes(path))).ok()?;
         let policy = &self.world.rules.policy;
         let verdict = match access {
@@ -362,11 +371,6 @@ impl Answering<'_> {
             Access::Remove => policy.judge_remove(&path),
         };
         verdict.into_denial()
-    }
-
-    pub(super) fn report(&self, denial: Denial) {
-        let thread = self.view.caller.thread;
-        (self.world.refused)(FileRefusal { thread, denial });
     }
 
     /// A directory that came over a socket may belong to the host's mounts, whose paths look the same.

@@ -188,6 +188,29 @@ const fn mode(argument: u64) -> Mode {
 }
 
 impl Request {
+    /// The paths that it names.
+    pub(super) const fn paths(self) -> [Option<PathArgument>; 2] {
+        match self {
+            Self::Rename { from, to, .. } | Self::Link { from, to, .. } => [Some(from), Some(to)],
+            Self::Open { path, .. }
+            | Self::MakeDirectory { path, .. }
+            | Self::MakeNode { path, .. }
+            | Self::Symlink { path, .. }
+            | Self::Remove { path, .. }
+            | Self::Truncate { path, .. }
+            | Self::ChangeMode { path, .. }
+            | Self::ChangeOwner { path, .. }
+            | Self::SetTimes { path, .. }
+            | Self::SetAttribute { path, .. }
+            | Self::RemoveAttribute { path, .. } => [Some(path), None],
+            Self::Bind(_)
+            | Self::Connect(_)
+            | Self::NameOf(..)
+            | Self::SetInodeFlags { .. }
+            | Self::ChangeUmask => [None, None],
+        }
+    }
+
     /// Reads a call's arguments.
     pub(super) fn new(call: SupervisedCall, arguments: &[u64; 6]) -> Self {
         use SupervisedCall as Call;

@@ -8,7 +8,7 @@ use sandbox_policy::{
 };
 
 use super::{bound::BoundSockets, git::Protected};
-use crate::plan::{NestedNamespaces, SocketGuard};
+use crate::plan::{FilterSpec, NestedNamespaces, SocketGuard};
 
 /// The file policy, made ready for questions; one value serves every launch of a sandbox.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(crate) struct Rules {
     pub(crate) sockets: SocketGuard,
     /// Sockets that were bound inside, by all commands of a sandbox.
     pub(crate) bound: BoundSockets,
+    /// Which calls are refused whatever the file policy says.
+    pub(crate) filter: FilterSpec,
 }
 
 /// A write root that the command may create.
@@ -59,6 +61,7 @@ impl Rules {
         fresh_proc: bool,
         nested_namespaces: NestedNamespaces,
         sockets: SocketGuard,
+        filter: FilterSpec,
     ) -> Self {
         Self {
             judge: OnceLock::new(),
@@ -69,6 +72,7 @@ impl Rules {
             nested_namespaces,
             sockets,
             bound: BoundSockets::default(),
+            filter,
         }
     }
 
@@ -173,6 +177,26 @@ impl Rules {
         let object = path.escape_ascii().to_string();
         let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
         denial.note = Some("git runs or obeys it, in this repository or when it is one".to_owned());
+        denial
+    }
+
+    /// Why a file of `/proc` is refused.
+    pub(crate) fn process_file(path: &[u8], writes: bool) -> Denial {
+        let reason = if writes {
+            DenialReason::WriteDenied
+        } else {
+            DenialReason::ReadDenied
+        };
+        let mut denial = Denial::by_default(reason, path.escape_ascii().to_string());
+        denial.note = Some("it is the kernel's, or another process's".to_owned());
+        denial
+    }
+
+    /// Why something else than a directory or a regular file is not made where a write root is missing.
+    pub(crate) fn no_root(path: &[u8]) -> Denial {
+        let object = path.escape_ascii().to_string();
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
+        denial.note = Some("a write root is a directory or a regular file".to_owned());
         denial
     }
 

@@ -97,11 +97,11 @@ impl Answering<'_> {
         let Some(written) = self.state.socket_names.written.get(path) else {
             return Ok(Outcome::Continue);
         };
-        self.tell(argument, written)
+        self.write_address(argument, written)
     }
 
     /// Writes an address where getsockname(2) would, cut as it would.
-    fn tell(&self, argument: SocketArgument, path: &[u8]) -> Result<Outcome, Errno> {
+    fn write_address(&self, argument: SocketArgument, path: &[u8]) -> Result<Outcome, Errno> {
         let family = u16::try_from(libc::AF_UNIX).map_err(|_large| Errno::INVAL)?;
         let content = [&family.to_ne_bytes(), path, &[0]].concat();
         let mut room = [0; 4];

@@ -8,12 +8,8 @@ use super::{Errno, check};
 /// One instruction of classic BPF, `struct sock_filter` of linux/filter.h.
 pub(crate) type Instruction = libc::sock_filter;
 
-/// Installs a filter on the calling thread. `no_new_privs` must be set.
-pub(crate) fn install(program: &[Instruction]) -> Result<(), Errno> {
-    set_filter(program, 0).map(drop)
-}
-
-/// Installs a filter whose notifications arrive at the descriptor that is returned. Where the kernel
+/// Installs a filter on the calling thread, whose notifications arrive at the descriptor that is
+/// returned. `no_new_privs` must be set. Where the kernel
 /// knows it (Linux 5.19), a call that is being answered can be interrupted by a fatal signal only:
 /// otherwise a signal that comes often would restart the call for ever.
 pub(crate) fn install_with_listener(program: &[Instruction]) -> Result<OwnedFd, Errno> {

@@ -19,7 +19,7 @@ mod synthetic;
 mod tcp;
 mod udp;
 
-use std::{io, net::IpAddr};
+use std::{io, net::IpAddr, sync::Arc};
 
 use sandbox_policy::HostName;
 use tokio::time;
@@ -45,7 +45,7 @@ const LONGEST_QUERY: usize = 4096;
 /// What the name service and the transparent front end of a proxy share.
 #[derive(Debug)]
 pub(crate) struct NameService {
-    names: NameTable,
+    names: Arc<NameTable>,
     reported: Recent,
 }
 
@@ -63,7 +63,15 @@ pub(crate) enum Origin {
 impl NameService {
     pub(crate) fn new() -> Self {
         Self {
-            names: NameTable::new(),
+            names: Arc::new(NameTable::new()),
+            reported: Recent::new(),
+        }
+    }
+
+    /// The same names for another command, whose refusals are told apart.
+    pub(crate) fn for_another(&self) -> Self {
+        Self {
+            names: Arc::clone(&self.names),
             reported: Recent::new(),
         }
     }

@@ -47,7 +47,7 @@ fn full_documents() -> [(Format, Value); 2] {
             "network": { "allowedDomains": ["a.example"], "deniedDomains": ["*"], "blockedDomains": ["b.example"],
                 "allowUnixSockets": ["/a"], "allowAllUnixSockets": true, "allowLocalBinding": true, "allowMachLookup": ["a"] },
             "filesystem": { "allowWrite": ["a", { "path": "b", "literal": true }], "denyWrite": ["c"], "denyRead": ["d"],
-                "allowRead": ["e"], "preset": "workspace", "unprotect": [".vscode"] },
+                "allowRead": ["e"], "preset": "workspace", "unprotect": [".vscode"], "strictReads": true },
             "ignoreViolations": { "*": ["a"] }, "enableWeakerNestedSandbox": true,
             "enableWeakerNetworkIsolation": true, "failIfUnavailable": true, "ripgrep": { "command": "rg" }
         }
@@ -58,7 +58,7 @@ fn full_documents() -> [(Format, Value); 2] {
             "strictAllowlist": true, "deniedResolvedAddresses": ["::1"], "allowUnixSockets": ["/a"],
             "allowAllUnixSockets": true, "allowLocalBinding": true, "allowMachLookup": ["a"] },
         "filesystem": { "denyRead": ["a"], "allowRead": ["a"], "allowWrite": ["a"], "denyWrite": ["a"],
-            "preset": "workspace", "unprotect": [".vscode", ".git/hooks"], "allowGitConfig": true, "disabled": true },
+            "preset": "workspace", "unprotect": [".vscode", ".git/hooks"], "allowGitConfig": true, "strictReads": true, "disabled": true },
         "ignoreViolations": { "*": ["a"] }, "enableWeakerNestedSandbox": true, "allowNestedUserNamespaces": true,
         "enableWeakerNetworkIsolation": true, "allowAppleEvents": true, "allowPty": true, "git": { "safeDirectories": ["/a"] },
         "ripgrep": { "command": "rg", "args": ["a"] }, "mandatoryDenySearchDepth": 3, "seccomp": { "applyPath": "/a" },

@@ -12,7 +12,7 @@ use std::{collections::HashSet, path::Path, sync::Arc};
 
 use sandbox_policy::{
     AbsolutePath, AddressRule, DomainRule, NetworkPolicy, Origin, PathBase, PathRule, Policy,
-    ProcMount, UnixSocketPolicy, UserNamespaces,
+    ProcMount, StrictReads, UnixSocketPolicy, UserNamespaces,
 };
 
 use crate::{
@@ -187,6 +187,13 @@ fn processes(policy: Policy, switches: &Switches<'_>) -> Policy {
     } = switches.choose(Switch::NestedUserNamespaces)
     {
         process.user_namespaces = UserNamespaces::Allowed(origin);
+    }
+    if let Choice {
+        value: true,
+        origin,
+    } = switches.choose(Switch::StrictReads)
+    {
+        process.strict_reads = StrictReads::On(origin);
     }
     Policy { process, ..policy }
 }

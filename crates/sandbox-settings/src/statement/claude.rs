@@ -146,6 +146,7 @@ impl Reader<'_> {
             allow_read,
             preset,
             unprotect,
+            strict_reads,
             allow_managed_read_paths_only,
         } = filesystem;
         self.paths(
@@ -166,6 +167,8 @@ impl Reader<'_> {
         );
         self.file_preset("sandbox.filesystem.preset", preset);
         self.unprotect("sandbox.filesystem.unprotect", unprotect);
+        let key = "sandbox.filesystem.strictReads";
+        self.switch(key, Switch::StrictReads, strict_reads);
         self.unsupported([(
             "sandbox.filesystem.allowManagedReadPathsOnly",
             allow_managed_read_paths_only,

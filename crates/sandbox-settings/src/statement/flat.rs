@@ -222,6 +222,7 @@ impl Reader<'_> {
             deny_write,
             preset,
             unprotect,
+            strict_reads,
             allow_git_config,
             disabled,
         } = filesystem;
@@ -235,6 +236,7 @@ impl Reader<'_> {
         self.paths("filesystem.denyWrite", Some(deny_write), Effect::DenyWrite);
         self.file_preset("filesystem.preset", preset);
         self.unprotect("filesystem.unprotect", unprotect);
+        self.switch("filesystem.strictReads", Switch::StrictReads, strict_reads);
         self.switch(
             "filesystem.allowGitConfig",
             Switch::GitConfig,

@@ -98,6 +98,7 @@ pub(crate) enum Switch {
     LocalBinding,
     GitConfig,
     FilesystemDisabled,
+    StrictReads,
     WeakerNetworkIsolation,
     AppleEvents,
     Pty,
@@ -205,6 +206,7 @@ impl Switch {
             | Self::LocalBinding
             | Self::GitConfig
             | Self::FilesystemDisabled
+            | Self::StrictReads
             | Self::WeakerNetworkIsolation
             | Self::AppleEvents
             | Self::Pty => false,
@@ -214,7 +216,7 @@ impl Switch {
     /// The value that permits more.
     pub(crate) fn widening(self) -> bool {
         match self {
-            Self::Enabled | Self::StrictAllowlist => false,
+            Self::Enabled | Self::StrictAllowlist | Self::StrictReads => false,
             Self::AllowUnsandboxedCommands
             | Self::AutoAllowBash
             | Self::WeakerNestedSandbox

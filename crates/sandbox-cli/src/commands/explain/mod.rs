@@ -185,6 +185,7 @@ fn would_be_changed(
         ask: None,
         debug: options.debug,
         quiet: options.quiet,
+        violations: None,
     };
     // What can't be enforced changes nothing.
     let settings = load::load(&trusting, environment).ok()?;

@@ -37,7 +37,8 @@ use crate::{
     child::{Serving, StateChange},
     error::SpawnError,
     host,
-    report::{Enforcement, FileLog, LayerReport},
+    report::{Enforcement, LayerReport},
+    violation::Reporter,
 };
 
 pub(crate) use process::Process;
@@ -77,7 +78,6 @@ pub(crate) struct Backend {
     http: TcpListener,
     socks: TcpListener,
     ports: ProxyPorts,
-    file_log: FileLog,
 }
 
 impl Backend {
@@ -110,7 +110,6 @@ impl Backend {
             http,
             socks,
             ports,
-            file_log: FileLog::default(),
         })
     }
 
@@ -191,11 +190,6 @@ impl Backend {
         }
     }
 
-    /// Empty: the kernel tells nobody what a profile refuses.
-    pub(crate) fn file_log(&self) -> &FileLog {
-        &self.file_log
-    }
-
     pub(crate) fn notices(&self) -> Vec<String> {
         Vec::new()
     }
@@ -227,14 +221,17 @@ impl Backend {
         &self,
         launch: Launch,
         proxy: &Proxy,
+        reporter: &Reporter,
         on_change: impl Fn(StateChange) + Send + 'static,
     ) -> Result<(Process, Serving), SpawnError> {
         let search_path = launch.environment.get(OsStr::new("PATH"));
         let search_path =
             search_path.map_or_else(|| OsStr::new(DEFAULT_SEARCH_PATH), OsString::as_os_str);
         process::require_program(&launch.program, search_path, &launch.working_directory)?;
+        // The kernel tells nobody what a profile refuses, so the proxies are all there is to hear of.
+        let events = reporter.events(|_front_end, _port| None);
         let serving = self
-            .serve(proxy)
+            .serve(&proxy.telling(events))
             .map_err(|source| SpawnError::Network { source })?;
         let Launch {
             program,

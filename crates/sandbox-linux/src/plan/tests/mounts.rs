@@ -3,7 +3,8 @@
 use std::error::Error as _;
 
 use sandbox_policy::{
-    Firmness, LayerId, Origin, PathPattern, PathRule, Policy, Protection, ReadDeny, workspace,
+    Firmness, LayerId, Origin, PathPattern, PathRule, Policy, Protection, ReadDeny, StrictReads,
+    workspace,
 };
 
 use super::{Host, path};
@@ -322,14 +323,22 @@ fn the_supervisor_sees_no_more_than_the_policy_needs() {
         host.plan(policy).unwrap().supervision
     };
     let writable = || Policy::restrictive().allow_write("/home/u/ws").unwrap();
-    assert_eq!(supervision(&Policy::restrictive()), Supervision::Off);
+    // What mounts refuse by themselves nobody would hear of.
+    assert_eq!(supervision(&Policy::restrictive()), Supervision::Changes);
     assert_eq!(supervision(&writable()), Supervision::Changes);
-    assert_eq!(supervision(&unprotected(writable())), Supervision::Off);
-    // A mount closes what exists.
-    let locked = writable().deny_write("/home/u/ws/locked").unwrap();
-    assert_eq!(supervision(&unprotected(locked)), Supervision::Off);
-    let absent = writable().deny_write("/home/u/ws/absent").unwrap();
-    assert_eq!(supervision(&unprotected(absent)), Supervision::Changes);
+    assert_eq!(supervision(&unprotected(writable())), Supervision::Changes);
+    let all = || unprotected(Policy::restrictive().allow_write("/").unwrap());
+    assert_eq!(supervision(&all()), Supervision::Off);
+    let mut strict = all();
+    strict.process.strict_reads = StrictReads::On(Origin::Program);
+    assert_eq!(supervision(&strict), Supervision::Off);
+    let strict = Policy {
+        process: strict.process,
+        ..writable().deny_read("/home/u/ws/locked").unwrap()
+    };
+    assert_eq!(supervision(&strict), Supervision::Opens);
+    let absent = all().deny_write("/home/u/ws/absent").unwrap();
+    assert_eq!(supervision(&absent), Supervision::Changes);
 }
 
 #[test]

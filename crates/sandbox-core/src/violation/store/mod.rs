@@ -1,0 +1,301 @@
+//! Where violations are kept, counted and handed on.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Instant, SystemTime},
+};
+
+use sandbox_policy::{Denial, Operation, visible};
+use sandbox_settings::IgnoredViolation;
+use tokio::sync::mpsc;
+
+use super::{
+    Remedy, Violation,
+    limit::{Admission, Limiter},
+};
+
+/// The violations of a sandbox. Clones are handles of the same store.
+///
+/// It keeps the latest [`ViolationStore::CAPACITY`] and counts all. What comes too fast to be told one
+/// by one is counted only: of what looks the same, 64 are told in a second, of all, 2,000.
+#[derive(Clone)]
+pub struct ViolationStore(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    hasher: RandomState,
+    ignored: Vec<IgnoredViolation>,
+}
+
+struct State {
+    latest: VecDeque<Arc<Violation>>,
+    total: u64,
+    limiter: Limiter,
+    subscribers: Vec<(u64, Subscriber)>,
+    next_subscriber: u64,
+}
+
+type Subscriber = Arc<dyn Fn(&Arc<Violation>) + Send + Sync>;
+
+/// A subscriber's place in the store; it is told of nothing more when this is dropped.
+#[must_use]
+pub struct Subscription {
+    store: Weak<Shared>,
+    number: u64,
+}
+
+/// Violations as they happen.
+#[derive(Debug)]
+pub struct ViolationStream {
+    receiver: mpsc::Receiver<Arc<Violation>>,
+    _subscription: Subscription,
+}
+
+/// A refusal as its source tells it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refused<'r> {
+    pub(crate) command: &'r Arc<str>,
+    pub(crate) operation: Operation,
+    pub(crate) call: Option<&'static str>,
+    pub(crate) denial: &'r Denial,
+}
+
+/// Who was refused.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Refusee {
+    pub(crate) pid: Option<i32>,
+    pub(crate) program: Option<String>,
+    pub(crate) executable: Option<String>,
+}
+
+impl ViolationStore {
+    /// Violations that are kept.
+    pub const CAPACITY: usize = 1024;
+
+    /// Characters of an object that are kept: a path has 4095 at most.
+    const LONGEST: usize = 4096;
+
+    pub(crate) fn new(ignored: Vec<IgnoredViolation>) -> Self {
+        Self(Arc::new(Shared {
+            state: Mutex::new(State {
+                latest: VecDeque::new(),
+                total: 0,
+                limiter: Limiter::new(Instant::now()),
+                subscribers: Vec::new(),
+                next_subscriber: 0,
+            }),
+            hasher: RandomState::new(),
+            ignored,
+        }))
+    }
+
+    /// The latest violations, oldest first.
+    #[must_use]
+    pub fn latest(&self) -> Vec<Arc<Violation>> {
+        self.0.state().latest.iter().cloned().collect()
+    }
+
+    /// The latest of one command.
+    #[must_use]
+    pub fn of_command(&self, key: &str) -> Vec<Arc<Violation>> {
+        let state = self.0.state();
+        let latest = state.latest.iter();
+        latest.filter(|it| &*it.command == key).cloned().collect()
+    }
+
+    /// How many there were in all, those included that are no longer kept or were never told.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.state().total
+    }
+
+    /// Forgets those that are kept. The total goes on.
+    pub fn clear(&self) {
+        self.0.state().latest.clear();
+    }
+
+    /// Has a function called with each violation from now on, while the refused call waits for its
+    /// answer: it must not wait for anybody.
+    pub fn subscribe(
+        &self,
+        function: impl Fn(&Arc<Violation>) + Send + Sync + 'static,
+    ) -> Subscription {
+        let mut state = self.0.state();
+        let number = state.next_subscriber;
+        state.next_subscriber += 1;
+        state.subscribers.push((number, Arc::new(function)));
+        Subscription {
+            store: Arc::downgrade(&self.0),
+            number,
+        }
+    }
+
+    /// The violations from now on. Those that find `capacity` others waiting (at least one) are only
+    /// counted and kept in the store.
+    #[must_use]
+    pub fn stream(&self, capacity: usize) -> ViolationStream {
+        let (sender, receiver) = mpsc::channel(capacity.max(1));
+        let subscription = self.subscribe(move |violation| {
+            // Nobody waits for a reader that does not read.
+            sender.try_send(Arc::clone(violation)).unwrap_or(());
+        });
+        ViolationStream {
+            receiver,
+            _subscription: subscription,
+        }
+    }
+
+    /// The standard error of a command with what it was refused, between tags, as upstream's tools
+    /// expect it; unchanged if that was nothing.
+    #[must_use]
+    pub fn annotate_stderr(&self, key: &str, stderr: &str) -> String {
+        match self.block(key) {
+            Some(block) => format!("{stderr}\n{block}"),
+            None => stderr.to_owned(),
+        }
+    }
+
+    /// The block alone: each line once, without a line break at the end.
+    #[must_use]
+    pub fn block(&self, key: &str) -> Option<String> {
+        let mut lines: Vec<String> = Vec::new();
+        for violation in self.of_command(key) {
+            let line = violation.line();
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        let lines = lines.join("\n");
+        let block = format!("<sandbox_violations>\n{lines}\n</sandbox_violations>");
+        (!lines.is_empty()).then_some(block)
+    }
+
+    /// Takes a refusal. `who` is asked only if it is told.
+    pub(crate) fn report(&self, refused: Refused<'_>, who: impl FnOnce() -> Refusee) {
+        let Refused {
+            command,
+            operation,
+            call,
+            denial,
+        } = refused;
+        let kind = (self.0.hasher).hash_one((command, operation, call, &denial.object));
+        let admission = {
+            let mut state = self.0.state();
+            let admission = state.limiter.admit(kind, Instant::now());
+            if admission == Admission::Count {
+                state.total += 1;
+            }
+            admission
+        };
+        let Admission::Tell { repeats } = admission else {
+            return;
+        };
+        let Refusee {
+            pid,
+            program,
+            executable,
+        } = who();
+        let object = inert(&denial.object);
+        let rule = (denial.rule.as_ref()).map(|(rule, origin)| (inert(rule), origin.clone()));
+        let violation = Arc::new(Violation {
+            time: SystemTime::now(),
+            command: Arc::clone(command),
+            pid,
+            program: program.as_deref().map(inert),
+            executable: executable.as_deref().map(inert),
+            operation,
+            call,
+            remedy: Remedy::new(operation, denial.reason, &object, rule.as_ref()),
+            object,
+            reason: denial.reason,
+            rule,
+            note: denial.note.as_deref().map(inert),
+            repeats,
+        });
+        let subscribers: Vec<Subscriber> = {
+            let mut state = self.0.state();
+            if self.0.is_ignored(&violation) {
+                state.limiter.ignore(kind);
+                return;
+            }
+            state.total += 1;
+            if state.latest.len() == Self::CAPACITY {
+                state.latest.pop_front();
+            }
+            state.latest.push_back(Arc::clone(&violation));
+            let subscribers = state.subscribers.iter();
+            subscribers
+                .map(|(_, function)| Arc::clone(function))
+                .collect()
+        };
+        for tell in subscribers {
+            tell(&violation);
+        }
+    }
+}
+
+/// A text in which nothing deceives, and which has an end.
+fn inert(text: &str) -> String {
+    let cut = text.char_indices().nth(ViolationStore::LONGEST);
+    match cut {
+        Some((end, _)) => visible(text.get(..end).unwrap_or_default()) + "…",
+        None => visible(text),
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The state is whole at every point where a panic could have left it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_ignored(&self, violation: &Violation) -> bool {
+        let concerns = |rule: &&IgnoredViolation| {
+            rule.command == "*" || violation.command.contains(&rule.command)
+        };
+        let mut rules = self.ignored.iter().filter(concerns).peekable();
+        if rules.peek().is_none() {
+            return false;
+        }
+        let (line, text) = (violation.line(), violation.to_string());
+        rules.any(|rule| line.contains(&rule.text) || text.contains(&rule.text))
+    }
+}
+
+impl ViolationStream {
+    /// The next one; none once the sandbox and all its commands are gone. Cancel safe.
+    pub async fn next(&mut self) -> Option<Arc<Violation>> {
+        self.receiver.recv().await
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if let Some(store) = self.store.upgrade() {
+            let mut state = store.state();
+            state
+                .subscribers
+                .retain(|(number, _)| *number != self.number);
+        }
+    }
+}
+
+impl fmt::Debug for ViolationStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ViolationStore")
+            .field("total", &self.total())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

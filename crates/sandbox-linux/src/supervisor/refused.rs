@@ -1,0 +1,116 @@
+//! Reports: calls that are refused whatever they name, and paths that could not be followed.
+
+use sandbox_policy::{AbsolutePath, Denial, DenialReason, Operation};
+
+use super::{
+    Answering, World,
+    caller::Caller,
+    permit::Access,
+    refusal::Refusal,
+    request::{PathArgument, Request},
+    rules::is_within,
+};
+use crate::{
+    filter,
+    plan::{FilterSpec, SyscallRule},
+    sys::Errno,
+};
+
+/// The refused calls that the filter leaves to the supervisor, by number.
+pub(super) struct RefusedCalls(Vec<(i64, SyscallRule)>);
+
+impl RefusedCalls {
+    pub(super) fn new(filter: &FilterSpec) -> Self {
+        let reported = filter.rules().iter().filter(|rule| rule.is_reported());
+        let numbered = reported.filter_map(|rule| Some((filter::number(rule.name)?, rule.clone())));
+        let mut calls: Vec<_> = numbered.collect();
+        // A stable sort: of the rules for one call the first that holds decides.
+        calls.sort_by_key(|(number, _)| *number);
+        Self(calls)
+    }
+
+    fn rule(&self, number: i64, arguments: &[u64; 6]) -> Option<&SyscallRule> {
+        let start = self.0.partition_point(|(other, _)| *other < number);
+        let rules = self.0.get(start..).unwrap_or_default().iter();
+        let mut rules = rules.take_while(|(other, _)| *other == number);
+        let rule = rules.find(|(_, rule)| rule.tests.iter().all(|test| test.holds(arguments)));
+        rule.map(|(_, rule)| rule)
+    }
+}
+
+impl World {
+    /// The error for a call that is refused whatever it names, after it was reported.
+    pub(super) fn refuse_call(
+        &self,
+        number: i64,
+        arguments: &[u64; 6],
+        caller: Caller<'_>,
+    ) -> Option<Errno> {
+        let rule = self.refused_calls.rule(number, arguments)?;
+        let errno = filter::error(rule.action)?;
+        (self.refused)(&Refusal {
+            operation: rule.operation(),
+            call: rule.name,
+            denial: &rule.denial(arguments),
+            caller,
+        });
+        Some(Errno::from_raw_os_error(errno))
+    }
+}
+
+impl Answering<'_> {
+    /// Tells of a refused file.
+    pub(super) fn report(&self, denial: &Denial) {
+        let operation = if denial.reason == DenialReason::ReadDenied {
+            Operation::FileRead
+        } else {
+            Operation::FileWrite
+        };
+        self.tell(operation, denial);
+    }
+
+    /// Tells of a refusal.
+    pub(super) fn tell(&self, operation: Operation, denial: &Denial) {
+        self.is_reported.set(true);
+        (self.world.refused)(&Refusal {
+            operation,
+            call: self.call,
+            denial,
+            caller: self.view.caller,
+        });
+    }
+
+    /// Tells of a path that could not be followed because the policy closes a directory on the way, or
+    /// the symlink that it leads through. Nothing is decided here.
+    pub(super) fn report_closed_way(&self, request: Request) {
+        if self.is_reported.get() {
+            return;
+        }
+        for path in request.paths().into_iter().flatten() {
+            let denial = self.lexical(path).and_then(|path| {
+                let closes_files = !is_within(&path, b"/proc") && !is_within(&path, b"/dev");
+                closes_files.then(|| self.denial(&path, Access::Read))?
+            });
+            if let Some(denial) = denial {
+                self.report(&denial);
+                return;
+            }
+        }
+    }
+
+    /// A path as it was written, from the root on.
+    fn lexical(&self, argument: PathArgument) -> Option<Vec<u8>> {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};
+        let text = self.view.caller.text(argument.address).ok()?;
+        let written = Path::new(OsStr::from_bytes(&text));
+        let base = if text.starts_with(b"/") {
+            AbsolutePath::root()
+        } else {
+            let base = self.view.caller.base(argument.directory).ok()?;
+            let path = self.view.path_of(std::os::fd::AsFd::as_fd(&base)).ok()?;
+            AbsolutePath::new(Path::new(OsStr::from_bytes(&path))).ok()?
+        };
+        let path = AbsolutePath::resolve(&base, written).ok()?;
+        Some(path.as_bytes().to_vec())
+    }
+}

@@ -1,0 +1,87 @@
+//! Refused reads: which are told, and how all of them are.
+
+use sandbox_tests::Bed;
+
+use serde_json::json;
+
+use crate::{events, log, logged, origin, settings};
+
+#[test]
+fn a_pattern_that_closes_reads_is_told() {
+    let bed = Bed::new();
+    bed.file("work/a.secret", "hidden");
+    logged(&bed, &settings(&["."], &[], &["*.secret"]))
+        .args(["cat", "a.secret"])
+        .run()
+        .refused();
+    let events = events(&log(&bed));
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0]["operation"], "file-read");
+    assert_eq!(
+        events[0]["rule"].as_str().map(|it| it.contains("*.secret")),
+        Some(true)
+    );
+}
+
+/// A literal deny is a mount, which refuses without a word; with `strictReads` the open is judged.
+#[test]
+fn strict_reads_tell_of_every_refused_read() {
+    let bed = Bed::new();
+    let secret = bed.file("home/keys/secret", "hidden");
+    let plain = settings(&["."], &[], &["~/keys"]);
+    let mut strict = plain.clone();
+    strict["filesystem"]["strictReads"] = json!(true);
+    let line = "cat ~/keys/secret; cat ~/keys/../keys/secret; ls ~/keys; cat < ~/keys/secret; cat /etc/passwd >/dev/null";
+    let output = logged(&bed, &plain).sh(line).run().ok();
+    assert!(output.stdout.is_empty(), "{output}");
+    assert!(events(&log(&bed)).is_empty(), "{output}");
+    let output = logged(&bed, &strict).sh(line).run().ok();
+    assert!(output.stdout.is_empty(), "{output}");
+    let told = events(&log(&bed));
+    assert_eq!(told.len(), 4, "{told:?}\n{output}");
+    for event in &told {
+        assert_eq!(event["reason"], "read_denied", "{event}");
+        assert!(
+            event["object"].as_str().unwrap().contains("/keys"),
+            "{event}"
+        );
+        assert!(origin(event).contains("settings.json:1"), "{event}");
+    }
+    let flag = bed
+        .srt()
+        .flat(&plain)
+        .options(["--strict-reads"])
+        .sh(line)
+        .run()
+        .ok();
+    assert!(flag.errors().contains("reading is denied"), "{flag}");
+    assert_eq!(std::fs::read(secret).unwrap(), b"hidden");
+}
+
+/// An editor saves by renaming a new file over the old one, which takes the mask of a closed file away.
+#[test]
+fn strict_reads_hold_for_a_file_that_the_host_replaces() {
+    let bed = Bed::new();
+    let secret = bed.file("home/secret", "old");
+    let mut settings = settings(&["."], &[], &["~/secret"]);
+    settings["filesystem"]["strictReads"] = json!(true);
+    let mut running = bed
+        .srt()
+        .flat(&settings)
+        .options(["--quiet"])
+        .open_stdin()
+        .sh("cat ~/secret; touch ready; read line; cat ~/secret; cat ~/other")
+        .spawn();
+    let ready = bed.work().join("ready");
+    assert!(sandbox_tests::wait_until(
+        sandbox_tests::timeout(10.0),
+        || { ready.symlink_metadata().is_ok() }
+    ));
+    bed.file("home/other", "other");
+    std::fs::rename(bed.file("home/new", "new"), &secret).unwrap();
+    drop(running.stdin());
+    let output = running.finish(sandbox_tests::timeout(10.0));
+    // The positive control shows that the home is the host's, as it is now.
+    assert_eq!(output.text(), "other", "{output}");
+    assert_eq!(std::fs::read(secret).unwrap(), b"new");
+}
