@@ -33,6 +33,9 @@ pub struct HostFacts {
     /// Whether more paths closed for reading exist than are worth a mount each. `paths` has none of
     /// them then, and who opens a file must be asked about its name.
     pub leaves_reads_open: bool,
+    /// Whether there are more paths closed for writing than are worth a look each. `landings` may lack
+    /// symlinks among them then; they are kept by name, and whoever keeps them must look.
+    pub leaves_links_unread: bool,
 }
 
 /// Something that exists.

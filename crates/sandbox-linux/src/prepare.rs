@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
-use sandbox_policy::AbsolutePath;
+use sandbox_policy::{AbsolutePath, FilesystemPolicy};
 
 use crate::{
     facts::{FileIdentity, MissingPath, PathKind},
@@ -143,6 +143,13 @@ impl Prepared {
         &self.plan
     }
 
+    /// The file policy as it is enforced.
+    #[must_use]
+    pub fn filesystem(&self) -> &FilesystemPolicy {
+        let rules = self.rules.as_ref();
+        rules.map_or(&self.plan.filesystem, |rules| rules.policy())
+    }
+
     /// Whether the supervisor refuses to change a path because a protected name is a symlink to it,
     /// or to a directory above it.
     #[must_use]
@@ -160,6 +167,7 @@ fn rules(plan: &LinuxPlan) -> Result<Rules, PrepareError> {
         missing_roots.collect::<Result<_, _>>()?,
         plan.mounts.operations().iter().any(is_proc),
         plan.user_namespaces,
+        plan.leaves_links_unread,
     ))
 }
 

@@ -89,7 +89,7 @@ pub(crate) fn run(
             // many containers does not.
             runtime.block_on(child.reaped());
             // The process ends: the kernel closes everything faster than the tasks would.
-            std::mem::forget((runtime, child));
+            std::mem::forget((runtime, child, sandbox, settings));
             exit_code::of(status)
         }
         Err(error) => error.report(command),

@@ -11,6 +11,8 @@ mod supervised;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use sandbox_policy::{
     AbsolutePath, FilesystemPolicy, PathError, PathPattern, PathRule, Policy, ProcMount,
     UnixSocketPolicy, UserNamespaces,
@@ -48,6 +50,9 @@ pub struct LinuxPlan {
     pub user_namespaces: NestedNamespaces,
     /// The file policy with symlinks resolved: what the mounts enforce, for explanations.
     pub filesystem: FilesystemPolicy,
+    /// Whether the supervisor looks for symlinks among the write denies, of which there are too many to
+    /// look at before a start. `filesystem` does not name yet where those lead.
+    pub leaves_links_unread: bool,
     /// What the plan does not enforce exactly, for the report.
     pub notices: Vec<PlanNotice>,
 }
@@ -245,6 +250,7 @@ pub fn lower(
         endpoints,
         user_namespaces,
         filesystem,
+        leaves_links_unread: facts.leaves_links_unread,
         notices,
     })
 }
@@ -256,16 +262,23 @@ fn missing_roots(
     notices: &mut Vec<PlanNotice>,
 ) -> Vec<MissingPath> {
     let mut roots = Vec::new();
+    if facts.missing_roots.is_empty() {
+        return roots;
+    }
+    let found = facts.missing_roots.values();
+    let found: BTreeMap<_, _> = found.map(|root| (&root.canonical, root)).collect();
+    let above: Vec<_> = found.values().map(|root| root.above.clone()).collect();
+    let filesystem = &mounts::about(filesystem, &above);
+    let judged = mounts::Regions::new(filesystem);
     for allow in &filesystem.allow_write {
         let PathPattern::Subtree(path) = &allow.rule.pattern else {
             continue;
         };
-        let Some(found) = (facts.missing_roots.values()).find(|root| root.canonical == *path)
-        else {
+        let Some(found) = found.get(path) else {
             continue;
         };
-        match mounts::region(filesystem, &found.above) {
-            mounts::Region::ReadOnly => roots.push(found.clone()),
+        match judged.of(&found.above) {
+            mounts::Region::ReadOnly => roots.push((*found).clone()),
             mounts::Region::Writable => {}
             mounts::Region::Hidden | mounts::Region::Scratch => {
                 notices.push(PlanNotice::MissingWriteRoot {

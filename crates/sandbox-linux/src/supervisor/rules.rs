@@ -8,7 +8,7 @@ use sandbox_policy::{
 };
 
 use super::git::Protected;
-use crate::plan::NestedNamespaces;
+use crate::{plan::NestedNamespaces, probe};
 
 /// The file policy, made ready for questions; one value serves every launch of a sandbox.
 #[derive(Debug)]
@@ -17,8 +17,12 @@ pub(crate) struct Rules {
     judge: OnceLock<FileJudge>,
     /// Where protected names lead that are symlinks at the start; made there too.
     landings: OnceLock<Vec<Vec<u8>>>,
-    /// Tells the reason of a no.
-    pub(crate) policy: FilesystemPolicy,
+    /// The policy as the plan has it.
+    planned: FilesystemPolicy,
+    /// The same with the places that symlinks among the write denies lead to, where that differs and the
+    /// plan leaves it to the supervisor; made there as well.
+    completed: OnceLock<Option<FilesystemPolicy>>,
+    leaves_links_unread: bool,
     /// Write roots that did not exist.
     pub(crate) missing_roots: Vec<MissingRoot>,
     /// Whether `/proc` is the sandbox's own.
@@ -54,11 +58,14 @@ impl Rules {
         missing_roots: Vec<MissingRoot>,
         fresh_proc: bool,
         nested_namespaces: NestedNamespaces,
+        leaves_links_unread: bool,
     ) -> Self {
         Self {
             judge: OnceLock::new(),
             landings: OnceLock::new(),
-            policy,
+            planned: policy,
+            completed: OnceLock::new(),
+            leaves_links_unread,
             missing_roots,
             fresh_proc,
             nested_namespaces,
@@ -66,7 +73,25 @@ impl Rules {
     }
 
     pub(crate) fn judge(&self) -> &FileJudge {
-        self.judge.get_or_init(|| FileJudge::new(&self.policy))
+        self.judge.get_or_init(|| FileJudge::new(self.policy()))
+    }
+
+    /// The whole policy; it tells the reason of a no.
+    pub(crate) fn policy(&self) -> &FilesystemPolicy {
+        let completed = self.completed.get_or_init(|| self.complete());
+        completed.as_ref().unwrap_or(&self.planned)
+    }
+
+    fn complete(&self) -> Option<FilesystemPolicy> {
+        if !self.leaves_links_unread {
+            return None;
+        }
+        let landed = probe::landed_write_denies(&self.planned);
+        (!landed.is_empty()).then(|| {
+            let mut policy = self.planned.clone();
+            policy.deny_write.extend(landed);
+            policy
+        })
     }
 
     /// Whether a path is, or lies in, what a protected name of a write root leads to: `~/.bashrc` is
@@ -78,9 +103,9 @@ impl Rules {
 
     fn find_landings(&self) -> Vec<Vec<u8>> {
         let mut landings = Vec::new();
-        let roots = self.policy.allow_write.iter();
+        let roots = self.planned.allow_write.iter();
         for root in roots.filter_map(|allow| literal(&allow.rule)) {
-            for row in self.policy.protected.iter() {
+            for row in self.planned.protected.iter() {
                 let link = root.as_path().join(row.path);
                 let is_link = fs::symlink_metadata(&link).is_ok_and(|found| found.is_symlink());
                 // One that leads round in circles, or nowhere, leads to nothing.
@@ -99,7 +124,7 @@ impl Rules {
 
     /// The places of a repository that the settings leave open.
     pub(super) fn open_git_places(&self) -> Vec<Protected> {
-        let is_protected = |name: &str| self.policy.protected.iter().any(|row| row.path == name);
+        let is_protected = |name: &str| self.planned.protected.iter().any(|row| row.path == name);
         let open = GIT_PLACES.iter().filter(|(name, _)| !is_protected(name));
         open.map(|(_, place)| *place).collect()
     }
@@ -111,11 +136,11 @@ impl Rules {
             PathPattern::Subtree(root) if is_within(path, root.as_bytes()) => Some(root.clone()),
             PathPattern::Subtree(_) | PathPattern::Glob(_) => None,
         };
-        let roots = self.policy.allow_write.iter();
+        let roots = self.planned.allow_write.iter();
         let root = roots
             .filter_map(|allow| literal(&allow.rule))
             .max_by_key(|root| root.depth());
-        let scratch = self.policy.scratch.iter().filter_map(literal);
+        let scratch = self.planned.scratch.iter().filter_map(literal);
         let scratch = scratch.map(|root| root.depth()).max();
         root.is_some_and(|root| {
             let mut components = root.as_bytes().split(|byte| *byte == b'/');
@@ -136,7 +161,7 @@ impl Rules {
 
     /// The write root that a path lies in.
     pub(crate) fn write_root(&self, path: &[u8]) -> Option<Vec<u8>> {
-        let roots = self.policy.allow_write.iter();
+        let roots = self.planned.allow_write.iter();
         let roots = roots.filter_map(|allow| match &allow.rule.pattern {
             PathPattern::Subtree(root) if is_within(path, root.as_bytes()) => Some(root),
             PathPattern::Subtree(_) | PathPattern::Glob(_) => None,

@@ -212,7 +212,7 @@ proptest::proptest! {
     ) {
         if crate::host::is_canonical(&text) {
             let parsed = url::Host::parse(&text).map(|host| host.to_string());
-            proptest::prop_assert_eq!(parsed, Ok(text.clone()));
+            proptest::prop_assert_eq!(parsed, Ok(text));
         }
     }
 }
