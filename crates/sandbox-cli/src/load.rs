@@ -8,10 +8,10 @@ use std::{
 };
 
 use sandbox_core::{
-    BuildError, ExternalProxies, Sandbox,
+    BuildError, ExternalProxies, Policy, Sandbox,
     settings::{
-        self, LoadedFile, MANAGED_SETTINGS, Settings, SettingsErrors, Sources, TrustError,
-        trust_files,
+        self, ExternalProxyPorts, LoadedFile, MANAGED_SETTINGS, Settings, SettingsErrors, Sources,
+        TrustError, trust_files,
     },
     terminal,
 };
@@ -39,18 +39,18 @@ pub(crate) fn load(
     })
 }
 
-/// A sandbox for the settings, with this process's working directory and home.
+/// A sandbox for a policy, with this process's working directory and home.
 pub(crate) fn sandbox(
-    settings: &Settings,
+    policy: Policy,
+    ports: &ExternalProxyPorts,
     environment: &Environment,
 ) -> Result<Sandbox, BuildError> {
-    let ports = &settings.external_proxies;
     let proxies = ExternalProxies {
         http: ports.http.as_ref().map(|port| port.value),
         socks: ports.socks.as_ref().map(|port| port.value),
     };
     // The main thread runs everything and ends last.
-    Sandbox::builder(settings.policy.clone())
+    Sandbox::builder(policy)
         .launch_from_callers_thread()
         .working_directory(environment.working_directory.clone())
         .home(environment.home.clone())

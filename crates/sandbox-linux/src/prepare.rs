@@ -163,11 +163,12 @@ fn rules(plan: &LinuxPlan) -> Result<Rules, PrepareError> {
     let is_proc = |op: &MountOp| matches!(op.kind, MountKind::Proc { .. });
     let missing_roots = plan.missing_roots.iter().map(missing_root);
     Ok(Rules::new(
-        plan.filesystem.clone(),
+        Arc::clone(&plan.filesystem),
         missing_roots.collect::<Result<_, _>>()?,
         plan.mounts.operations().iter().any(is_proc),
         plan.user_namespaces,
-        plan.leaves_links_unread,
+        plan.write_links,
+        plan.supervision,
     ))
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn run(
         Err(error) => return message::set_up_error(&error, None),
     };
     let modes = TerminalModes::save();
-    let sandbox = match load::sandbox(&settings, environment) {
+    let sandbox = match load::sandbox(settings.policy, &settings.external_proxies, environment) {
         Ok(sandbox) => sandbox,
         Err(error) => return message::set_up_error(&error, None),
     };
@@ -89,7 +89,7 @@ pub(crate) fn run(
             // many containers does not.
             runtime.block_on(child.reaped());
             // The process ends: the kernel closes everything faster than the tasks would.
-            std::mem::forget((runtime, child, sandbox, settings));
+            std::mem::forget((runtime, child, sandbox));
             exit_code::of(status)
         }
         Err(error) => error.report(command),

@@ -11,7 +11,7 @@ mod supervised;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use sandbox_policy::{
     AbsolutePath, FilesystemPolicy, PathError, PathPattern, PathRule, Policy, ProcMount,
@@ -27,7 +27,7 @@ pub use shown::Shown;
 pub(crate) use supervised::{INODE_FLAG_REQUESTS, SUPERVISED_CALLS};
 pub use supervised::{SupervisedCall, Supervision};
 
-use crate::facts::{Endpoints, HostFacts, MissingPath, PathKind};
+use crate::facts::{Endpoints, HostFacts, MissingPath, PathKind, WriteLinks};
 
 /// A complete description of one sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,10 +49,9 @@ pub struct LinuxPlan {
     /// Whether the user namespace's limit of nested ones is set to 0.
     pub user_namespaces: NestedNamespaces,
     /// The file policy with symlinks resolved: what the mounts enforce, for explanations.
-    pub filesystem: FilesystemPolicy,
-    /// Whether the supervisor looks for symlinks among the write denies, of which there are too many to
-    /// look at before a start. `filesystem` does not name yet where those lead.
-    pub leaves_links_unread: bool,
+    pub filesystem: Arc<FilesystemPolicy>,
+    /// Whether `filesystem` names the places that symlinks among the write denies lead to.
+    pub write_links: WriteLinks,
     /// What the plan does not enforce exactly, for the report.
     pub notices: Vec<PlanNotice>,
 }
@@ -249,8 +248,8 @@ pub fn lower(
         missing_roots,
         endpoints,
         user_namespaces,
-        filesystem,
-        leaves_links_unread: facts.leaves_links_unread,
+        filesystem: Arc::new(filesystem),
+        write_links: facts.write_links,
         notices,
     })
 }

@@ -15,7 +15,7 @@ use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, PathRule};
 
 use self::lookup::{Found, Lookup};
 use crate::{
-    facts::{FileIdentity, HostFacts, MissingPath, PathFacts},
+    facts::{FileIdentity, HostFacts, MissingPath, PathFacts, WriteLinks},
     plan::HOSTS,
     sys,
 };
@@ -72,13 +72,13 @@ pub fn probe(
             .map_err(|source| unexaminable(path, rule, source))?;
     }
     let mut denied = Denied::new(policy, lookup);
-    let leaves_links_unread = deny_write.len() > EXAMINED_WRITE_DENIES;
-    let writes = deny_write.iter();
-    if leaves_links_unread {
-        denied.learn_directories(writes)?;
+    let write_links = if deny_write.len() > EXAMINED_WRITE_DENIES {
+        denied.learn_directories(deny_write.iter())?;
+        WriteLinks::LeftToSupervisor
     } else {
-        denied.learn(writes, MOUNTED_WRITE_DENIES)?;
-    }
+        denied.learn(deny_write.iter(), MOUNTED_WRITE_DENIES)?;
+        WriteLinks::Known
+    };
     let reads = deny_read.iter().map(|deny| &deny.rule);
     let leaves_reads_open = denied.learn(reads, MOUNTED_READ_DENIES)?;
     let Denied {
@@ -123,7 +123,7 @@ pub fn probe(
         missing_roots,
         landings,
         leaves_reads_open,
-        leaves_links_unread,
+        write_links,
     })
 }
 
@@ -322,7 +322,7 @@ impl<'p> WriteRoots<'p> {
 }
 
 /// The rules for the places that symlinks among a policy's write denies lead to. What can't be looked at
-/// is passed over: who asks has the rights of the sandbox, so nothing inside gets there either.
+/// is passed over: nothing inside has more rights than who asks, so it does not get there either.
 pub(crate) fn landed_write_denies(policy: &FilesystemPolicy) -> Vec<PathRule> {
     let mut lookup = Lookup::default();
     let mut landed = Vec::new();

@@ -1,14 +1,24 @@
 //! What the supervisor judges by.
 
-use std::{fs, os::fd::OwnedFd, sync::OnceLock};
+use std::{
+    fs,
+    os::fd::OwnedFd,
+    sync::{Arc, OnceLock},
+    thread,
+};
 
+use rustix::fs::{AtFlags, Mode};
 use sandbox_policy::{
     AbsolutePath, Denial, DenialReason, FileJudge, FilesystemPolicy, Origin, PROTECTED_PATHS,
     PathPattern, PathRule, ProtectedGroup, ProtectedPath,
 };
 
-use super::git::Protected;
-use crate::{plan::NestedNamespaces, probe};
+use super::{caller::PLACE, git::Protected, resolve::is_link};
+use crate::{
+    facts::WriteLinks,
+    plan::{NestedNamespaces, Supervision},
+    probe,
+};
 
 /// The file policy, made ready for questions; one value serves every launch of a sandbox.
 #[derive(Debug)]
@@ -18,11 +28,12 @@ pub(crate) struct Rules {
     /// Where protected names lead that are symlinks at the start; made there too.
     landings: OnceLock<Vec<Vec<u8>>>,
     /// The policy as the plan has it.
-    planned: FilesystemPolicy,
+    planned: Arc<FilesystemPolicy>,
     /// The same with the places that symlinks among the write denies lead to, where that differs and the
     /// plan leaves it to the supervisor; made there as well.
     completed: OnceLock<Option<FilesystemPolicy>>,
-    leaves_links_unread: bool,
+    write_links: WriteLinks,
+    supervision: Supervision,
     /// Write roots that did not exist.
     pub(crate) missing_roots: Vec<MissingRoot>,
     /// Whether `/proc` is the sandbox's own.
@@ -51,21 +62,26 @@ const GIT_PLACES: [(&str, Protected); 5] = [
     (".git/objects/info/alternates", Protected::Alternates),
 ];
 
+/// Rules that are compiled before anybody could notice.
+const SOON_COMPILED: usize = 256;
+
 impl Rules {
     /// Rules of a policy whose symlinks are resolved.
     pub(crate) fn new(
-        policy: FilesystemPolicy,
+        policy: Arc<FilesystemPolicy>,
         missing_roots: Vec<MissingRoot>,
         fresh_proc: bool,
         nested_namespaces: NestedNamespaces,
-        leaves_links_unread: bool,
+        write_links: WriteLinks,
+        supervision: Supervision,
     ) -> Self {
         Self {
             judge: OnceLock::new(),
             landings: OnceLock::new(),
             planned: policy,
             completed: OnceLock::new(),
-            leaves_links_unread,
+            write_links,
+            supervision,
             missing_roots,
             fresh_proc,
             nested_namespaces,
@@ -76,6 +92,24 @@ impl Rules {
         self.judge.get_or_init(|| FileJudge::new(self.policy()))
     }
 
+    /// Begins to compile a long policy for a command whose first question comes with its first open, on
+    /// a thread of its own: meanwhile the sandbox is set up.
+    pub(crate) fn make_ready(self: &Arc<Self>) {
+        let rules = self.planned.deny_read.len() + self.planned.deny_write.len();
+        let sees_opens = self.supervision == Supervision::Opens;
+        if sees_opens && rules > SOON_COMPILED && self.judge.get().is_none() {
+            let rules = Arc::clone(self);
+            let thread = thread::Builder::new().name("sandbox-rules".into());
+            let compile = move || {
+                rules.judge();
+            };
+            // Without the thread the supervisor does it.
+            if let Ok(running) = thread.spawn(compile) {
+                drop(running);
+            }
+        }
+    }
+
     /// The whole policy; it tells the reason of a no.
     pub(crate) fn policy(&self) -> &FilesystemPolicy {
         let completed = self.completed.get_or_init(|| self.complete());
@@ -83,12 +117,12 @@ impl Rules {
     }
 
     fn complete(&self) -> Option<FilesystemPolicy> {
-        if !self.leaves_links_unread {
+        if self.write_links == WriteLinks::Known {
             return None;
         }
         let landed = probe::landed_write_denies(&self.planned);
         (!landed.is_empty()).then(|| {
-            let mut policy = self.planned.clone();
+            let mut policy = FilesystemPolicy::clone(&self.planned);
             policy.deny_write.extend(landed);
             policy
         })
@@ -105,11 +139,17 @@ impl Rules {
         let mut landings = Vec::new();
         let roots = self.planned.allow_write.iter();
         for root in roots.filter_map(|allow| literal(&allow.rule)) {
+            // There may be thousands of roots: each is looked up once.
+            let Ok(directory) = rustix::fs::open(root.as_path(), PLACE, Mode::empty()) else {
+                continue;
+            };
             for row in self.planned.protected.iter() {
-                let link = root.as_path().join(row.path);
-                let is_link = fs::symlink_metadata(&link).is_ok_and(|found| found.is_symlink());
+                let found = rustix::fs::statat(&directory, row.path, AtFlags::SYMLINK_NOFOLLOW);
+                if !found.is_ok_and(|found| is_link(&found)) {
+                    continue;
+                }
                 // One that leads round in circles, or nowhere, leads to nothing.
-                let landing = is_link.then(|| fs::canonicalize(&link).ok()).flatten();
+                let landing = fs::canonicalize(root.as_path().join(row.path)).ok();
                 let Some(landing) = landing.and_then(|path| AbsolutePath::new(path).ok()) else {
                     continue;
                 };

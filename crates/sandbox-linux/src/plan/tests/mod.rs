@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sandbox_policy::{AbsolutePath, Policy};
 
 use super::{LinuxPlan, PlanError, lower};
-use crate::facts::{Endpoints, FileIdentity, HostFacts, PathFacts, PathKind};
+use crate::facts::{Endpoints, FileIdentity, HostFacts, PathFacts, PathKind, WriteLinks};
 
 /// A host with the given paths: `/x/` is a directory, `/x` a file, `/x -> /y` a symlink.
 struct Host {
@@ -59,7 +59,7 @@ impl Host {
             missing_roots: BTreeMap::new(),
             landings: BTreeMap::new(),
             leaves_reads_open: false,
-            leaves_links_unread: false,
+            write_links: WriteLinks::Known,
         };
         Self { facts }
     }
