@@ -41,26 +41,31 @@ pub(crate) fn load(
 
 /// A sandbox for the settings, with this process's working directory and home.
 pub(crate) fn sandbox(
-    settings: &Settings,
+    settings: Settings,
     environment: &Environment,
 ) -> Result<Sandbox, BuildError> {
     builder(settings, environment).build()
 }
 
 /// A sandbox for the settings, for which further choices can be made.
-pub(crate) fn builder(settings: &Settings, environment: &Environment) -> SandboxBuilder {
-    let ports = &settings.external_proxies;
+pub(crate) fn builder(settings: Settings, environment: &Environment) -> SandboxBuilder {
+    let Settings {
+        policy,
+        external_proxies: ports,
+        ignore_violations,
+        ..
+    } = settings;
     let proxies = ExternalProxies {
         http: ports.http.as_ref().map(|port| port.value),
         socks: ports.socks.as_ref().map(|port| port.value),
     };
     // The main thread runs everything and ends last.
-    Sandbox::builder(settings.policy.clone())
+    Sandbox::builder(policy)
         .launch_from_callers_thread()
         .working_directory(environment.working_directory.clone())
         .home(environment.home.clone())
         .external_proxies(proxies)
-        .ignore_violations(settings.ignore_violations.clone())
+        .ignore_violations(ignore_violations)
 }
 
 /// Says in one line what of the project's settings does not apply.

@@ -35,6 +35,18 @@ pub struct HostFacts {
     /// Whether more paths closed for reading exist than are worth a mount each. `paths` has none of
     /// them then, and who opens a file must be asked about its name.
     pub leaves_reads_open: bool,
+    /// Whether symlinks among the paths closed for writing are known.
+    pub write_links: WriteLinks,
+}
+
+/// Whether symlinks among the paths closed for writing are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteLinks {
+    /// Yes.
+    Known,
+    /// There are more paths than are worth a look each before a start: `landings` may lack symlinks
+    /// among them. They are kept by name, and whoever keeps them looks.
+    LeftToSupervisor,
 }
 
 /// Something that exists.

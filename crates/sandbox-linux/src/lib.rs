@@ -55,7 +55,7 @@ mod supervisor;
 #[cfg(target_os = "linux")]
 mod sys;
 
-pub use facts::{Endpoints, FileIdentity, HostFacts, MissingPath, PathFacts, PathKind};
+pub use facts::{Endpoints, FileIdentity, HostFacts, MissingPath, PathFacts, PathKind, WriteLinks};
 pub use plan::{
     ArgumentTest, BindAccess, FilterAction, FilterSpec, IdMap, LandlockRule, LinuxPlan,
     ListedSocket, MountKind, MountOp, MountPlan, NestedNamespaces, PlanError, PlanNotice, Reads,

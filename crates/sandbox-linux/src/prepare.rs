@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
-use sandbox_policy::AbsolutePath;
+use sandbox_policy::{AbsolutePath, FilesystemPolicy};
 
 use crate::{
     facts::{FileIdentity, MissingPath, PathKind},
@@ -140,6 +140,12 @@ impl Prepared {
         &self.plan
     }
 
+    /// The file policy as it is enforced.
+    #[must_use]
+    pub fn filesystem(&self) -> &FilesystemPolicy {
+        self.rules.policy()
+    }
+
     /// Whether the supervisor refuses to change a path because a protected name is a symlink to it,
     /// or to a directory above it.
     #[must_use]
@@ -152,12 +158,9 @@ fn rules(plan: &LinuxPlan) -> Result<Rules, PrepareError> {
     let is_proc = |op: &MountOp| matches!(op.kind, MountKind::Proc { .. });
     let missing_roots = plan.missing_roots.iter().map(missing_root);
     Ok(Rules::new(
-        plan.filesystem.clone(),
+        plan,
         missing_roots.collect::<Result<_, _>>()?,
         plan.mounts.operations().iter().any(is_proc),
-        plan.user_namespaces,
-        plan.sockets.clone(),
-        plan.filter.clone(),
     ))
 }
 

@@ -100,6 +100,59 @@ fn start_up_hardly_grows_with_read_denies() {
     }
 }
 
+#[test]
+fn start_up_hardly_grows_with_hosts() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let hosts: Vec<_> = (0..MANY)
+        .map(|number| format!("host{number}.example.com"))
+        .collect();
+    for key in ["allowedDomains", "deniedDomains"] {
+        let mut settings = with(&[], &[]);
+        settings["network"][key] = json!(hosts);
+        let ratio = growth(&format!("5,000 {key}"), &bed, &settings);
+        assert!(ratio < LIMIT || !speed_matters(), "{key}: {ratio:.2}");
+    }
+}
+
+#[test]
+fn start_up_grows_little_with_write_roots_in_each_other() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let mut roots = vec![".".to_owned()];
+    for number in 0..MANY {
+        bed.file(format!("work/roots/{number}/file"), "x");
+        roots.push(format!("roots/{number}"));
+    }
+    let mut settings = with(&[], &[]);
+    settings["filesystem"]["allowWrite"] = json!(roots);
+    let ratio = growth("5,000 write roots", &bed, &settings);
+    assert!(ratio < LIMIT_OF_ROOTS || !speed_matters(), "{ratio:.2}");
+}
+
+/// All kinds at once.
+#[test]
+fn start_up_hardly_grows_with_a_mixture() {
+    let _alone = alone();
+    let bed = Bed::new();
+    let list = |name: &str| -> Vec<String> {
+        let each = (0..MANY / 5).map(|number| name.replace('#', &number.to_string()));
+        each.collect()
+    };
+    for path in list("work/there/#") {
+        bed.file(path, "x");
+    }
+    let writes = [list("there/#"), list("nowhere/#"), list("**/name#")].concat();
+    let mut settings = with(&list("absent/#"), &writes);
+    settings["network"]["allowedDomains"] = json!(list("host#.example.com"));
+    let ratio = growth("5,000 rules of all kinds", &bed, &settings);
+    assert!(ratio < LIMIT || !speed_matters(), "{ratio:.2}");
+}
+
+/// Each root is looked at and judged. Asking every rule about every root took a hundred times as long
+/// as a start.
+const LIMIT_OF_ROOTS: f64 = 24.0;
+
 /// Reading the settings takes its time per rule; a mount or a question to the file system per rule
 /// would take ten times that.
 const LIMIT: f64 = 8.0;

@@ -528,6 +528,19 @@ print('tries', tries)
 
 #[test]
 fn a_deny_through_a_link_protects_the_link_too() {
+    protects_the_link(&["hooks"]);
+}
+
+/// Paths of a long list are not looked at before the command starts.
+#[test]
+fn a_deny_through_a_link_holds_in_a_list_of_thousands() {
+    let others: Vec<_> = (0..3000).map(|number| format!("other/{number}")).collect();
+    let mut denied: Vec<_> = others.iter().map(String::as_str).collect();
+    denied.insert(1500, "hooks");
+    protects_the_link(&denied);
+}
+
+fn protects_the_link(denied: &[&str]) {
     let bed = Bed::new();
     let kept = bed.file("work/real/keep", "kept");
     symlink(bed.work().join("real"), bed.work().join("hooks")).unwrap();
@@ -545,7 +558,7 @@ fn a_deny_through_a_link_protects_the_link_too() {
         "echo evil > hooks/new",
     ] {
         bed.srt()
-            .flat(&rules(&[], &[], &["."], &["hooks"]))
+            .flat(&rules(&[], &[], &["."], denied))
             .sh(line)
             .run()
             .refused();

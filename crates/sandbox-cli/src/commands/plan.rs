@@ -10,7 +10,7 @@ pub(crate) fn print(options: &Options, environment: &Environment) -> ExitCode {
         Err(errors) => return render::settings_errors(&errors),
     };
     load::mention_held_back(options, &settings);
-    match load::sandbox(&settings, environment) {
+    match load::sandbox(settings, environment) {
         Ok(sandbox) => message::print(&format!(
             "{}\n{}",
             sandbox.plan().trim_end(),

@@ -57,9 +57,12 @@ pub(crate) fn run(
         Err(error) => return message::set_up_error(&error, None),
     };
     let modes = TerminalModes::save();
-    let mut builder = load::builder(&settings, environment);
-    if let Some(limit) = options.ask {
-        match Asker::start(settings.clone(), environment.home.clone()) {
+    // Most runs need the settings only once.
+    let live = channel.map(|channel| (channel, settings.clone()));
+    let asked = options.ask.map(|limit| (limit, settings.clone()));
+    let mut builder = load::builder(settings, environment);
+    if let Some((limit, settings)) = asked {
+        match Asker::start(settings, environment.home.clone()) {
             Ok(asker) => builder = builder.decider(Arc::new(asker)).decision_timeout(limit),
             Err(error) => return message::set_up_error(&error, None),
         }
@@ -70,8 +73,8 @@ pub(crate) fn run(
     };
     tracing::debug!("sandbox prepared after {:?}", started.elapsed());
     log_plan(&sandbox);
-    if let Some(channel) = channel
-        && let Err(error) = channel.follow(settings.clone(), sandbox.network_control())
+    if let Some((channel, settings)) = live
+        && let Err(error) = channel.follow(settings, sandbox.network_control())
     {
         return message::set_up_error(&error, None);
     }
@@ -116,7 +119,7 @@ pub(crate) fn run(
             // many containers does not.
             runtime.block_on(child.reaped());
             // The process ends: the kernel closes everything faster than the tasks would.
-            std::mem::forget((runtime, child));
+            std::mem::forget((runtime, child, sandbox));
             exit_code::of(status)
         }
         Err(error) => error.report(command),

@@ -96,7 +96,7 @@ impl Backend {
 
     /// The file policy as it is enforced.
     pub(crate) fn filesystem(&self) -> &FilesystemPolicy {
-        &self.prepared.plan().filesystem
+        self.prepared.filesystem()
     }
 
     /// What a command sees at a path without symlinks.

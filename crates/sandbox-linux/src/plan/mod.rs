@@ -13,6 +13,8 @@ mod supervised;
 #[cfg(test)]
 mod tests;
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use sandbox_policy::{
     AbsolutePath, FilesystemPolicy, PathError, PathPattern, PathRule, Policy, ProcMount, ReadAllow,
     StrictReads, UserNamespaces,
@@ -28,7 +30,7 @@ pub use sockets::{ListedSocket, SocketGuard};
 pub(crate) use supervised::{CONNECT, INODE_FLAG_REQUESTS, SUPERVISED_CALLS};
 pub use supervised::{SupervisedCall, Supervision};
 
-use crate::facts::{Endpoints, HostFacts, MissingPath, PathKind};
+use crate::facts::{Endpoints, HostFacts, MissingPath, PathKind, WriteLinks};
 
 /// A complete description of one sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +54,9 @@ pub struct LinuxPlan {
     /// Whether the user namespace's limit of nested ones is set to 0.
     pub user_namespaces: NestedNamespaces,
     /// The file policy with symlinks resolved: what the mounts enforce, for explanations.
-    pub filesystem: FilesystemPolicy,
+    pub filesystem: Arc<FilesystemPolicy>,
+    /// Whether `filesystem` names the places that symlinks among the write denies lead to.
+    pub write_links: WriteLinks,
     /// What the plan does not enforce exactly, for the report.
     pub notices: Vec<PlanNotice>,
 }
@@ -246,7 +250,8 @@ pub fn lower(
         missing_roots,
         endpoints,
         user_namespaces,
-        filesystem,
+        filesystem: Arc::new(filesystem),
+        write_links: facts.write_links,
         notices,
     })
 }
@@ -258,16 +263,23 @@ fn missing_roots(
     notices: &mut Vec<PlanNotice>,
 ) -> Vec<MissingPath> {
     let mut roots = Vec::new();
+    if facts.missing_roots.is_empty() {
+        return roots;
+    }
+    let found = facts.missing_roots.values();
+    let found: BTreeMap<_, _> = found.map(|root| (&root.canonical, root)).collect();
+    let above: Vec<_> = found.values().map(|root| root.above.clone()).collect();
+    let filesystem = &mounts::about(filesystem, &above);
+    let judged = mounts::Regions::new(filesystem);
     for allow in &filesystem.allow_write {
         let PathPattern::Subtree(path) = &allow.rule.pattern else {
             continue;
         };
-        let Some(found) = (facts.missing_roots.values()).find(|root| root.canonical == *path)
-        else {
+        let Some(found) = found.get(path) else {
             continue;
         };
-        match mounts::region(filesystem, &found.above) {
-            mounts::Region::ReadOnly => roots.push(found.clone()),
+        match judged.of(&found.above) {
+            mounts::Region::ReadOnly => roots.push((*found).clone()),
             mounts::Region::Writable => {}
             mounts::Region::Hidden | mounts::Region::Scratch => {
                 notices.push(PlanNotice::MissingWriteRoot {

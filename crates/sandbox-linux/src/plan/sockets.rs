@@ -47,7 +47,10 @@ impl SocketGuard {
             UnixSocketPolicy::Blocked if with_landlock => return Self::Landlock,
             UnixSocketPolicy::Blocked => Vec::new(),
             UnixSocketPolicy::Listed(rules) => {
-                let listed = rules.iter().map(|rule| listed(rule, filesystem, facts));
+                let judged = &mounts::Regions::new(filesystem);
+                let listed = rules
+                    .iter()
+                    .map(|rule| listed(rule, filesystem, judged, facts));
                 listed.collect()
             }
         };
@@ -101,13 +104,18 @@ impl ListedSocket {
     }
 }
 
-fn listed(rule: &PathRule, filesystem: &FilesystemPolicy, facts: &HostFacts) -> ListedSocket {
+fn listed(
+    rule: &PathRule,
+    filesystem: &FilesystemPolicy,
+    judged: &mounts::Regions<'_>,
+    facts: &HostFacts,
+) -> ListedSocket {
     let landing = match &rule.pattern {
         PathPattern::Subtree(path) => Some(facts.sockets.get(path).unwrap_or(path).clone()),
         PathPattern::Glob(_) => None,
     };
     let is_hidden = landing.as_ref().is_some_and(|landing| {
-        match mounts::region(filesystem, landing) {
+        match judged.of(landing) {
             mounts::Region::Scratch => true,
             // What a preset leaves out an entry may name; a rule that closes the place stands.
             mounts::Region::Hidden => match filesystem.judge_read(landing) {

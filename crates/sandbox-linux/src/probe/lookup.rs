@@ -115,6 +115,12 @@ impl Lookup {
         }))
     }
 
+    /// Whether symlinks lead to a directory, or nobody can tell.
+    pub(super) fn is_behind_link(&mut self, directory: &[u8]) -> bool {
+        let found = self.directory(directory);
+        found.is_ok_and(|found| *found.canonical != *directory)
+    }
+
     /// The directory at a path: not a path of a rule, but one that leads there.
     fn directory(&mut self, path: &[u8]) -> io::Result<Directory> {
         if let Some((latest, known)) = &self.latest
@@ -250,6 +256,11 @@ fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     let (parent, name) = path.split_at(slash);
     let name = name.get(1..).filter(|name| !name.is_empty())?;
     Some((if parent.is_empty() { b"/" } else { parent }, name))
+}
+
+/// The directory that a path lies in; `/` for itself.
+pub(super) fn directory(path: &AbsolutePath) -> &[u8] {
+    split(path.as_bytes()).map_or(b"/", |(directory, _)| directory)
 }
 
 fn joined(directory: &[u8], name: &[u8]) -> Vec<u8> {

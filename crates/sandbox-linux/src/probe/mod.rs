@@ -2,7 +2,13 @@
 
 mod lookup;
 
-use std::{collections::BTreeMap, fs, io, os::unix::fs::MetadataExt, path::PathBuf};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, HashSet},
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+};
 
 use rustix::thread::CapabilitySet;
 use sandbox_policy::{
@@ -11,7 +17,7 @@ use sandbox_policy::{
 
 use self::lookup::{Found, Lookup};
 use crate::{
-    facts::{FileIdentity, HostFacts, MissingPath, PathFacts},
+    facts::{FileIdentity, HostFacts, MissingPath, PathFacts, WriteLinks},
     plan::HOSTS,
     sys,
 };
@@ -69,7 +75,13 @@ pub fn probe(
             .map_err(|source| unexaminable(path, rule, source))?;
     }
     let mut denied = Denied::new(policy, lookup);
-    denied.learn(deny_write.iter(), MOUNTED_WRITE_DENIES)?;
+    let write_links = if deny_write.len() > EXAMINED_WRITE_DENIES {
+        denied.learn_directories(deny_write.iter())?;
+        WriteLinks::LeftToSupervisor
+    } else {
+        denied.learn(deny_write.iter(), MOUNTED_WRITE_DENIES)?;
+        WriteLinks::Known
+    };
     let reads = deny_read.iter().map(|deny| &deny.rule);
     let leaves_reads_open = denied.learn(reads, MOUNTED_READ_DENIES)?;
     let Denied {
@@ -115,6 +127,7 @@ pub fn probe(
         landings,
         sockets: sockets(&whole.unix_sockets),
         leaves_reads_open,
+        write_links,
     })
 }
 
@@ -184,6 +197,10 @@ fn named(rule: &PathRule) -> &AbsolutePath {
 /// start, so more are left to the supervisor, which keeps every one of their names.
 const MOUNTED_WRITE_DENIES: usize = 64;
 
+/// How many paths that are closed for writing are looked at before a start. Of a longer list the
+/// supervisor looks for symlinks when it begins, before anything inside can change a name.
+const EXAMINED_WRITE_DENIES: usize = 512;
+
 /// As above, for paths that are closed for reading. Beyond this the supervisor is asked about every
 /// open, which costs the running command something, so mounts may take longer first.
 const MOUNTED_READ_DENIES: usize = 256;
@@ -193,6 +210,7 @@ struct Denied<'p> {
     policy: &'p FilesystemPolicy,
     lookup: Lookup,
     landings: BTreeMap<AbsolutePath, AbsolutePath>,
+    roots: OnceCell<WriteRoots<'p>>,
 }
 
 impl<'p> Denied<'p> {
@@ -201,7 +219,28 @@ impl<'p> Denied<'p> {
             policy,
             lookup,
             landings: BTreeMap::new(),
+            roots: OnceCell::new(),
         }
+    }
+
+    /// Looks at the directories that a list's paths lie in. What they are themselves is seen only where
+    /// symlinks lead there, and of one in each directory, which tells whether it can be looked into.
+    fn learn_directories(
+        &mut self,
+        rules: impl Iterator<Item = &'p PathRule>,
+    ) -> Result<(), ProbeError> {
+        let mut latest = None;
+        let mut seen = HashSet::new();
+        let rules = rules.filter(|rule| {
+            let PathPattern::Subtree(path) = &rule.pattern else {
+                return true;
+            };
+            let directory = lookup::directory(path);
+            let is_news = latest.replace(directory) != Some(directory) && seen.insert(directory);
+            is_news || self.lookup.is_behind_link(directory)
+        });
+        let rules: Vec<_> = rules.collect();
+        self.learn(rules.into_iter(), 0).map(drop)
     }
 
     /// Looks a list up. Returns whether more of it than `limit` exists: then only is recorded where
@@ -258,7 +297,9 @@ impl<'p> Denied<'p> {
                 self.landings.insert(path.clone(), canonical.clone());
             }
         }
-        learn_above(&mut self.lookup, path, &canonical, self.policy)
+        let paths = &self.lookup.paths;
+        let roots = (self.roots).get_or_init(|| WriteRoots::new(self.policy, paths));
+        learn_above(&mut self.lookup, path, &canonical, roots)
             .map_err(|source| start_error(path, source))
     }
 }
@@ -268,35 +309,70 @@ fn learn_above(
     lookup: &mut Lookup,
     path: &AbsolutePath,
     canonical: &AbsolutePath,
-    policy: &FilesystemPolicy,
+    roots: &WriteRoots<'_>,
 ) -> io::Result<()> {
-    let places = [path, canonical];
-    let is_inside = |path: &AbsolutePath| {
-        policy
-            .allow_write
-            .iter()
-            .any(|root| root.rule.pattern.opens(path).is_some())
-    };
-    // A write root's own place is known by now, also if a symlink leads to it.
-    let roots: Vec<_> = policy
-        .allow_write
-        .iter()
-        .filter_map(|root| match &root.rule.pattern {
-            PathPattern::Subtree(root) => {
-                let found = lookup.paths.get(root);
-                found.map(|found| found.canonical.clone())
-            }
-            PathPattern::Glob(_) => None,
-        })
-        .collect();
-    for place in places {
+    for place in [path, canonical] {
         for above in place.ancestors().skip(1) {
-            if is_inside(&above) || roots.iter().any(|root| above.is_within(root)) {
+            if roots.hold(&above) {
                 lookup.learn(&above)?;
             }
         }
     }
     Ok(())
+}
+
+/// The write roots, as written and where they are.
+struct WriteRoots<'p> {
+    places: HashSet<AbsolutePath>,
+    patterns: Vec<&'p PathPattern>,
+}
+
+impl<'p> WriteRoots<'p> {
+    /// A write root's own place is known by now, also if a symlink leads to it.
+    fn new(policy: &'p FilesystemPolicy, known: &BTreeMap<AbsolutePath, PathFacts>) -> Self {
+        let mut roots = Self {
+            places: HashSet::new(),
+            patterns: Vec::new(),
+        };
+        for allow in &policy.allow_write {
+            match &allow.rule.pattern {
+                PathPattern::Subtree(root) => {
+                    let found = known.get(root).map(|found| found.canonical.clone());
+                    roots.places.extend(found);
+                    roots.places.insert(root.clone());
+                }
+                pattern @ PathPattern::Glob(_) => roots.patterns.push(pattern),
+            }
+        }
+        roots
+    }
+
+    fn hold(&self, path: &AbsolutePath) -> bool {
+        path.ancestors().any(|above| self.places.contains(&above))
+            || self.patterns.iter().any(|root| root.opens(path).is_some())
+    }
+}
+
+/// The rules for the places that symlinks among a policy's write denies lead to. What can't be looked at
+/// is passed over: nothing inside has more rights than who asks, so it does not get there either.
+pub(crate) fn landed_write_denies(policy: &FilesystemPolicy) -> Vec<PathRule> {
+    let mut lookup = Lookup::default();
+    let mut landed = Vec::new();
+    for rule in &policy.deny_write {
+        let PathPattern::Subtree(path) = &rule.pattern else {
+            continue;
+        };
+        let place = match lookup.find(path) {
+            Ok(Found::There(found)) => Some(found.canonical).filter(|place| place != path),
+            Ok(Found::Missing(elsewhere)) => elsewhere,
+            Err(_unknown) => None,
+        };
+        landed.extend(place.map(|place| PathRule {
+            pattern: PathPattern::Subtree(place),
+            origin: rule.origin.clone(),
+        }));
+    }
+    landed
 }
 
 /// Whether a place lies where the command may change modes: what the caller can't look at now, the

@@ -233,8 +233,9 @@ impl Answering<'_> {
 
 /// A set-user-id program of root in a write root would be one outside as well.
 pub(super) fn without_set_id(mode: Mode) -> Mode {
-    if rustix::process::geteuid().is_root() {
-        mode - Mode::SUID - Mode::SGID
+    let set_id = Mode::SUID | Mode::SGID;
+    if mode.intersects(set_id) && rustix::process::geteuid().is_root() {
+        mode - set_id
     } else {
         mode
     }

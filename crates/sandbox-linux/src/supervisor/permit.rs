@@ -364,7 +364,7 @@ impl Answering<'_> {
 
     pub(super) fn denial(&self, path: &[u8], access: Access) -> Option<Denial> {
         let path = AbsolutePath::new(Path::new(OsStr::from_bytes(path))).ok()?;
-        let policy = &self.world.rules.policy;
+        let policy = self.world.rules.policy();
         let verdict = match access {
             Access::Read => policy.judge_read(&path),
             Access::Write | Access::MakeDirectory => policy.judge_write(&path),

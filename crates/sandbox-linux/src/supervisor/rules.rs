@@ -1,14 +1,24 @@
 //! What the supervisor judges by.
 
-use std::{fs, os::fd::OwnedFd, sync::OnceLock};
+use std::{
+    fs,
+    os::fd::OwnedFd,
+    sync::{Arc, OnceLock},
+    thread,
+};
 
+use rustix::fs::{AtFlags, Mode};
 use sandbox_policy::{
     AbsolutePath, Denial, DenialReason, FileJudge, FilesystemPolicy, Origin, PROTECTED_PATHS,
     PathPattern, PathRule, ProtectedGroup, ProtectedPath,
 };
 
-use super::{bound::BoundSockets, git::Protected};
-use crate::plan::{FilterSpec, NestedNamespaces, SocketGuard};
+use super::{bound::BoundSockets, caller::PLACE, git::Protected, resolve::is_link};
+use crate::{
+    facts::WriteLinks,
+    plan::{FilterSpec, LinuxPlan, NestedNamespaces, SocketGuard, Supervision},
+    probe,
+};
 
 /// The file policy, made ready for questions; one value serves every launch of a sandbox.
 #[derive(Debug)]
@@ -17,8 +27,13 @@ pub(crate) struct Rules {
     judge: OnceLock<FileJudge>,
     /// Where protected names lead that are symlinks at the start; made there too.
     landings: OnceLock<Vec<Vec<u8>>>,
-    /// Tells the reason of a no.
-    pub(crate) policy: FilesystemPolicy,
+    /// The policy as the plan has it.
+    planned: Arc<FilesystemPolicy>,
+    /// The same with the places that symlinks among the write denies lead to, where that differs and the
+    /// plan leaves it to the supervisor; made there as well.
+    completed: OnceLock<Option<FilesystemPolicy>>,
+    write_links: WriteLinks,
+    supervision: Supervision,
     /// Write roots that did not exist.
     pub(crate) missing_roots: Vec<MissingRoot>,
     /// Whether `/proc` is the sandbox's own.
@@ -53,31 +68,66 @@ const GIT_PLACES: [(&str, Protected); 5] = [
     (".git/objects/info/alternates", Protected::Alternates),
 ];
 
+/// Rules that are compiled before anybody could notice.
+const SOON_COMPILED: usize = 256;
+
 impl Rules {
-    /// Rules of a policy whose symlinks are resolved.
-    pub(crate) fn new(
-        policy: FilesystemPolicy,
-        missing_roots: Vec<MissingRoot>,
-        fresh_proc: bool,
-        nested_namespaces: NestedNamespaces,
-        sockets: SocketGuard,
-        filter: FilterSpec,
-    ) -> Self {
+    /// Rules of a plan, whose symlinks are resolved.
+    pub(crate) fn new(plan: &LinuxPlan, missing_roots: Vec<MissingRoot>, fresh_proc: bool) -> Self {
         Self {
             judge: OnceLock::new(),
             landings: OnceLock::new(),
-            policy,
+            planned: Arc::clone(&plan.filesystem),
+            completed: OnceLock::new(),
+            write_links: plan.write_links,
+            supervision: plan.supervision,
             missing_roots,
             fresh_proc,
-            nested_namespaces,
-            sockets,
+            nested_namespaces: plan.user_namespaces,
+            sockets: plan.sockets.clone(),
             bound: BoundSockets::default(),
-            filter,
+            filter: plan.filter.clone(),
         }
     }
 
     pub(crate) fn judge(&self) -> &FileJudge {
-        self.judge.get_or_init(|| FileJudge::new(&self.policy))
+        self.judge.get_or_init(|| FileJudge::new(self.policy()))
+    }
+
+    /// Begins to compile a long policy for a command whose first question comes with its first open, on
+    /// a thread of its own: meanwhile the sandbox is set up.
+    pub(crate) fn make_ready(self: &Arc<Self>) {
+        let rules = self.planned.deny_read.len() + self.planned.deny_write.len();
+        let sees_opens = self.supervision == Supervision::Opens;
+        if sees_opens && rules > SOON_COMPILED && self.judge.get().is_none() {
+            let rules = Arc::clone(self);
+            let thread = thread::Builder::new().name("sandbox-rules".into());
+            let compile = move || {
+                rules.judge();
+            };
+            // Without the thread the supervisor does it.
+            if let Ok(running) = thread.spawn(compile) {
+                drop(running);
+            }
+        }
+    }
+
+    /// The whole policy; it tells the reason of a no.
+    pub(crate) fn policy(&self) -> &FilesystemPolicy {
+        let completed = self.completed.get_or_init(|| self.complete());
+        completed.as_ref().unwrap_or(&self.planned)
+    }
+
+    fn complete(&self) -> Option<FilesystemPolicy> {
+        if self.write_links == WriteLinks::Known {
+            return None;
+        }
+        let landed = probe::landed_write_denies(&self.planned);
+        (!landed.is_empty()).then(|| {
+            let mut policy = FilesystemPolicy::clone(&self.planned);
+            policy.deny_write.extend(landed);
+            policy
+        })
     }
 
     /// Whether a path is, or lies in, what a protected name of a write root leads to: `~/.bashrc` is
@@ -89,13 +139,19 @@ impl Rules {
 
     fn find_landings(&self) -> Vec<Vec<u8>> {
         let mut landings = Vec::new();
-        let roots = self.policy.allow_write.iter();
+        let roots = self.planned.allow_write.iter();
         for root in roots.filter_map(|allow| literal(&allow.rule)) {
-            for row in self.policy.protected.iter() {
-                let link = root.as_path().join(row.path);
-                let is_link = fs::symlink_metadata(&link).is_ok_and(|found| found.is_symlink());
+            // There may be thousands of roots: each is looked up once.
+            let Ok(directory) = rustix::fs::open(root.as_path(), PLACE, Mode::empty()) else {
+                continue;
+            };
+            for row in self.planned.protected.iter() {
+                let found = rustix::fs::statat(&directory, row.path, AtFlags::SYMLINK_NOFOLLOW);
+                if !found.is_ok_and(|found| is_link(&found)) {
+                    continue;
+                }
                 // One that leads round in circles, or nowhere, leads to nothing.
-                let landing = is_link.then(|| fs::canonicalize(&link).ok()).flatten();
+                let landing = fs::canonicalize(root.as_path().join(row.path)).ok();
                 let Some(landing) = landing.and_then(|path| AbsolutePath::new(path).ok()) else {
                     continue;
                 };
@@ -110,7 +166,7 @@ impl Rules {
 
     /// The places of a repository that the settings leave open.
     pub(super) fn open_git_places(&self) -> Vec<Protected> {
-        let is_protected = |name: &str| self.policy.protected.iter().any(|row| row.path == name);
+        let is_protected = |name: &str| self.planned.protected.iter().any(|row| row.path == name);
         let open = GIT_PLACES.iter().filter(|(name, _)| !is_protected(name));
         open.map(|(_, place)| *place).collect()
     }
@@ -122,11 +178,11 @@ impl Rules {
             PathPattern::Subtree(root) if is_within(path, root.as_bytes()) => Some(root.clone()),
             PathPattern::Subtree(_) | PathPattern::Glob(_) => None,
         };
-        let roots = self.policy.allow_write.iter();
+        let roots = self.planned.allow_write.iter();
         let root = roots
             .filter_map(|allow| literal(&allow.rule))
             .max_by_key(|root| root.depth());
-        let scratch = self.policy.scratch.iter().filter_map(literal);
+        let scratch = self.planned.scratch.iter().filter_map(literal);
         let scratch = scratch.map(|root| root.depth()).max();
         root.is_some_and(|root| {
             let mut components = root.as_bytes().split(|byte| *byte == b'/');
@@ -147,7 +203,7 @@ impl Rules {
 
     /// The write root that a path lies in.
     pub(crate) fn write_root(&self, path: &[u8]) -> Option<Vec<u8>> {
-        let roots = self.policy.allow_write.iter();
+        let roots = self.planned.allow_write.iter();
         let roots = roots.filter_map(|allow| match &allow.rule.pattern {
             PathPattern::Subtree(root) if is_within(path, root.as_bytes()) => Some(root),
             PathPattern::Subtree(_) | PathPattern::Glob(_) => None,

@@ -102,6 +102,19 @@ fn depth_and_ancestors_agree() {
 }
 
 #[test]
+fn paths_are_ordered_by_components() {
+    let texts = [
+        "/", "/a", "/a/b", "/a/b/c", "/a-b", "/a-b/c", "/a b", "/ab", "/a\u{1}b", "/b", "/é",
+    ];
+    for one in texts {
+        for other in texts {
+            let (one, other) = (path(one), path(other));
+            assert_eq!(one.cmp(&other), one.as_path().cmp(other.as_path()));
+        }
+    }
+}
+
+#[test]
 fn only_entry_names_are_joined() {
     assert_eq!(path("/a").join("b"), Ok(path("/a/b")));
     assert_eq!(AbsolutePath::root().join("..."), Ok(path("/...")));

@@ -153,6 +153,10 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
             .map(|node| seed.deserialize(node))
             .transpose()
     }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.rest.len())
+    }
 }
 
 struct Members<'de> {

@@ -84,7 +84,7 @@ pub(super) fn print(
         };
         return message::set_up_error(&error, None);
     }
-    let sandbox = match load::sandbox(&settings, environment) {
+    let sandbox = match load::sandbox(settings.clone(), environment) {
         Ok(sandbox) => sandbox,
         Err(error) => return message::set_up_error(&error, None),
     };
@@ -189,7 +189,7 @@ fn would_be_changed(
     };
     // What can't be enforced changes nothing.
     let settings = load::load(&trusting, environment).ok()?;
-    let sandbox = load::sandbox(&settings, environment).ok()?;
+    let sandbox = load::sandbox(settings, environment).ok()?;
     let other = sandbox.explain(&question.attempt);
     if other.is_allowed() == explanation.is_allowed() {
         return None;

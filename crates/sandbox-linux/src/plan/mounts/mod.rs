@@ -13,13 +13,18 @@
 //! path that a rule names; between those paths nothing changes.
 
 mod named;
+mod regions;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
-use sandbox_policy::{AbsolutePath, FileVerdict, FilesystemPolicy, ReadAllow};
+use sandbox_policy::{AbsolutePath, FilesystemPolicy};
 
 use self::named::Known;
-pub(super) use self::named::about;
+use self::regions::Openings;
+pub(super) use self::{
+    named::about,
+    regions::{Region, Regions},
+};
 use super::{PlanError, kind_of};
 use crate::facts::{FileIdentity, HostFacts, PathFacts, PathKind};
 
@@ -124,15 +129,6 @@ impl MountPlan {
 /// The file of names that are known without asking anybody.
 pub(crate) const HOSTS: &str = "/etc/hosts";
 
-/// What a path and everything below it is, up to the next path that a rule names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Region {
-    Hidden,
-    ReadOnly,
-    Writable,
-    Scratch,
-}
-
 pub(super) fn lower(
     policy: &FilesystemPolicy,
     facts: &HostFacts,
@@ -145,9 +141,10 @@ pub(super) fn lower(
     }
     let points = named_paths(policy, facts, &known, &pins);
     let policy = &about(policy, &points);
-    let mut regions: BTreeMap<&AbsolutePath, Region> = BTreeMap::new();
+    let judged = &Regions::new(policy);
+    let mut regions: HashMap<&AbsolutePath, Region> = HashMap::new();
     let root = AbsolutePath::root();
-    let base = region(policy, &root);
+    let base = judged.of(&root);
     regions.insert(&root, base);
     let mut operations = base_operations(base, facts, fresh_proc)?;
     // Ancestors first; among equals the order of the paths, so that equal inputs give equal plans.
@@ -155,7 +152,7 @@ pub(super) fn lower(
     ordered.sort_by_key(|path| (path.depth(), *path));
     for path in ordered {
         let around = enclosing(&regions, path);
-        let own = match (around, region(policy, path)) {
+        let own = match (around, judged.of(path)) {
             // A private directory would hide the host's working directory and home.
             (Region::Scratch, Region::Scratch) if is_start(path, base, facts) => Region::ReadOnly,
             (_, own) => own,
@@ -168,7 +165,7 @@ pub(super) fn lower(
                 pins.contains(path),
             )
         };
-        let changed = transition(around, own, path, facts, &points, policy);
+        let changed = transition(around, own, path, facts, &points, judged);
         if let Some(kind) = changed.or_else(pin) {
             let creates_target = matches!(around, Region::Hidden | Region::Scratch);
             operations.push(MountOp {
@@ -179,7 +176,7 @@ pub(super) fn lower(
             regions.insert(path, own);
         }
     }
-    operations.extend(hosts_file(policy, facts, &regions)?);
+    operations.extend(hosts_file(judged, facts, &regions)?);
     let seals: Vec<_> = operations
         .iter()
         .filter(|op| needs_seal(&op.kind))
@@ -196,16 +193,16 @@ pub(super) fn lower(
 /// `hosts(5)` with the loopback alone. A name that the host's file leads to an address would arrive
 /// at the proxy as that address, and rules name names; the proxy itself resolves with the host's.
 fn hosts_file(
-    policy: &FilesystemPolicy,
+    judged: &Regions<'_>,
     facts: &HostFacts,
-    regions: &BTreeMap<&AbsolutePath, Region>,
+    regions: &HashMap<&AbsolutePath, Region>,
 ) -> Result<Option<MountOp>, PlanError> {
     let written = AbsolutePath::new(HOSTS).map_err(PlanError::Name)?;
     let Some(found) = facts.paths.get(&written) else {
         return Ok(None);
     };
     let target = found.canonical.clone();
-    let own = region(policy, &target);
+    let own = judged.of(&target);
     let hides_nothing = !regions.keys().any(|mounted| mounted.is_within(&target));
     if own != Region::ReadOnly || found.kind != PathKind::File || !hides_nothing {
         return Ok(None);
@@ -323,11 +320,10 @@ fn pins(policy: &FilesystemPolicy, known: &Known<'_>) -> BTreeSet<AbsolutePath> 
     let reads = policy.deny_read.iter().map(|deny| &deny.rule);
     let existing = known.named_by(reads.chain(&policy.deny_write));
     let above = existing.flat_map(|path| path.ancestors().skip(1).collect::<Vec<_>>());
+    let roots = Openings::of(&policy.allow_write);
     let is_inside = |path: &AbsolutePath| {
-        let roots = policy.allow_write.iter();
-        roots
-            .filter_map(|root| root.rule.pattern.opens(path))
-            .any(|depth| depth < path.depth())
+        let parent = path.parent();
+        parent.is_some_and(|parent| roots.deepest(&parent).is_some())
     };
     above.filter(is_inside).collect()
 }
@@ -356,36 +352,17 @@ pub(super) fn is_ours(path: &AbsolutePath) -> bool {
     below(b"/dev") || below(b"/proc")
 }
 
-pub(super) fn region(policy: &FilesystemPolicy, path: &AbsolutePath) -> Region {
-    if let FileVerdict::Deny(_) = policy.judge_read(path) {
-        return Region::Hidden;
-    }
-    let scratch = policy
-        .scratch
-        .iter()
-        .filter_map(|rule| rule.pattern.region(path))
-        .max();
-    let deepest = |allows: &[ReadAllow]| {
-        let depths = allows
-            .iter()
-            .filter_map(|allow| allow.rule.pattern.opens(path));
-        depths.max()
-    };
-    // The deeper rule says what the place is: a private directory, or the host's own. A write root that
-    // is the private directory itself shares the host's.
-    let is_private = scratch > deepest(&policy.allow_write)
-        && scratch.is_some()
-        && scratch >= deepest(&policy.allow_read);
-    if is_private {
-        return Region::Scratch;
-    }
-    match policy.judge_write(path) {
-        FileVerdict::Allow(_) => Region::Writable,
-        FileVerdict::Deny(_) => Region::ReadOnly,
-    }
+/// Those of sorted places that lie in a directory.
+fn below<'p>(
+    points: &'p [AbsolutePath],
+    directory: &AbsolutePath,
+) -> impl Iterator<Item = &'p AbsolutePath> {
+    let start = points.partition_point(|point| point <= directory);
+    let rest = points.iter().skip(start);
+    rest.take_while(move |point| point.is_within(directory))
 }
 
-fn enclosing(regions: &BTreeMap<&AbsolutePath, Region>, path: &AbsolutePath) -> Region {
+fn enclosing(regions: &HashMap<&AbsolutePath, Region>, path: &AbsolutePath) -> Region {
     let ancestors = path.ancestors().skip(1);
     let mut known = ancestors.filter_map(|ancestor| regions.get(&ancestor).copied());
     known.next().unwrap_or(Region::ReadOnly)
@@ -404,7 +381,7 @@ fn transition(
     path: &AbsolutePath,
     facts: &HostFacts,
     points: &[AbsolutePath],
-    policy: &FilesystemPolicy,
+    judged: &Regions<'_>,
 ) -> Option<MountKind> {
     let found = facts.paths.get(path)?;
     if found.canonical != *path {
@@ -428,11 +405,8 @@ fn transition(
         (_, Region::Hidden) => Some(match found.kind {
             PathKind::File => MountKind::MaskFile,
             PathKind::Directory => MountKind::MaskDirectory {
-                holds_mount_points: points.iter().any(|point| {
-                    point != path
-                        && point.is_within(path)
-                        && region(policy, point) != Region::Hidden
-                }),
+                holds_mount_points: below(points, path)
+                    .any(|point| judged.of(point) != Region::Hidden),
             },
         }),
     }

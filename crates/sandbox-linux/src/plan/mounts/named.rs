@@ -73,13 +73,19 @@ pub(in crate::plan) fn about<'p>(
         paths: paths.collect(),
     };
     let ends: Vec<_> = places.iter().map(prefixes).collect();
+    let tails = Tails::new(ends.iter().flatten().copied());
     let mut knows = known.asker();
     let mut concerns = |pattern: &'p PathPattern| match pattern {
         PathPattern::Subtree(path) => knows(path.as_bytes()),
-        PathPattern::Glob(glob) => places
-            .iter()
-            .zip(&ends)
-            .any(|(place, ends)| may_match(glob, place, ends) && pattern.region(place).is_some()),
+        PathPattern::Glob(glob) => {
+            let matches = || {
+                let mut places = places.iter().zip(&ends);
+                places.any(|(place, ends)| {
+                    may_match(glob, place, ends) && pattern.region(place).is_some()
+                })
+            };
+            known.paths.contains(glob.literal().as_bytes()) || (tails.may_end(glob) && matches())
+        }
     };
     FilesystemPolicy {
         deny_read: (deny_read.iter())
@@ -95,6 +101,33 @@ pub(in crate::plan) fn about<'p>(
         scratch: scratch.clone(),
         protected: protected.clone(),
     }
+}
+
+/// How places and what is above them end, to pass over globs that end otherwise.
+struct Tails<'p>(HashSet<&'p [u8]>);
+
+impl<'p> Tails<'p> {
+    /// Longer ends are not compared here.
+    const LONGEST: usize = 4;
+
+    fn new(texts: impl Iterator<Item = &'p [u8]>) -> Self {
+        let tails =
+            texts.flat_map(|text| (1..=Self::LONGEST).map(move |length| tail(text, length)));
+        Self(tails.collect())
+    }
+
+    fn may_end(&self, glob: &Glob) -> bool {
+        match glob.tokens().last() {
+            Some(GlobToken::Literal(end)) => self.0.contains(tail(end, Self::LONGEST)),
+            _ => true,
+        }
+    }
+}
+
+/// The last bytes, as many as there are.
+fn tail(text: &[u8], length: usize) -> &[u8] {
+    text.get(text.len().saturating_sub(length)..)
+        .unwrap_or(text)
 }
 
 /// Whether it is worth while to ask a glob about a path, given the path and all above it as bytes.

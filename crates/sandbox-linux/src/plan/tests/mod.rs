@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use sandbox_policy::{AbsolutePath, Policy};
 
 use super::{LinuxPlan, PlanError, lower};
-use crate::facts::{Endpoints, FileIdentity, HostFacts, PathFacts, PathKind};
+use crate::facts::{Endpoints, FileIdentity, HostFacts, PathFacts, PathKind, WriteLinks};
 
 /// A host with the given paths: `/x/` is a directory, `/x` a file, `/x -> /y` a symlink.
 struct Host {
@@ -61,6 +61,7 @@ impl Host {
             landings: BTreeMap::new(),
             sockets: BTreeMap::new(),
             leaves_reads_open: false,
+            write_links: WriteLinks::Known,
         };
         Self { facts }
     }
