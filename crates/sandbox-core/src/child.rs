@@ -1,6 +1,6 @@
 //! A running command.
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, net::TcpListener, sync::Arc};
 
 use tokio::{sync::mpsc, task::AbortHandle};
 
@@ -55,20 +55,37 @@ pub struct ExitStatus {
 }
 
 /// The proxy tasks of one command; they end with it.
-#[derive(Debug)]
-pub(crate) struct Serving(pub(crate) Vec<AbortHandle>);
+#[derive(Debug, Default)]
+pub(crate) struct Serving {
+    tasks: Vec<AbortHandle>,
+    listeners: Vec<TcpListener>,
+}
 
 impl Serving {
     /// Has a task run until the command ends.
     pub(crate) fn start(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        self.0.push(tokio::spawn(task).abort_handle());
+        self.tasks.push(tokio::spawn(task).abort_handle());
+    }
+
+    /// Has a listener that others can reach stop listening at the end, and not only when its task
+    /// gets to hear of it.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "only Linux publishes ports itself")
+    )]
+    pub(crate) fn close_at_end(&mut self, listener: TcpListener) {
+        self.listeners.push(listener);
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        for task in &self.0 {
+        for task in &self.tasks {
             task.abort();
+        }
+        for listener in &self.listeners {
+            // ENOTCONN only says that it has stopped already.
+            rustix::net::shutdown(listener, rustix::net::Shutdown::Both).unwrap_or(());
         }
     }
 }

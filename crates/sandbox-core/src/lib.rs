@@ -47,9 +47,10 @@ pub use stdio::Stdio;
 
 pub use sandbox_policy::{
     AbsolutePath, Denial, DenialReason, DomainPattern, DomainPatternError, DomainRule,
-    EnvironmentPolicy, FileVerdict, FilesystemPolicy, Firmness, Host, HostError, HostName, LayerId,
-    NetworkPolicy, Origin, PathBase, PathError, PathPattern, PathRule, PatternError, PatternSyntax,
-    Policy, Port, ProcMount, ProcessPolicy, ReadAllow, ReadDeny, Target, UnixSocketPolicy,
+    EnvironmentPolicy, FileVerdict, FilesystemPolicy, Firmness, Host, HostError, HostName,
+    HostPort, LayerId, NetworkPolicy, Origin, PathBase, PathError, PathPattern, PathRule,
+    PatternError, PatternSyntax, Policy, Port, PortConflict, PortMapping, PortMappingError,
+    ProcMount, ProcessPolicy, PublishedPort, ReadAllow, ReadDeny, Target, UnixSocketPolicy,
     UserNamespaces, Verdict, workspace,
 };
 pub use sandbox_proxy::{BoxFuture, Decide, Decision, ExternalProxies, Resolve, SystemResolver};

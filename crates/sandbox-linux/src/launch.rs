@@ -27,7 +27,10 @@ use crate::{
     prepare::Prepared,
     ruleset,
     sockets::Sockets,
-    stage::{self, CommandImage, Context, IdMaps, InitImage, NetworkTask, StageFailure, Step},
+    stage::{
+        self, CommandImage, Context, IdMaps, InitImage, NetworkTask, StageFailure, Step,
+        handover::PortSockets,
+    },
     supervisor::{self, RefusalSink},
     sys::{
         self, Errno,
@@ -189,7 +192,12 @@ fn start(
         return Err(failed(failure));
     }
     let sockets = stage::handover::receive(handover.as_fd()).map_err(call("recvmsg"))?;
-    let running = running(pid, sockets)?;
+    let ports = if prepared.plan.ports.is_empty() {
+        PortSockets::default()
+    } else {
+        stage::handover::receive_ports(handover.as_fd()).map_err(call("recvmsg"))?
+    };
+    let running = running(pid, Sockets::new(sockets, ports))?;
     start_supervisor(prepared, supervisor.as_fd(), proc, refused)?;
     let follower = Follower {
         pid,
@@ -225,7 +233,7 @@ fn start_supervisor(
         .map_err(|source| LaunchError::SupervisorCall { source })
 }
 
-fn running(pid: libc::pid_t, sockets: stage::Sockets) -> Result<Running, LaunchError> {
+fn running(pid: libc::pid_t, sockets: Sockets) -> Result<Running, LaunchError> {
     // Nobody has waited for the child yet, so its pid can't have been given to another process.
     let process = Pid::from_raw(pid).ok_or(LaunchError::ThreadGone)?;
     let process = rustix::process::pidfd_open(process, PidfdFlags::empty())
@@ -233,7 +241,7 @@ fn running(pid: libc::pid_t, sockets: stage::Sockets) -> Result<Running, LaunchE
     Ok(Running {
         pid,
         process,
-        sockets: Some(sockets.into()),
+        sockets: Some(sockets),
     })
 }
 

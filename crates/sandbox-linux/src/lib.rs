@@ -23,6 +23,8 @@ mod plan;
 #[cfg(target_os = "linux")]
 mod command;
 #[cfg(target_os = "linux")]
+mod entrance;
+#[cfg(target_os = "linux")]
 mod error;
 #[cfg(target_os = "linux")]
 mod filter;
@@ -54,13 +56,14 @@ mod sys;
 pub use facts::{Endpoints, FileIdentity, HostFacts, MissingPath, PathFacts, PathKind};
 pub use plan::{
     ArgumentTest, BindAccess, FilterAction, FilterSpec, IdMap, LandlockRule, LinuxPlan, MountKind,
-    MountOp, MountPlan, NestedNamespaces, PlanError, PlanNotice, Reads, RuleAnchor, RulesetSpec,
-    Shown, SupervisedCall, Supervision, SyscallRule, environment, lower,
+    MountOp, MountPlan, NestedNamespaces, PlanError, PlanNotice, PortPlan, Reads, RuleAnchor,
+    RulesetSpec, Shown, SupervisedCall, Supervision, SyscallRule, environment, lower,
 };
 
 #[cfg(target_os = "linux")]
 pub use self::{
     command::{CommandSpec, Stream, candidates},
+    entrance::Entrance,
     error::LaunchError,
     filter::FilterError,
     follow::{ChildEvent, Exit, Follower, REPORT_BYTES},

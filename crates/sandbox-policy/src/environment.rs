@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, ffi::OsString};
 
 use crate::domain::HostPattern;
-use crate::host::Host;
+use crate::host::{Host, Port};
 use crate::network::NetworkPolicy;
 use crate::policy::{EnvironmentPolicy, Policy};
 
@@ -58,7 +58,7 @@ pub fn environment(
         put(name, &socks);
     }
     for name in NO_PROXY_VARIABLES {
-        put(name, no_proxy(&policy.network));
+        put(name, no_proxy(&policy.network, ports));
     }
     // rsync(1) speaks CONNECT to what RSYNC_PROXY names.
     put("RSYNC_PROXY", &format!("127.0.0.1:{}", ports.http));
@@ -74,17 +74,19 @@ pub fn environment(
     variables
 }
 
-/// The command's own servers need no proxy, unless the policy lists the host's loopback: then a
-/// program that asks for it means the host's.
-fn no_proxy(policy: &NetworkPolicy) -> &'static str {
-    let lists_loopback = policy
-        .allowed()
-        .iter()
-        .any(|rule| match &rule.pattern.host {
+/// The command's own servers need no proxy, and neither do single ports of the host's loopback, which
+/// are there inside as well. Where the policy lists all ports of it, a program that asks for the
+/// loopback means the host's; so it does for a port that a proxy has taken inside.
+fn no_proxy(policy: &NetworkPolicy, ports: ProxyPorts) -> &'static str {
+    let is_taken = |port: Port| [ports.http, ports.socks].contains(&port.get());
+    let lists_loopback = policy.allowed().iter().any(|rule| {
+        let names_loopback = match &rule.pattern.host {
             HostPattern::Exact(Host::Ip(address)) => address.is_loopback(),
-            HostPattern::Exact(Host::Name(name)) => name.as_str() == "localhost",
+            HostPattern::Exact(host @ Host::Name(_)) => host.is_loopback(),
             HostPattern::Subdomains(_) | HostPattern::Any => false,
-        });
+        };
+        names_loopback && rule.pattern.port.is_none_or(is_taken)
+    });
     if lists_loopback {
         ""
     } else {

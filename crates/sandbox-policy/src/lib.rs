@@ -29,6 +29,7 @@ mod origin;
 mod path;
 mod pattern;
 mod policy;
+mod ports;
 mod preset;
 mod protected;
 mod verdict;
@@ -47,6 +48,7 @@ pub use pattern::{Glob, GlobSet, GlobToken, PathBase, PathPattern, PatternError,
 pub use policy::{
     EnvironmentPolicy, Policy, ProcMount, ProcessPolicy, UnixSocketPolicy, UserNamespaces,
 };
+pub use ports::{HostPort, PortConflict, PortMapping, PortMappingError, PublishedPort};
 pub use preset::{PresetPath, WORKSPACE_HOME, WORKSPACE_SECRETS, WORKSPACE_SYSTEM, workspace};
 pub use protected::{
     DEPENDENCY_STORES, PROTECTED_PATHS, ProtectedGroup, ProtectedPath, Protection, is_alias,

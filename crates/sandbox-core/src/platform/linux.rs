@@ -1,10 +1,12 @@
 //! Linux: `sandbox-linux`, with the proxies on the listeners that each launch hands out.
 
+mod publish;
+
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     io,
-    net::{TcpListener, UdpSocket},
+    net::{IpAddr, TcpListener, UdpSocket},
     sync::{Arc, OnceLock},
 };
 
@@ -13,13 +15,14 @@ use sandbox_linux::{
     LaunchError, MountKind, PlanError, PrepareError, Prepared, ProbeError, REPORT_BYTES,
     RefusalSink, Running, SignalSource, Sockets, Stream, Supervision, Transparent,
 };
-use sandbox_policy::{AbsolutePath, FilesystemPolicy, Policy, UnixSocketPolicy};
+use sandbox_policy::{AbsolutePath, FilesystemPolicy, Policy, Port, UnixSocketPolicy};
 use sandbox_proxy::Proxy;
 use tokio::{
     io::{AsyncReadExt, unix::AsyncFd},
     net::unix::pipe,
 };
 
+use self::publish::Published;
 use super::{Launch, Shown, SocketVerdict, listed};
 use crate::{
     builder::LaunchThread,
@@ -145,6 +148,12 @@ impl Backend {
         })
     }
 
+    /// Whether a connection to this address of the sandbox's loopback leads to the host's.
+    pub(crate) fn is_host_port(&self, address: IpAddr, port: Port) -> bool {
+        let mut ports = self.prepared.plan().ports.host_ports.iter();
+        ports.any(|host| host.port == port && host.has(address))
+    }
+
     /// Whether a Unix socket of the host's may be connected to.
     pub(crate) fn judge_socket(
         &self,
@@ -248,6 +257,8 @@ impl Backend {
         let refused: RefusalSink = Arc::new(move |refusal: FileRefusal| {
             log.push(refusal.thread, refusal.denial);
         });
+        // Before anything runs: a port that can't be had is an error.
+        let published = publish::listen(&self.prepared.plan().ports.published)?;
         let mut running = match self.launch_thread {
             LaunchThread::Own => {
                 let on_event = move |event| on_change(state_change(event));
@@ -268,9 +279,9 @@ impl Backend {
                 // Every launch of a sandbox finds the same kernel.
                 self.transparent
                     .get_or_init(|| sockets.transparent.is_some());
-                serve(sockets, proxy).map_err(|source| SpawnError::Network { source })?
+                serve(sockets, published, proxy).map_err(|source| SpawnError::Network { source })?
             }
-            None => Serving(Vec::new()),
+            None => Serving::default(),
         };
         Ok((Process(running), serving))
     }
@@ -317,13 +328,15 @@ async fn follow(
 }
 
 /// Has the proxy serve a command's sockets.
-fn serve(sockets: Sockets, proxy: &Proxy) -> io::Result<Serving> {
+fn serve(sockets: Sockets, published: Vec<Published>, proxy: &Proxy) -> io::Result<Serving> {
     let Sockets {
         http,
         socks,
         transparent,
+        host_ports,
+        entrance,
     } = sockets;
-    let mut serving = Serving(Vec::new());
+    let mut serving = Serving::default();
     serving.start(proxy.serve_http(listener(http)?));
     serving.start(proxy.serve_socks5(listener(socks)?));
     if let Some(Transparent {
@@ -339,6 +352,12 @@ fn serve(sockets: Sockets, proxy: &Proxy) -> io::Result<Serving> {
             serving.start(proxy.serve_dns_udp(datagrams(socket)?));
         }
         serving.start(proxy.serve_dns_tcp(listener(dns_tcp)?));
+    }
+    for socket in host_ports {
+        serving.start(proxy.serve_host_port(listener(socket)?));
+    }
+    if let Some(entrance) = entrance {
+        publish::serve(published, entrance, proxy, &mut serving)?;
     }
     Ok(serving)
 }

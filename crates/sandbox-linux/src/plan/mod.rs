@@ -4,6 +4,7 @@ mod describe;
 mod environment;
 mod landlock;
 mod mounts;
+mod ports;
 mod resolve;
 mod seccomp;
 mod shown;
@@ -12,14 +13,15 @@ mod supervised;
 mod tests;
 
 use sandbox_policy::{
-    AbsolutePath, FilesystemPolicy, PathError, PathPattern, PathRule, Policy, ProcMount,
-    UnixSocketPolicy, UserNamespaces,
+    AbsolutePath, FilesystemPolicy, PathError, PathPattern, PathRule, Policy, PortConflict,
+    ProcMount, UnixSocketPolicy, UserNamespaces,
 };
 
 pub use environment::environment;
 pub use landlock::{LandlockRule, Reads, RuleAnchor, RulesetSpec};
 pub(crate) use mounts::HOSTS;
 pub use mounts::{BindAccess, MountKind, MountOp, MountPlan};
+pub use ports::PortPlan;
 pub use seccomp::{ArgumentTest, FilterAction, FilterSpec, SyscallRule};
 pub use shown::Shown;
 pub(crate) use supervised::{INODE_FLAG_REQUESTS, SUPERVISED_CALLS};
@@ -44,6 +46,8 @@ pub struct LinuxPlan {
     pub missing_roots: Vec<MissingPath>,
     /// Where the proxies listen.
     pub endpoints: Endpoints,
+    /// Ports of the two loopbacks that are joined.
+    pub ports: PortPlan,
     /// Whether the user namespace's limit of nested ones is set to 0.
     pub user_namespaces: NestedNamespaces,
     /// The file policy with symlinks resolved: what the mounts enforce, for explanations.
@@ -104,6 +108,14 @@ pub enum PlanNotice {
         path: AbsolutePath,
         /// The rule's origin.
         origin: String,
+    },
+    /// A port of the host's loopback that a listener of our own has inside.
+    #[error(
+        "port {port} of the host's loopback is reached by way of the proxies only: inside, the sandbox's own listener has the port"
+    )]
+    HostPortTaken {
+        /// The port.
+        port: u16,
     },
     /// Landlock is there, but older than its scopes.
     #[error(
@@ -167,6 +179,17 @@ pub enum PlanError {
         path: AbsolutePath,
         /// The denial's text.
         denial: String,
+    },
+    /// Ports that can't all be had at once.
+    #[error(transparent)]
+    Ports(PortConflict),
+    /// A published port that a listener of our own has.
+    #[error("port {port} can't be published ({origin}): inside, the sandbox's own listener has it")]
+    OwnPort {
+        /// The port inside.
+        port: u16,
+        /// Where it was written.
+        origin: String,
     },
     /// A name that is none.
     #[error("internal error: unusable name")]
@@ -233,6 +256,7 @@ pub fn lower(
         UserNamespaces::Allowed(_) => NestedNamespaces::Allowed,
     };
     let missing_roots = missing_roots(&filesystem, facts, &mut notices);
+    let ports = ports::lower(policy, endpoints, &mut notices)?;
     let supervision = supervision(&filesystem, facts, &missing_roots);
     let filter = FilterSpec::new(&policy.unix_sockets, user_namespaces, supervision);
     Ok(LinuxPlan {
@@ -243,6 +267,7 @@ pub fn lower(
         supervision,
         missing_roots,
         endpoints,
+        ports,
         user_namespaces,
         filesystem,
         notices,

@@ -9,7 +9,7 @@ use ipnet::{IpNet, Ipv4Net};
 use super::DomainRule;
 use crate::address::{AddressRule, forms};
 use crate::domain::HostPattern;
-use crate::host::{Host, HostName, Port, Target};
+use crate::host::{Host, HostName, LOCALHOST, Port, Target};
 
 /// Domain rules in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,10 +58,11 @@ impl HostIndex {
     /// The first rule that names the target.
     pub(super) fn find(&self, target: &Target) -> Option<&DomainRule> {
         let specific = match &target.host {
-            Host::Ip(address) => self
-                .addresses
-                .get(address)
-                .and_then(|slot| slot.first(target.port)),
+            Host::Ip(address) => {
+                let exact = self.addresses.get(address);
+                let exact = exact.and_then(|slot| slot.first(target.port));
+                exact.into_iter().chain(self.localhost(target)).min()
+            }
             Host::Name(name) => {
                 let exact = self.names.get(name);
                 let above = name
@@ -80,6 +81,23 @@ impl HostIndex {
             .chain(any)
             .min()
             .and_then(|position| self.rules.get(position))
+    }
+
+    /// The first rule that names an address of the loopback by its name.
+    fn localhost(&self, target: &Target) -> Option<usize> {
+        if !target.host.is_loopback() {
+            return None;
+        }
+        let slot = self.names.get(LOCALHOST)?;
+        slot.first(target.port)
+    }
+
+    /// Whether a rule lists this very target by its address, or by the loopback's name.
+    pub(super) fn lists_address(&self, target: &Target) -> bool {
+        let Host::Ip(address) = &target.host else {
+            return false;
+        };
+        self.find_address(*address, target.port).is_some() || self.localhost(target).is_some()
     }
 
     /// The first rule that names the host on some port, or, with `every_port`, on all of them.

@@ -46,10 +46,19 @@ fn programs_are_led_to_the_proxies() {
 
 #[test]
 fn a_listed_loopback_is_the_hosts_and_needs_the_proxy() {
-    let policy = Policy::restrictive()
-        .allow_domain("localhost:5432")
-        .unwrap();
-    assert_eq!(value(&variables(&policy, &[]), "NO_PROXY"), Some(""));
+    for (rule, expected) in [
+        ("localhost", ""),
+        ("127.0.0.1", ""),
+        // This port is a proxy's inside.
+        ("localhost:3128", ""),
+        // A single port is there inside.
+        ("localhost:5432", "localhost,127.0.0.1,::1"),
+        ("[::1]:5432", "localhost,127.0.0.1,::1"),
+    ] {
+        let policy = Policy::restrictive().allow_domain(rule).unwrap();
+        let found = variables(&policy, &[]);
+        assert_eq!(value(&found, "NO_PROXY"), Some(expected), "{rule}");
+    }
 }
 
 #[test]

@@ -257,7 +257,7 @@ impl Backend {
     /// matter either, as all belong to one proxy.
     fn serve(&self, proxy: &Proxy) -> io::Result<Serving> {
         let own = |listener: &TcpListener| tokio::net::TcpListener::from_std(listener.try_clone()?);
-        let mut serving = Serving(Vec::new());
+        let mut serving = Serving::default();
         serving.start(proxy.serve_http(own(&self.http)?));
         serving.start(proxy.serve_socks5(own(&self.socks)?));
         Ok(serving)
