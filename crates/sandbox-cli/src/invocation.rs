@@ -83,6 +83,7 @@ impl Invocation {
             deny_read,
             allow_domain,
             deny_domain,
+            publish,
             debug,
             quiet,
             words,
@@ -94,6 +95,7 @@ impl Invocation {
             deny_read,
             allow_domains: allow_domain,
             deny_domains: deny_domain,
+            publish,
         };
         let trust = if trust_project {
             ProjectTrust::Granted

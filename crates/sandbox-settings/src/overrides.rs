@@ -2,7 +2,9 @@
 
 use std::{ffi::OsString, path::Path, sync::Arc};
 
-use sandbox_policy::{DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax};
+use sandbox_policy::{
+    DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, PortMapping,
+};
 
 use crate::{
     error::{SettingsError, SettingsErrorKind},
@@ -30,6 +32,8 @@ pub struct Overrides {
     pub allow_domains: Vec<String>,
     /// `--deny-domain PATTERN`.
     pub deny_domains: Vec<String>,
+    /// `--publish [OUTSIDE:]INSIDE`.
+    pub publish: Vec<String>,
 }
 
 impl Overrides {
@@ -43,6 +47,7 @@ impl Overrides {
             deny_read: Vec::new(),
             allow_domains: Vec::new(),
             deny_domains: Vec::new(),
+            publish: Vec::new(),
         }
     }
 
@@ -59,6 +64,7 @@ impl Overrides {
             deny_read,
             allow_domains,
             deny_domains,
+            publish,
         } = self;
         let mut statements = Vec::new();
         let mut take = |key, text: &str, effect| match effect {
@@ -111,6 +117,14 @@ impl Overrides {
                 text,
                 effect.map_err(|source| bad_domain(text, source)),
             );
+        }
+        for text in publish {
+            let effect = PortMapping::parse(text).map(Effect::PublishPort);
+            let effect = effect.map_err(|source| SettingsErrorKind::PublishedPort {
+                text: text.to_owned(),
+                source,
+            });
+            take("--publish", text, effect);
         }
         statements
     }

@@ -4,6 +4,7 @@ mod around;
 mod denied;
 mod external;
 mod forward;
+mod ports;
 mod socks;
 
 use sandbox_tests::{Bed, Srt};

@@ -78,6 +78,8 @@ pub(super) fn filesystem(
             | Effect::DenyDomain { .. }
             | Effect::DenyAddress(_)
             | Effect::AllowUnixSocket(_)
+            | Effect::HostPort(_)
+            | Effect::PublishPort(_)
             | Effect::IgnoreViolation { .. }
             | Effect::Text(..)
             | Effect::ProxyPort(..) => {}

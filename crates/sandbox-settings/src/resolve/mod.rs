@@ -10,8 +10,8 @@ mod proxies;
 use std::{collections::HashSet, path::Path, sync::Arc};
 
 use sandbox_policy::{
-    AbsolutePath, AddressRule, DomainRule, NetworkPolicy, Origin, PathBase, PathRule, Policy,
-    ProcMount, UnixSocketPolicy, UserNamespaces,
+    AbsolutePath, AddressRule, DomainPattern, DomainRule, NetworkPolicy, Origin, PathBase,
+    PathRule, Policy, Port, ProcMount, PublishedPort, UnixSocketPolicy, UserNamespaces,
 };
 
 use crate::{
@@ -80,6 +80,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
     let policy = Policy {
         filesystem: filesystem::filesystem(&applying, base, flat, guarded),
         network: network(&applying),
+        published_ports: published_ports(&applying),
         unix_sockets: unix_sockets(&applying),
         ..processes(Policy::restrictive(), &switches)
     };
@@ -91,6 +92,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
         .collect();
     Settings {
         policy,
+        host_ports: host_ports(&applying),
         external_proxies: proxies.choose(),
         execution: Execution {
             enabled: switches.choose(Switch::Enabled),
@@ -190,6 +192,12 @@ fn network(entries: &[Entry]) -> NetworkPolicy {
                 origin,
                 note: None,
             }),
+            // The very rule that makes a listed `localhost:PORT`.
+            Effect::HostPort(port) => allowed.push(DomainRule {
+                pattern: DomainPattern::localhost(*port),
+                origin,
+                note: None,
+            }),
             Effect::DenyDomain { pattern, note } => {
                 denied.push(DomainRule {
                     pattern: pattern.clone(),
@@ -206,6 +214,7 @@ fn network(entries: &[Entry]) -> NetworkPolicy {
             | Effect::AllowRead(_)
             | Effect::DenyRead { .. }
             | Effect::AllowUnixSocket(_)
+            | Effect::PublishPort(_)
             | Effect::IgnoreViolation { .. }
             | Effect::Text(..)
             | Effect::Preset(_)
@@ -216,6 +225,28 @@ fn network(entries: &[Entry]) -> NetworkPolicy {
     }
     let strict = Switches(entries).choose(Switch::StrictAllowlist).value;
     NetworkPolicy::new(allowed, denied, addresses).strict(strict)
+}
+
+fn host_ports(entries: &[Entry]) -> Vec<Choice<Port>> {
+    let ports = entries.iter().filter_map(|Entry { statement, .. }| {
+        let Effect::HostPort(value) = statement.effect else {
+            return None;
+        };
+        let origin = statement.origin.clone();
+        Some(Choice { value, origin })
+    });
+    ports.collect()
+}
+
+fn published_ports(entries: &[Entry]) -> Vec<PublishedPort> {
+    let ports = entries.iter().filter_map(|Entry { statement, .. }| {
+        let Effect::PublishPort(mapping) = statement.effect else {
+            return None;
+        };
+        let origin = statement.origin.clone();
+        Some(PublishedPort { mapping, origin })
+    });
+    ports.collect()
 }
 
 fn unix_sockets(entries: &[Entry]) -> UnixSocketPolicy {

@@ -11,7 +11,8 @@ use std::ffi::OsStr;
 
 use ipnet::IpNet;
 use sandbox_policy::{
-    DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, Port, ProtectedPath,
+    DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, Port, PortMapping,
+    ProtectedPath,
 };
 
 use crate::wire::Preset;
@@ -47,6 +48,10 @@ pub(crate) enum Effect {
     },
     DenyAddress(IpNet),
     AllowUnixSocket(PathPattern),
+    /// A port of the host's loopback.
+    HostPort(Port),
+    /// A server inside appears on the host's loopback.
+    PublishPort(PortMapping),
     IgnoreViolation {
         command: String,
         text: String,
@@ -122,6 +127,8 @@ impl Effect {
             | Self::DenyDomain { .. }
             | Self::DenyAddress(_)
             | Self::AllowUnixSocket(_)
+            | Self::HostPort(_)
+            | Self::PublishPort(_)
             | Self::IgnoreViolation { .. }
             | Self::Unprotect(_)
             | Self::Text(..) => false,
@@ -141,6 +148,8 @@ impl Effect {
             | Self::DenyDomain { .. }
             | Self::DenyAddress(_)
             | Self::AllowUnixSocket(_)
+            | Self::HostPort(_)
+            | Self::PublishPort(_)
             | Self::IgnoreViolation { .. }
             | Self::Text(..)
             | Self::ProxyPort(..)
@@ -155,6 +164,8 @@ impl Effect {
             | Self::AllowRead(_)
             | Self::AllowDomain(_)
             | Self::AllowUnixSocket(_)
+            | Self::HostPort(_)
+            | Self::PublishPort(_)
             | Self::IgnoreViolation { .. }
             | Self::Unprotect(_)
             | Self::Text(..)

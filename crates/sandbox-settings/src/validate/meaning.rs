@@ -4,7 +4,7 @@ use std::{ffi::OsStr, net::IpAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use sandbox_policy::{
-    DomainPattern, PathBase, PathError, PathPattern, PatternError, PatternSyntax,
+    DomainPattern, PathBase, PathError, PathPattern, PatternError, PatternSyntax, PortMapping,
 };
 
 use crate::{
@@ -29,6 +29,7 @@ pub(super) fn check(format: &str, text: &str, base: &PathBase) -> Result<(), Mis
         text::LITERAL_PATH => check_path(text, PatternSyntax::Literal, base),
         text::ABSOLUTE_PATH => check_absolute(text, base),
         text::ADDRESS_RANGE => check_address(text),
+        text::PORT_MAPPING => check_mapping(text),
         text::GRANTING_RULE => check_rule(text, List::Allow, base),
         text::REFUSING_RULE => check_rule(text, List::Deny, base),
         _ => Ok(()),
@@ -87,6 +88,13 @@ fn check_address(text: &str) -> Result<(), Mistake> {
             text: text.to_owned(),
         },
         help: Some(help.to_owned()),
+    })
+}
+
+fn check_mapping(text: &str) -> Result<(), Mistake> {
+    PortMapping::parse(text).map(drop).map_err(|source| {
+        let text = text.to_owned();
+        plain(SettingsErrorKind::PublishedPort { text, source })
     })
 }
 
