@@ -95,22 +95,24 @@ impl SpawnError {
 
 /// Why a listener can't have its port.
 fn bind_failure(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "another program of this machine has it",
-        io::ErrorKind::PermissionDenied => "the port is privileged",
-        _ => "the system refuses it",
+    if error.kind() == io::ErrorKind::AddrInUse {
+        "another program of this machine has it"
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        "the port is privileged"
+    } else {
+        "the system refuses it"
     }
 }
 
 /// What helps.
 fn bind_hint(error: &io::Error) -> Option<&'static str> {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            Some("publish the server at another port of the host: `-p OUTSIDE:INSIDE`")
-        }
-        io::ErrorKind::PermissionDenied => Some(
+    if error.kind() == io::ErrorKind::AddrInUse {
+        Some("publish the server at another port of the host: `-p OUTSIDE:INSIDE`")
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        Some(
             "an ordinary user can publish ports from 1024 on: `-p 8080:80` leads to port 80 inside",
-        ),
-        _ => None,
+        )
+    } else {
+        None
     }
 }

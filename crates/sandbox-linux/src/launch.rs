@@ -191,13 +191,8 @@ fn start(
         reap(pid);
         return Err(failed(failure));
     }
-    let sockets = stage::handover::receive(handover.as_fd()).map_err(call("recvmsg"))?;
-    let ports = if prepared.plan.ports.is_empty() {
-        PortSockets::default()
-    } else {
-        stage::handover::receive_ports(handover.as_fd()).map_err(call("recvmsg"))?
-    };
-    let running = running(pid, Sockets::new(sockets, ports))?;
+    let sockets = receive(prepared, handover.as_fd()).map_err(call("recvmsg"))?;
+    let running = running(pid, sockets)?;
     start_supervisor(prepared, supervisor.as_fd(), proc, refused)?;
     let follower = Follower {
         pid,
@@ -212,6 +207,17 @@ fn failed_call(name: &'static str) -> impl FnOnce(Errno) -> LaunchError {
         name,
         source: errno.into(),
     }
+}
+
+/// Receives what the network thread made.
+fn receive(prepared: &Prepared, channel: BorrowedFd<'_>) -> Result<Sockets, Errno> {
+    let sockets = stage::handover::receive(channel)?;
+    let ports = if prepared.plan.ports.is_empty() {
+        PortSockets::default()
+    } else {
+        stage::handover::receive_ports(channel)?
+    };
+    Ok(Sockets::new(sockets, ports))
 }
 
 /// Starts the supervisor, if the plan has one.

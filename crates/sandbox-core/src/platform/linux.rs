@@ -1,7 +1,5 @@
 //! Linux: `sandbox-linux`, with the proxies on the listeners that each launch hands out.
 
-mod publish;
-
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
@@ -22,8 +20,10 @@ use tokio::{
     net::unix::pipe,
 };
 
-use self::publish::Published;
-use super::{Launch, Shown, SocketVerdict, listed};
+use super::{
+    Launch, Shown, SocketVerdict, listed,
+    publish::{self, Published},
+};
 use crate::{
     builder::LaunchThread,
     child::{ExitStatus, Serving, StateChange},
@@ -363,7 +363,7 @@ fn serve(sockets: Sockets, published: Vec<Published>, proxy: &Proxy) -> io::Resu
 }
 
 /// The launcher hands out non-blocking listeners, as tokio wants them.
-fn listener(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
+pub(super) fn listener(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
     tokio::net::TcpListener::from_std(listener)
 }
 

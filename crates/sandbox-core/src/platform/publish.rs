@@ -53,7 +53,7 @@ pub(super) fn serve(
     let entrance: Arc<dyn Enter> = Arc::new(Entered(entrance));
     for Published { listener, inside } in published {
         serving.close_at_end(listener.try_clone()?);
-        let listener = super::listener(listener)?;
+        let listener = super::linux::listener(listener)?;
         serving.start(proxy.serve_published(listener, Arc::clone(&entrance), inside));
     }
     Ok(())
