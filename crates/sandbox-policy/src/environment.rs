@@ -7,6 +7,7 @@ use crate::domain::HostPattern;
 use crate::host::{Host, Port};
 use crate::network::NetworkPolicy;
 use crate::policy::{EnvironmentPolicy, Policy};
+use crate::ports::HostPort;
 
 /// Where the proxies listen, as the command sees it: TCP ports on 127.0.0.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +37,13 @@ const SOCKS_PROXY_VARIABLES: [&str; 4] = ["ALL_PROXY", "all_proxy", "FTP_PROXY",
 const NO_PROXY_VARIABLES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// The environment of a command: the inherited one, less the removals, plus ours and the policy's.
+/// `joined` are the ports of the host's loopback that are reached without a proxy, too.
 #[must_use]
 pub fn environment(
     inherited: impl IntoIterator<Item = (OsString, OsString)>,
     policy: &Policy,
     ports: ProxyPorts,
+    joined: &[HostPort],
 ) -> BTreeMap<OsString, OsString> {
     let EnvironmentPolicy { remove, set } = &policy.environment;
     let mut variables: BTreeMap<OsString, OsString> = inherited.into_iter().collect();
@@ -58,7 +61,7 @@ pub fn environment(
         put(name, &socks);
     }
     for name in NO_PROXY_VARIABLES {
-        put(name, no_proxy(&policy.network, ports));
+        put(name, no_proxy(&policy.network, joined));
     }
     // rsync(1) speaks CONNECT to what RSYNC_PROXY names.
     put("RSYNC_PROXY", &format!("127.0.0.1:{}", ports.http));
@@ -74,18 +77,17 @@ pub fn environment(
     variables
 }
 
-/// The command's own servers need no proxy, and neither do single ports of the host's loopback, which
-/// are there inside as well. Where the policy lists all ports of it, a program that asks for the
-/// loopback means the host's; so it does for a port that a proxy has taken inside.
-fn no_proxy(policy: &NetworkPolicy, ports: ProxyPorts) -> &'static str {
-    let is_taken = |port: Port| [ports.http, ports.socks].contains(&port.get());
+/// The command's own servers need no proxy, and neither do joined ports of the host's loopback. Where
+/// the policy lists more of it, a program that asks for the loopback means the host's.
+fn no_proxy(policy: &NetworkPolicy, joined: &[HostPort]) -> &'static str {
+    let is_joined = |port: Port| joined.iter().any(|host| host.port == port);
     let lists_loopback = policy.allowed().iter().any(|rule| {
         let names_loopback = match &rule.pattern.host {
             HostPattern::Exact(Host::Ip(address)) => address.is_loopback(),
             HostPattern::Exact(host @ Host::Name(_)) => host.is_loopback(),
             HostPattern::Subdomains(_) | HostPattern::Any => false,
         };
-        names_loopback && rule.pattern.port.is_none_or(is_taken)
+        names_loopback && !rule.pattern.port.is_some_and(is_joined)
     });
     if lists_loopback {
         ""

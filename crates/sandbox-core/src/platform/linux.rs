@@ -90,7 +90,8 @@ impl Backend {
         inherited: BTreeMap<OsString, OsString>,
         policy: &Policy,
     ) -> BTreeMap<OsString, OsString> {
-        sandbox_linux::environment(inherited, policy, self.prepared.plan().endpoints)
+        let plan = self.prepared.plan();
+        sandbox_linux::environment(inherited, policy, plan.endpoints, &plan.ports.host_ports)
     }
 
     pub(crate) fn describe(&self) -> String {

@@ -5,7 +5,7 @@ use std::{
     ffi::{OsStr, OsString},
 };
 
-use crate::{Policy, ProxyPorts, environment};
+use crate::{HostPort, Policy, ProxyPorts, environment};
 
 fn variables(policy: &Policy, inherited: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
     let inherited = inherited
@@ -15,7 +15,10 @@ fn variables(policy: &Policy, inherited: &[(&str, &str)]) -> BTreeMap<OsString, 
         http: 3128,
         socks: 1080,
     };
-    environment(inherited, policy, ports)
+    let taken = |host: &HostPort| [ports.http, ports.socks].contains(&host.port.get());
+    let mut joined = policy.network.host_ports();
+    joined.retain(|host| !taken(host));
+    environment(inherited, policy, ports, &joined)
 }
 
 fn value<'v>(variables: &'v BTreeMap<OsString, OsString>, name: &str) -> Option<&'v str> {

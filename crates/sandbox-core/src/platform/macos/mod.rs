@@ -19,7 +19,7 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     io,
-    net::{Ipv4Addr, TcpListener},
+    net::{IpAddr, Ipv4Addr, TcpListener},
     path::Path,
 };
 
@@ -27,8 +27,8 @@ use sandbox_macos::{
     Endpoints, HostFacts, LaunchSpec, LocalBinding, ProbeError, ProfileError, SeatbeltProfile,
 };
 use sandbox_policy::{
-    AbsolutePath, EnvironmentPolicy, FileVerdict, FilesystemPolicy, Policy, ProxyPorts,
-    UnixSocketPolicy,
+    AbsolutePath, EnvironmentPolicy, FileVerdict, FilesystemPolicy, HostPort, Policy, Port,
+    ProxyPorts, UnixSocketPolicy,
 };
 use sandbox_proxy::Proxy;
 
@@ -72,6 +72,7 @@ pub(crate) struct Backend {
     http: TcpListener,
     socks: TcpListener,
     ports: ProxyPorts,
+    joined: Vec<HostPort>,
     file_log: FileLog,
 }
 
@@ -105,6 +106,7 @@ impl Backend {
             http,
             socks,
             ports,
+            joined: sandbox_macos::joined_ports(&policy.network),
             file_log: FileLog::default(),
         })
     }
@@ -122,7 +124,7 @@ impl Backend {
         {
             *directory = tmp.into();
         }
-        sandbox_policy::environment(inherited, policy, self.ports)
+        sandbox_policy::environment(inherited, policy, self.ports, &self.joined)
     }
 
     pub(crate) fn describe(&self) -> String {
@@ -164,6 +166,12 @@ impl Backend {
     /// The file of names is the host's.
     pub(crate) fn is_own_name(&self, _name: &str) -> bool {
         false
+    }
+
+    /// Whether a connection to this address of the loopback needs no proxy.
+    pub(crate) fn is_host_port(&self, address: IpAddr, port: Port) -> bool {
+        let mut ports = self.joined.iter();
+        ports.any(|host| host.port == port && host.has(address))
     }
 
     /// Whether a Unix socket of the host's may be connected to.
