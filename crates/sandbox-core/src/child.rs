@@ -1,8 +1,8 @@
 //! A running command.
 
-use std::{fmt, io, net::TcpListener, sync::Arc};
+use std::{convert::Infallible, fmt, io, net::TcpListener, sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, task::AbortHandle};
+use tokio::{sync::mpsc, task::AbortHandle, time};
 
 use crate::{
     error::SpawnError,
@@ -25,6 +25,8 @@ pub struct Child {
     ended: Option<ExitStatus>,
     /// Until the command has ended.
     serving: Option<Serving>,
+    /// After its end, until its published servers' last words have been passed on.
+    inbound: Option<mpsc::Receiver<Infallible>>,
     // The policy's proxies live as long as a command that uses them.
     _shared: Arc<Shared>,
 }
@@ -59,6 +61,8 @@ pub struct ExitStatus {
 pub(crate) struct Serving {
     tasks: Vec<AbortHandle>,
     listeners: Vec<TcpListener>,
+    /// Closed when no connection to a published server is left.
+    inbound: Option<mpsc::Receiver<Infallible>>,
 }
 
 impl Serving {
@@ -76,6 +80,17 @@ impl Serving {
     pub(crate) fn close_at_end(&mut self, listener: TcpListener) {
         self.listeners.push(listener);
     }
+
+    /// Has the connections to published servers hold a sender, so that it shows when they are over.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "only Linux publishes ports itself")
+    )]
+    pub(crate) fn track_inbound(&mut self) -> mpsc::Sender<Infallible> {
+        let (open, over) = mpsc::channel(1);
+        self.inbound = Some(over);
+        open
+    }
 }
 
 impl Drop for Serving {
@@ -89,6 +104,9 @@ impl Drop for Serving {
         }
     }
 }
+
+/// How long clients of a published server have to take what it said before it ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Child {
     pub(crate) fn launch(
@@ -109,6 +127,7 @@ impl Child {
             changes,
             ended: None,
             serving: Some(serving),
+            inbound: None,
             _shared: shared,
         })
     }
@@ -128,7 +147,8 @@ impl Child {
         let change = self.changes.recv().await.ok_or_else(lost)?;
         if let StateChange::Ended(status) = change {
             self.ended = Some(status);
-            self.serving = None;
+            let mut serving = self.serving.take();
+            self.inbound = serving.as_mut().and_then(|serving| serving.inbound.take());
         }
         Ok(change)
     }
@@ -145,9 +165,17 @@ impl Child {
     }
 
     /// Waits, after the end, until the kernel has taken down what the command ran in and the process
-    /// table holds no trace of it. Nothing of the command runs any more before this.
+    /// table holds no trace of it. Nothing of the command runs any more before this. What its
+    /// published servers said last is passed on to their clients, which get a second to take it.
     pub async fn reaped(&mut self) {
         while self.changes.recv().await.is_some() {}
+        if let Some(mut inbound) = self.inbound.take() {
+            // Nothing is ever sent: this ends with the last connection.
+            match time::timeout(LAST_WORDS, inbound.recv()).await {
+                Ok(None) | Err(_) => {}
+                Ok(Some(never)) => match never {},
+            }
+        }
     }
 
     /// Sends a signal to the command.

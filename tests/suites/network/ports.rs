@@ -848,3 +848,42 @@ while True:
         .is_ok_and(|heard| heard == b"dne")));
     server.finish(timeout(20.0)).ok();
 }
+
+/// As the page that a login leads back to: it is served once, and its server ends.
+#[test]
+fn what_a_server_says_last_arrives() {
+    const LENGTH: usize = 8_000_000;
+    let python = python!("socket");
+    let bed = Bed::new();
+    let [published] = free_ports();
+    let program = "
+import socket, sys
+listener = socket.create_server(('127.0.0.1', int(sys.argv[1])))
+listener.accept()[0].sendall(b'x' * int(sys.argv[2]))
+";
+    let settings = settings(json!({ "publishPorts": [published] }));
+    let arguments = [published.to_string(), LENGTH.to_string()];
+    let arguments = arguments.each_ref().map(String::as_str);
+    for round in 0..3 {
+        let run = bed.srt().flat(&settings);
+        let server = run.py(&python, program, &arguments).spawn();
+        let mut heard = 0;
+        assert!(wait_until(timeout(20.0), || {
+            heard = TcpStream::connect((V4, published)).map_or(0, read_slowly);
+            heard > 0
+        }));
+        assert_eq!(heard, LENGTH, "round {round}");
+        server.finish(timeout(20.0)).ok();
+    }
+}
+
+/// Reads to the end, or to where the stream breaks, at a speed that leaves much in its buffers.
+fn read_slowly(mut stream: TcpStream) -> usize {
+    let mut heard = 0;
+    let mut part = vec![0; 1 << 16];
+    while let Ok(length @ 1..) = stream.read(&mut part) {
+        heard += length;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    heard
+}

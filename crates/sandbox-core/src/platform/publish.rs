@@ -1,6 +1,7 @@
 //! Published ports on the host's side: listeners on the loopback, and on no other address.
 
 use std::{
+    convert::Infallible,
     io::{self, ErrorKind},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream},
     sync::Arc,
@@ -9,6 +10,7 @@ use std::{
 use sandbox_linux::Entrance;
 use sandbox_policy::{Port, PortMapping};
 use sandbox_proxy::{Enter, Proxy};
+use tokio::sync::mpsc;
 
 use crate::{child::Serving, error::SpawnError};
 
@@ -50,7 +52,10 @@ pub(super) fn serve(
     proxy: &Proxy,
     serving: &mut Serving,
 ) -> io::Result<()> {
-    let entrance: Arc<dyn Enter> = Arc::new(Entered(entrance));
+    let entrance: Arc<dyn Enter> = Arc::new(Entered {
+        entrance,
+        _open: serving.track_inbound(),
+    });
     for Published { listener, inside } in published {
         serving.close_at_end(listener.try_clone()?);
         let listener = super::linux::listener(listener)?;
@@ -60,11 +65,15 @@ pub(super) fn serve(
 }
 
 /// The way into a sandbox, as the proxy takes it.
-struct Entered(Entrance);
+struct Entered {
+    entrance: Entrance,
+    /// Dropped with the last connection that came in.
+    _open: mpsc::Sender<Infallible>,
+}
 
 impl Enter for Entered {
     fn socket(&self, for_address: IpAddr) -> io::Result<TcpStream> {
-        self.0.socket(for_address)
+        self.entrance.socket(for_address)
     }
 }
 
