@@ -82,6 +82,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) strict_reads: bool,
 
+    /// Let a server that the command starts appear on the host's loopback: `3000`, or `8080:3000`
+    /// for another port of the host
+    #[arg(short, long, value_name = "[OUTSIDE:]PORT")]
+    pub(crate) publish: Vec<String>,
+
     /// Say what is done, on standard error (also by SRT_DEBUG=1)
     #[arg(short, long)]
     pub(crate) debug: bool,
@@ -183,6 +188,7 @@ Exit status:
 Examples:
   srt npm test
   srt --allow-domain github.com git fetch
+  srt -p 3000 npm start
   srt -c 'make -j4 2>&1 | tail'
   srt --deny-read ~/.ssh -- ./script.sh --its-own-option
   srt settings

@@ -96,6 +96,7 @@ impl Invocation {
             ask,
             control_fd,
             strict_reads,
+            publish,
             debug,
             violations,
             violations_fd,
@@ -114,6 +115,7 @@ impl Invocation {
             set_variables: env,
             presets: preset,
             strict_reads,
+            publish,
         };
         let trust = if trust_project {
             ProjectTrust::Granted

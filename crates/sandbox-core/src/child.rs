@@ -1,8 +1,8 @@
 //! A running command.
 
-use std::{fmt, io, sync::Arc};
+use std::{convert::Infallible, fmt, io, net::TcpListener, sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, task::AbortHandle};
+use tokio::{sync::mpsc, task::AbortHandle, time};
 
 use crate::{
     control::NetworkControl,
@@ -27,6 +27,8 @@ pub struct Child {
     ended: Option<ExitStatus>,
     /// Until the command has ended.
     serving: Option<Serving>,
+    /// After its end, until its published servers' last words have been passed on.
+    inbound: Option<mpsc::Receiver<Infallible>>,
     // The policy's proxies live as long as a command that uses them.
     shared: Arc<Shared>,
 }
@@ -57,23 +59,56 @@ pub struct ExitStatus {
 }
 
 /// The proxy tasks of one command; they end with it.
-#[derive(Debug)]
-pub(crate) struct Serving(pub(crate) Vec<AbortHandle>);
+#[derive(Debug, Default)]
+pub(crate) struct Serving {
+    tasks: Vec<AbortHandle>,
+    listeners: Vec<TcpListener>,
+    /// Closed when no connection to a published server is left.
+    inbound: Option<mpsc::Receiver<Infallible>>,
+}
 
 impl Serving {
     /// Has a task run until the command ends.
     pub(crate) fn start(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        self.0.push(tokio::spawn(task).abort_handle());
+        self.tasks.push(tokio::spawn(task).abort_handle());
+    }
+
+    /// Has a listener that others can reach stop listening at the end, and not only when its task
+    /// gets to hear of it.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "only Linux publishes ports itself")
+    )]
+    pub(crate) fn close_at_end(&mut self, listener: TcpListener) {
+        self.listeners.push(listener);
+    }
+
+    /// Has the connections to published servers hold a sender, so that it shows when they are over.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "only Linux publishes ports itself")
+    )]
+    pub(crate) fn track_inbound(&mut self) -> mpsc::Sender<Infallible> {
+        let (open, over) = mpsc::channel(1);
+        self.inbound = Some(over);
+        open
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        for task in &self.0 {
+        for task in &self.tasks {
             task.abort();
+        }
+        for listener in &self.listeners {
+            // ENOTCONN only says that it has stopped already.
+            rustix::net::shutdown(listener, rustix::net::Shutdown::Both).unwrap_or(());
         }
     }
 }
+
+/// How long clients of a published server have to take what it said before it ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Child {
     pub(crate) fn launch(
@@ -96,6 +131,7 @@ impl Child {
             changes,
             ended: None,
             serving: Some(serving),
+            inbound: None,
             shared,
         })
     }
@@ -121,7 +157,8 @@ impl Child {
         let change = self.changes.recv().await.ok_or_else(lost)?;
         if let StateChange::Ended(status) = change {
             self.ended = Some(status);
-            self.serving = None;
+            let mut serving = self.serving.take();
+            self.inbound = serving.as_mut().and_then(|serving| serving.inbound.take());
         }
         Ok(change)
     }
@@ -138,9 +175,17 @@ impl Child {
     }
 
     /// Waits, after the end, until the kernel has taken down what the command ran in and the process
-    /// table holds no trace of it. Nothing of the command runs any more before this.
+    /// table holds no trace of it. Nothing of the command runs any more before this. What its
+    /// published servers said last is passed on to their clients, which get a second to take it.
     pub async fn reaped(&mut self) {
         while self.changes.recv().await.is_some() {}
+        if let Some(mut inbound) = self.inbound.take() {
+            // Nothing is ever sent: this ends with the last connection.
+            match time::timeout(LAST_WORDS, inbound.recv()).await {
+                Ok(None) | Err(_) => {}
+                Ok(Some(never)) => match never {},
+            }
+        }
     }
 
     /// Sends a signal to the command.

@@ -1,6 +1,6 @@
 //! Errors of building a sandbox and of starting a command.
 
-use std::io;
+use std::{io, net::IpAddr};
 
 /// Why a policy can't be enforced here.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,16 @@ pub enum SpawnError {
         /// The reason.
         source: io::Error,
     },
+    /// A published port can't be had on the host's loopback.
+    #[error("cannot publish port {port} at `{address}`: {}", bind_failure(source))]
+    Publish {
+        /// The port.
+        port: u16,
+        /// The loopback address.
+        address: IpAddr,
+        /// The reason.
+        source: io::Error,
+    },
     /// The end of the command can't be learned.
     #[error("cannot wait for the command")]
     Wait {
@@ -70,9 +80,39 @@ impl SpawnError {
     /// Advice, where the error has a usual cause.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
-        let Self::SetUp { hint, .. } = self else {
-            return None;
-        };
-        *hint
+        match self {
+            Self::SetUp { hint, .. } => *hint,
+            Self::Publish { source, .. } => bind_hint(source),
+            Self::NotFound
+            | Self::NotExecutable { .. }
+            | Self::WorkingDirectory { .. }
+            | Self::Stream { .. }
+            | Self::Network { .. }
+            | Self::Wait { .. } => None,
+        }
+    }
+}
+
+/// Why a listener can't have its port.
+fn bind_failure(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        "another program of this machine has it"
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        "the port is privileged"
+    } else {
+        "the system refuses it"
+    }
+}
+
+/// What helps.
+fn bind_hint(error: &io::Error) -> Option<&'static str> {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        Some("publish the server at another port of the host: `-p OUTSIDE:INSIDE`")
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        Some(
+            "an ordinary user can publish ports from 1024 on: `-p 8080:80` leads to port 80 inside",
+        )
+    } else {
+        None
     }
 }

@@ -54,9 +54,10 @@ pub use violation::{
 
 pub use sandbox_policy::{
     AbsolutePath, Denial, DenialReason, DomainPattern, DomainPatternError, DomainRule,
-    EnvironmentPolicy, FileVerdict, FilesystemPolicy, Firmness, Host, HostError, HostName, LayerId,
-    NetworkPolicy, Operation, Origin, PathBase, PathError, PathPattern, PathRule, PatternError,
-    PatternSyntax, Policy, Port, ProcMount, ProcessPolicy, ReadAllow, ReadDeny, StrictReads,
+    EnvironmentPolicy, FileVerdict, FilesystemPolicy, Firmness, Host, HostError, HostName,
+    HostPort, LayerId, NetworkPolicy, Operation, Origin, PathBase, PathError, PathPattern,
+    PathRule, PatternError, PatternSyntax, Policy, Port, PortConflict, PortMapping,
+    PortMappingError, ProcMount, ProcessPolicy, PublishedPort, ReadAllow, ReadDeny, StrictReads,
     Target, UnixSocketPolicy, UserNamespaces, VariableAllow, VariableDeny, VariablePattern,
     VariablePatternError, VariableRule, VariableValue, VariableVerdict, Verdict, clean_environment,
     deceives, powerful_socket, secret_paths, secret_variables, visible, workspace,

@@ -108,3 +108,10 @@ impl Endpoints {
         }
     }
 }
+
+/// The port of the transparent listeners; connections to it are made by nf_tables alone.
+pub(crate) const TRANSPARENT_PORT: u16 = 1;
+/// The port at which sockets for connections to servers inside are made.
+pub(crate) const ENTRANCE_PORT: u16 = 2;
+/// The port of name servers.
+pub(crate) const DNS_PORT: u16 = 53;

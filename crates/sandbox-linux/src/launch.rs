@@ -27,7 +27,10 @@ use crate::{
     prepare::Prepared,
     ruleset,
     sockets::Sockets,
-    stage::{self, CommandImage, Context, IdMaps, InitImage, NetworkTask, StageFailure, Step},
+    stage::{
+        self, CommandImage, Context, IdMaps, InitImage, NetworkTask, StageFailure, Step,
+        handover::PortSockets,
+    },
     supervisor::{self, RefusalSink},
     sys::{
         self, Errno,
@@ -189,7 +192,7 @@ fn start(
         reap(pid);
         return Err(failed(failure));
     }
-    let sockets = stage::handover::receive(handover.as_fd()).map_err(call("recvmsg"))?;
+    let sockets = receive(prepared, handover.as_fd()).map_err(call("recvmsg"))?;
     let running = running(pid, sockets)?;
     start_supervisor(prepared, supervisor.as_fd(), proc, refused)?;
     let follower = Follower {
@@ -205,6 +208,17 @@ fn failed_call(name: &'static str) -> impl FnOnce(Errno) -> LaunchError {
         name,
         source: errno.into(),
     }
+}
+
+/// Receives what the network thread made.
+fn receive(prepared: &Prepared, channel: BorrowedFd<'_>) -> Result<Sockets, Errno> {
+    let sockets = stage::handover::receive(channel)?;
+    let ports = if prepared.plan.ports.is_empty() {
+        PortSockets::default()
+    } else {
+        stage::handover::receive_ports(channel)?
+    };
+    Ok(Sockets::new(sockets, ports))
 }
 
 /// Starts the supervisor.
@@ -223,7 +237,7 @@ fn start_supervisor(
         .map_err(|source| LaunchError::SupervisorCall { source })
 }
 
-fn running(pid: libc::pid_t, sockets: stage::Sockets) -> Result<Running, LaunchError> {
+fn running(pid: libc::pid_t, sockets: Sockets) -> Result<Running, LaunchError> {
     // Nobody has waited for the child yet, so its pid can't have been given to another process.
     let process = Pid::from_raw(pid).ok_or(LaunchError::ThreadGone)?;
     let process = rustix::process::pidfd_open(process, PidfdFlags::empty())
@@ -231,7 +245,7 @@ fn running(pid: libc::pid_t, sockets: stage::Sockets) -> Result<Running, LaunchE
     Ok(Running {
         pid,
         process,
-        sockets: Some(sockets.into()),
+        sockets: Some(sockets),
     })
 }
 

@@ -25,6 +25,8 @@ mod client;
 #[cfg(target_os = "linux")]
 mod command;
 #[cfg(target_os = "linux")]
+mod entrance;
+#[cfg(target_os = "linux")]
 mod error;
 #[cfg(target_os = "linux")]
 mod filter;
@@ -58,8 +60,8 @@ mod sys;
 pub use facts::{Endpoints, FileIdentity, HostFacts, MissingPath, PathFacts, PathKind, WriteLinks};
 pub use plan::{
     ArgumentTest, BindAccess, FilterAction, FilterSpec, IdMap, LandlockRule, LinuxPlan,
-    ListedSocket, MountKind, MountOp, MountPlan, NestedNamespaces, PlanError, PlanNotice, Reads,
-    RuleAnchor, RulesetSpec, Shown, SocketGuard, SupervisedCall, Supervision, SyscallRule,
+    ListedSocket, MountKind, MountOp, MountPlan, NestedNamespaces, PlanError, PlanNotice, PortPlan,
+    Reads, RuleAnchor, RulesetSpec, Shown, SocketGuard, SupervisedCall, Supervision, SyscallRule,
     environment, lower,
 };
 
@@ -67,6 +69,7 @@ pub use plan::{
 pub use self::{
     client::{Transport, client},
     command::{CommandSpec, Stream, candidates},
+    entrance::Entrance,
     error::LaunchError,
     filter::FilterError,
     follow::{ChildEvent, Exit, Follower, REPORT_BYTES},

@@ -11,6 +11,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::facts::{DNS_PORT, TRANSPARENT_PORT};
+
 /// Messages for one socket. The kernel answers every one that it refuses, and the last one that it
 /// accepts: only that one asks for an acknowledgement, as each costs a message back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +24,6 @@ pub(crate) struct Conversation {
 /// that synthetic addresses for names can count from the start.
 pub(crate) const OWN_V4: Ipv4Addr = Ipv4Addr::new(198, 19, 255, 254);
 pub(crate) const OWN_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x5b00, 0, 0, 0, 0, 0xffff, 0xfffe);
-
-/// The port of the transparent listeners; connections to it are made by nf_tables alone.
-pub(crate) const TRANSPARENT_PORT: u16 = 1;
-/// The port of name servers.
-pub(crate) const DNS_PORT: u16 = 53;
 
 /// `lo` is the first interface of every network namespace.
 const LOOPBACK_INDEX: u32 = 1;

@@ -2,7 +2,10 @@
 
 use std::net::{TcpListener, UdpSocket};
 
-use crate::stage;
+use crate::{
+    entrance::Entrance,
+    stage::{self, handover::PortSockets},
+};
 
 /// Sockets that are inside and served outside; all of them are non-blocking.
 #[derive(Debug)]
@@ -13,6 +16,10 @@ pub struct Sockets {
     pub socks: TcpListener,
     /// For programs that know nothing of proxies; none where the kernel lacks nf_tables or TPROXY.
     pub transparent: Option<Transparent>,
+    /// For ports of the host's loopback, at the same port of the sandbox's.
+    pub host_ports: Vec<TcpListener>,
+    /// For connections to servers inside; none where the policy publishes no port.
+    pub entrance: Option<Entrance>,
 }
 
 /// Sockets that every connection and name look-up inside arrives at.
@@ -26,8 +33,8 @@ pub struct Transparent {
     pub dns_tcp: TcpListener,
 }
 
-impl From<stage::Sockets> for Sockets {
-    fn from(sockets: stage::Sockets) -> Self {
+impl Sockets {
+    pub(crate) fn new(sockets: stage::Sockets, ports: PortSockets) -> Self {
         let stage::Sockets {
             http,
             socks,
@@ -37,6 +44,8 @@ impl From<stage::Sockets> for Sockets {
             http: http.into(),
             socks: socks.into(),
             transparent: transparent.map(Into::into),
+            host_ports: ports.host_ports.into_iter().map(Into::into).collect(),
+            entrance: Entrance::new(ports.doors),
         }
     }
 }

@@ -23,7 +23,8 @@
 //! * There is no private `/tmp`: the policy's scratch directories, and `TMPDIR`, are the host's own
 //!   directories, made writable. What other programs keep there is visible to the command.
 //! * There is no private network: the command talks to the proxies on the host's loopback
-//!   interface, and reaches nothing else unless [`LocalBinding`] says so.
+//!   interface, and reaches nothing else unless [`LocalBinding`] says so, or the policy lists
+//!   or publishes single ports of it. A published port is the server's own.
 //! * A rule names a path and not an object. Renaming a directory would take a closed path away
 //!   from its rule, so the writable ancestors of closed paths can't be renamed, removed or created
 //!   (see the `closed` module). Where such an ancestor is missing when the command starts, the
@@ -52,5 +53,6 @@ pub use launch::LaunchSpec;
 #[cfg(target_os = "macos")]
 pub use launch::{LaunchError, Running, command, launch};
 pub use profile::{
-    Endpoints, LocalBinding, Parameter, ProfileError, SeatbeltProfile, effective, lower,
+    Endpoints, LocalBinding, Parameter, ProfileError, SeatbeltProfile, effective, joined_ports,
+    lower,
 };

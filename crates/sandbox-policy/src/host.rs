@@ -5,7 +5,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
@@ -100,6 +100,24 @@ impl Host {
     #[must_use]
     pub fn from_ip(address: IpAddr) -> Self {
         Self::Ip(address.to_canonical())
+    }
+
+    /// `localhost`.
+    #[must_use]
+    pub fn localhost() -> Self {
+        Self::Name(HostName(LOCALHOST.into()))
+    }
+
+    /// Whether this is what stands for the loopback by itself: `localhost`, `127.0.0.1` or `::1`.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Name(name) => name.as_str() == LOCALHOST,
+            Self::Ip(address) => {
+                let address = address.to_canonical();
+                address == Ipv4Addr::LOCALHOST || address == Ipv6Addr::LOCALHOST
+            }
+        }
     }
 
     /// Whether this is `localhost` or a name below it, which stand for loopback (RFC 6761 §6.3).
@@ -274,6 +292,9 @@ fn checked(bytes: &[u8]) -> Result<&str, HostError> {
 fn parent_name(name: &str) -> Option<&str> {
     name.split_once('.').map(|(_, parent)| parent)
 }
+
+/// The name of the loopback (RFC 6761 §6.3).
+pub(crate) const LOCALHOST: &str = "localhost";
 
 /// A name with its trailing dot, plus one: upstream's limit.
 const LONGEST_REQUEST: usize = 255;

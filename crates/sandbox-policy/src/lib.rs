@@ -30,6 +30,7 @@ mod origin;
 mod path;
 mod pattern;
 mod policy;
+mod ports;
 mod preset;
 mod protected;
 mod text;
@@ -53,6 +54,7 @@ pub use origin::Origin;
 pub use path::{AbsolutePath, PathError};
 pub use pattern::{Glob, GlobSet, GlobToken, PathBase, PathPattern, PatternError, PatternSyntax};
 pub use policy::{Policy, ProcMount, ProcessPolicy, StrictReads, UserNamespaces};
+pub use ports::{HostPort, PortConflict, PortMapping, PortMappingError, PublishedPort};
 pub use preset::{
     PresetPath, SECRET_PATHS, WORKSPACE_HOME, WORKSPACE_SECRETS, WORKSPACE_SYSTEM,
     clean_environment, secret_paths, secret_variables, workspace,

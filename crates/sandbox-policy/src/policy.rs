@@ -9,10 +9,12 @@ use crate::environment::{
     VariableRule, VariableValue,
 };
 use crate::filesystem::{FilesystemPolicy, Firmness, LayerId, PathRule, ReadAllow, ReadDeny};
+use crate::host::Port;
 use crate::network::{DomainRule, NetworkPolicy};
 use crate::origin::Origin;
 use crate::path::{AbsolutePath, PathError};
 use crate::pattern::PathPattern;
+use crate::ports::{PortMapping, PublishedPort};
 use crate::protected::Protection;
 use crate::unix_socket::UnixSocketPolicy;
 
@@ -23,6 +25,8 @@ pub struct Policy {
     pub filesystem: FilesystemPolicy,
     /// Hosts.
     pub network: NetworkPolicy,
+    /// Servers inside that appear on the host's loopback.
+    pub published_ports: Vec<PublishedPort>,
     /// Unix sockets of the host.
     pub unix_sockets: UnixSocketPolicy,
     /// Variables.
@@ -88,6 +92,7 @@ impl Policy {
                 protected: Protection::all(),
             },
             network: NetworkPolicy::blocked(),
+            published_ports: Vec::new(),
             unix_sockets: UnixSocketPolicy::Blocked,
             environment: EnvironmentPolicy::inherited(),
             process: ProcessPolicy {
@@ -98,11 +103,12 @@ impl Policy {
         }
     }
 
-    /// The same policy with no network at all.
+    /// The same policy with no network at all, in neither direction.
     #[must_use]
     pub fn without_network(self) -> Self {
         Self {
             network: NetworkPolicy::blocked(),
+            published_ports: Vec::new(),
             ..self
         }
     }
@@ -143,6 +149,24 @@ impl Policy {
             network: self.network.with_allowed(rule),
             ..self
         })
+    }
+
+    /// Lets the server at a port of the host's loopback appear at the same port of the sandbox's.
+    #[must_use]
+    pub fn allow_host_port(self, port: Port) -> Self {
+        let rule = program_domain(DomainPattern::localhost(port));
+        Self {
+            network: self.network.with_allowed(rule),
+            ..self
+        }
+    }
+
+    /// Lets a server inside appear on the host's loopback.
+    #[must_use]
+    pub fn publish_port(mut self, mapping: PortMapping) -> Self {
+        let origin = Origin::Program;
+        self.published_ports.push(PublishedPort { mapping, origin });
+        self
     }
 
     /// Denies a host, whatever allows it; `*` denies all.

@@ -222,15 +222,7 @@ impl Gate {
     ) -> Result<Connection, OpenError> {
         let authorized = match self.authorize(target.clone(), config).await {
             Ok(authorized) => authorized,
-            Err(denial) => {
-                self.report(
-                    client,
-                    front_end,
-                    Some(target),
-                    Outcome::Denied(denial.clone()),
-                );
-                return Err(OpenError::Denied(denial));
-            }
+            Err(denial) => return Err(self.refuse(client, front_end, target, denial)),
         };
         self.connect(client, front_end, authorized, config).await
     }
@@ -246,7 +238,20 @@ impl Gate {
         let target = authorized.target().clone();
         let allowed = authorized.outcome();
         let opened = self.reach(front_end, authorized, config).await;
-        let outcome = match &opened {
+        self.report_opened(client, front_end, target, allowed, &opened);
+        opened
+    }
+
+    /// Reports what came of an attempt that was authorized.
+    pub(crate) fn report_opened(
+        &self,
+        client: Client,
+        front_end: FrontEnd,
+        target: Target,
+        allowed: Outcome,
+        opened: &Result<Connection, OpenError>,
+    ) {
+        let outcome = match opened {
             Ok(_) => allowed,
             Err(OpenError::Denied(denial) | OpenError::AddressDenied(denial)) => {
                 Outcome::Denied(denial.clone())
@@ -256,7 +261,19 @@ impl Gate {
             },
         };
         self.report(client, front_end, Some(target), outcome);
-        opened
+    }
+
+    /// Reports a refusal, and gives it back.
+    pub(crate) fn refuse(
+        &self,
+        client: Client,
+        front_end: FrontEnd,
+        target: Target,
+        denial: Denial,
+    ) -> OpenError {
+        let outcome = Outcome::Denied(denial.clone());
+        self.report(client, front_end, Some(target), outcome);
+        OpenError::Denied(denial)
     }
 
     /// The host's own addresses.
@@ -265,7 +282,7 @@ impl Gate {
     }
 
     /// Dials what was authorized, or has the user's own proxy do it.
-    async fn reach(
+    pub(crate) async fn reach(
         &self,
         front_end: FrontEnd,
         authorized: Authorized,
@@ -324,6 +341,22 @@ impl Authorized {
     pub(crate) fn outcome(&self) -> Outcome {
         Outcome::Allowed {
             rule: self.permit.rule().cloned(),
+        }
+    }
+
+    /// Another target that the same policy permits, where nobody has to be asked.
+    pub(crate) fn also(&self, target: Target) -> Option<Self> {
+        let policy = Arc::clone(&self.policy);
+        match policy.judge(target) {
+            Verdict::Allow(permit) => {
+                let lease = self.lease.for_target(permit.target().clone());
+                Some(Self {
+                    permit,
+                    policy,
+                    lease,
+                })
+            }
+            Verdict::Ask(_) | Verdict::Deny(_) => None,
         }
     }
 

@@ -12,6 +12,8 @@ pub struct ProxyConfig {
     /// Client connections served at once, over all listeners; further ones wait in the kernel's
     /// backlog. Each costs two descriptors of the host process.
     pub max_connections: u32,
+    /// The same for connections to published ports, which must not take the command's own places.
+    pub max_inbound_connections: u32,
     /// Longest HTTP request head, trailer section included.
     pub max_head_bytes: usize,
     /// How long a client may take to send a request head, the first one or the next one on an idle
@@ -49,6 +51,7 @@ impl ProxyConfig {
         Self {
             // Twice this many descriptors stay well below the usual soft limit of 1,024.
             max_connections: 256,
+            max_inbound_connections: 128,
             max_head_bytes: 64 * 1024,
             head_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(10),

@@ -40,6 +40,8 @@ pub enum FrontEnd {
     Socks5,
     /// A connection of a program that knows nothing of proxies.
     Transparent,
+    /// A connection to a port of the host's loopback that is there inside too.
+    HostPort,
     /// A look-up of a name. Only refusals are told; the target is `None`, as it has no port.
     Dns,
 }

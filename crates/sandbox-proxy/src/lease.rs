@@ -40,6 +40,11 @@ impl Lease {
         }
     }
 
+    /// The same for another target that a rule permits.
+    pub(crate) fn for_target(&self, target: Target) -> Self {
+        Self::new(target, false, self.policies.clone())
+    }
+
     /// With the address that was dialled for it.
     pub(crate) fn dialled(mut self, address: IpAddr) -> Self {
         self.dialled = Some(address);

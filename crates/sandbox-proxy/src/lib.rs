@@ -22,6 +22,10 @@
 //! permitted names with synthetic addresses, and the `transparent` front end turns the address that
 //! a connection was made to back into the name: its step 2. The rest is the same for all.
 //!
+//! A single port of the host's loopback has a listener of its own inside (`host_port`), whose address
+//! is the target: step 2 again. In the other direction, connections to a published port of the host
+//! are led to the server inside (`published`); the command takes no part, so nothing is judged.
+//!
 //! # Terminology
 //!
 //! *Downstream* is the client's side, *upstream* the server's. *Origin-form* (`/p`),
@@ -37,11 +41,13 @@ mod dns;
 mod event;
 mod explain;
 mod external;
+mod host_port;
 mod http;
 mod lease;
 mod loopback;
 mod own;
 mod proxy;
+mod published;
 mod resolve;
 mod serve;
 mod socks5;
@@ -58,6 +64,7 @@ pub use explain::plain_text;
 pub use external::ExternalProxies;
 pub use own::HostAddresses;
 pub use proxy::Proxy;
+pub use published::Enter;
 pub use resolve::{Resolve, SystemResolver};
 
 /// A future of an object-safe trait's method.

@@ -2,9 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use sandbox_policy::NetworkPolicy;
+use sandbox_policy::{NetworkPolicy, Port};
 use tokio::{
-    net::{TcpListener, UdpSocket},
+    net::{TcpListener, TcpStream, UdpSocket},
     time,
 };
 
@@ -14,10 +14,11 @@ use crate::{
     decider::Decide,
     dns::{self, NameService},
     event::EventSink,
-    http,
+    host_port, http,
     own::HostAddresses,
+    published::{self, Enter},
     resolve::Resolve,
-    serve::{self, Life},
+    serve::{self, Direction, Life, Session},
     socks5, transparent,
     tunnel::Stock,
 };
@@ -55,7 +56,7 @@ impl Proxy {
             shared: Arc::new(Shared {
                 gate: Gate::new(policy, own.into(), resolver, decider, events),
                 tunnels: Arc::new(Stock::new(config.copy_buffer_bytes)),
-                life: Arc::new(Life::new(config.max_connections)),
+                life: Arc::new(Life::new(&config)),
                 dns: NameService::new(),
                 config,
             }),
@@ -90,7 +91,7 @@ impl Proxy {
     ///
     /// Outside a tokio runtime with timers and I/O enabled.
     pub fn serve_http(&self, listener: TcpListener) -> impl Future<Output = ()> + Send + 'static {
-        serve::accept_loop(Arc::clone(&self.shared), listener, http::serve)
+        self.accept(listener, http::serve)
     }
 
     /// Serves SOCKS5 on a listener until [`Proxy::shutdown`].
@@ -99,7 +100,7 @@ impl Proxy {
     ///
     /// Outside a tokio runtime with timers and I/O enabled.
     pub fn serve_socks5(&self, listener: TcpListener) -> impl Future<Output = ()> + Send + 'static {
-        serve::accept_loop(Arc::clone(&self.shared), listener, socks5::serve)
+        self.accept(listener, socks5::serve)
     }
 
     /// Serves connections of programs that know nothing of proxies, until [`Proxy::shutdown`]: the
@@ -112,7 +113,7 @@ impl Proxy {
         &self,
         listener: TcpListener,
     ) -> impl Future<Output = ()> + Send + 'static {
-        serve::accept_loop(Arc::clone(&self.shared), listener, transparent::serve)
+        self.accept(listener, transparent::serve)
     }
 
     /// Serves name look-ups over UDP until [`Proxy::shutdown`]. Its answers lead to
@@ -130,7 +131,58 @@ impl Proxy {
         &self,
         listener: TcpListener,
     ) -> impl Future<Output = ()> + Send + 'static {
-        serve::accept_loop(Arc::clone(&self.shared), listener, dns::serve_tcp)
+        self.accept(listener, dns::serve_tcp)
+    }
+
+    /// Serves connections to a port of the host's loopback that is there inside too, until
+    /// [`Proxy::shutdown`]: the listener's address is what is judged.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with timers and I/O enabled.
+    pub fn serve_host_port(
+        &self,
+        listener: TcpListener,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        self.accept(listener, host_port::serve)
+    }
+
+    /// Leads the connections of a listener on the host to the server at a port inside, until
+    /// [`Proxy::shutdown`]. Nothing is judged: the listener is open to whoever reaches it.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with timers and I/O enabled.
+    pub fn serve_published(
+        &self,
+        listener: TcpListener,
+        entrance: Arc<dyn Enter>,
+        inside: Port,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        serve::accept_loop(
+            shared,
+            Direction::Inbound,
+            listener,
+            move |session, stream| published::serve(session, stream, Arc::clone(&entrance), inside),
+        )
+    }
+
+    fn accept<S, F>(
+        &self,
+        listener: TcpListener,
+        serve: S,
+    ) -> impl Future<Output = ()> + Send + 'static
+    where
+        S: Fn(Session, TcpStream) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        serve::accept_loop(
+            Arc::clone(&self.shared),
+            Direction::Outbound,
+            listener,
+            serve,
+        )
     }
 
     /// The policy that holds now.

@@ -8,14 +8,47 @@ use tokio::{
     time,
 };
 
-use crate::{authorize::Client, loopback, proxy::Shared};
+use crate::{authorize::Client, config::ProxyConfig, loopback, proxy::Shared};
 
 /// Where a proxy is in its life, and how many connections it has.
 #[derive(Debug)]
 pub(crate) struct Life {
     phase: watch::Sender<Phase>,
-    connections: Arc<Semaphore>,
+    outbound: Places,
+    inbound: Places,
+}
+
+/// Which way a connection goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// The command connects.
+    Outbound,
+    /// Somebody connects to the command.
+    Inbound,
+}
+
+/// How many connections there may be.
+#[derive(Debug)]
+struct Places {
+    free: Arc<Semaphore>,
     limit: u32,
+}
+
+impl Places {
+    fn new(limit: u32) -> Self {
+        let limit = limit.max(1);
+        let permits = usize::try_from(limit).unwrap_or(Semaphore::MAX_PERMITS);
+        Self {
+            free: Arc::new(Semaphore::new(permits)),
+            limit,
+        }
+    }
+
+    /// Ends when all are free.
+    async fn all_free(&self) {
+        // The semaphore is never closed, so this can only succeed.
+        drop(self.free.acquire_many(self.limit).await);
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,14 +75,18 @@ pub(crate) struct Session {
 }
 
 impl Life {
-    pub(crate) fn new(limit: u32) -> Self {
-        let limit = limit.max(1);
+    pub(crate) fn new(config: &ProxyConfig) -> Self {
         Self {
             phase: watch::Sender::new(Phase::Serving),
-            connections: Arc::new(Semaphore::new(
-                usize::try_from(limit).unwrap_or(Semaphore::MAX_PERMITS),
-            )),
-            limit,
+            outbound: Places::new(config.max_connections),
+            inbound: Places::new(config.max_inbound_connections),
+        }
+    }
+
+    fn places(&self, direction: Direction) -> &Arc<Semaphore> {
+        match direction {
+            Direction::Outbound => &self.outbound.free,
+            Direction::Inbound => &self.inbound.free,
         }
     }
 
@@ -76,8 +113,8 @@ impl Life {
 
     /// Ends when no connection is left: all permits are back.
     pub(crate) async fn drained(&self) {
-        // The semaphore is never closed, so this can only succeed.
-        drop(self.connections.acquire_many(self.limit).await);
+        self.outbound.all_free().await;
+        self.inbound.all_free().await;
     }
 }
 
@@ -99,15 +136,19 @@ impl Slot {
 }
 
 /// Accepts until the proxy drains; each connection is served by a task of its own.
-pub(crate) async fn accept_loop<S, F>(shared: Arc<Shared>, listener: TcpListener, serve: S)
-where
+pub(crate) async fn accept_loop<S, F>(
+    shared: Arc<Shared>,
+    direction: Direction,
+    listener: TcpListener,
+    serve: S,
+) where
     S: Fn(Session, TcpStream) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
     let mut phase = shared.life.phase.subscribe();
     let mut backoff = SHORTEST_BACKOFF;
     loop {
-        let next = next_connection(&shared.life.connections, &listener);
+        let next = next_connection(shared.life.places(direction), &listener);
         let accepted = tokio::select! {
             biased;
             _ = phase.wait_for(|phase| *phase >= Phase::Draining) => return,

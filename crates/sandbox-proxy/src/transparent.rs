@@ -31,7 +31,7 @@ pub(crate) async fn serve(session: Session, stream: TcpStream) {
         Ok(destination) => carry(session, stream, destination).await,
         Err(error) => {
             tracing::debug!(%error, "the destination of a connection is unknown");
-            reset(stream);
+            tunnel::reset(stream);
         }
     }
 }
@@ -56,7 +56,7 @@ async fn connect(session: &Session, stream: TcpStream, destination: SocketAddr) 
             shared
                 .gate
                 .report(session.client, front_end, literal, denied);
-            return reset(stream);
+            return tunnel::reset(stream);
         }
     };
     let opened = shared
@@ -73,7 +73,7 @@ async fn connect(session: &Session, stream: TcpStream, destination: SocketAddr) 
         lease,
     }) = opened
     else {
-        return reset(stream);
+        return tunnel::reset(stream);
     };
     let client = Leg::new(stream, Bytes::new());
     let upstream = Leg::new(upstream, Bytes::new());
@@ -114,14 +114,6 @@ fn literal(destination: SocketAddr) -> Option<Target> {
     Some(Target::new(Host::from_ip(destination.ip()), port))
 }
 
-/// Ends a connection so that its program sees an error and no orderly end.
-fn reset(stream: TcpStream) {
-    if let Err(error) = stream.set_zero_linger() {
-        tracing::debug!(%error, "a refused connection ends in order");
-    }
-    drop(stream);
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
@@ -144,7 +136,7 @@ mod tests {
         authorize::Gate,
         event::{EventReceiver, EventSink},
         proxy::Shared,
-        serve::{Life, accept_loop},
+        serve::{Direction, Life, accept_loop},
         tunnel::Stock,
     };
 
@@ -192,7 +184,7 @@ mod tests {
         let shared = Shared {
             gate: Gate::new(policy, own, Arc::new(ToLoopback), decider, sink),
             tunnels: Arc::new(Stock::new(config.copy_buffer_bytes)),
-            life: Arc::new(Life::new(config.max_connections)),
+            life: Arc::new(Life::new(&config)),
             dns: NameService::new(),
             config,
         };
@@ -224,9 +216,12 @@ mod tests {
     /// What a program gets that connects to `destination` and says `abc`.
     async fn talk(shared: &Arc<Shared>, destination: SocketAddr) -> io::Result<Vec<u8>> {
         let (listener, address) = listener().await;
-        let serving = accept_loop(Arc::clone(shared), listener, move |session, stream| {
-            carry(session, stream, destination)
-        });
+        let serving = accept_loop(
+            Arc::clone(shared),
+            Direction::Outbound,
+            listener,
+            move |session, stream| carry(session, stream, destination),
+        );
         let serving = tokio::spawn(serving);
         #[expect(clippy::disallowed_methods, reason = "the client of the test")]
         let mut stream = TcpStream::connect(address).await?;

@@ -1,4 +1,4 @@
-//! Dials resolved targets: the only outgoing connect of the workspace.
+//! Dials resolved targets, and servers inside: the only outgoing connects of the workspace.
 //!
 //! Addresses are tried in the resolver's order. An address that has not answered after a short head
 //! start gets company by the next one, and the first to accept wins (RFC 8305 §5, without its
@@ -11,7 +11,11 @@ use std::{
 };
 
 use sandbox_policy::{Port, ResolvedTarget, Target};
-use tokio::{net::TcpStream, task::JoinSet, time};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    task::JoinSet,
+    time,
+};
 
 use crate::{config::ProxyConfig, loopback};
 
@@ -43,6 +47,21 @@ pub(crate) async fn dial(
 pub(crate) async fn dial_loopback(port: Port, config: &ProxyConfig) -> io::Result<TcpStream> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.get()));
     attempt(address, config.connect_timeout).await
+}
+
+/// Connects a socket of a sandbox's network to a server there.
+pub(crate) async fn enter(
+    socket: std::net::TcpStream,
+    address: SocketAddr,
+    config: &ProxyConfig,
+) -> io::Result<TcpStream> {
+    let connecting = TcpSocket::from_std_stream(socket).connect(address);
+    let stream = time::timeout(config.connect_timeout, connecting)
+        .await
+        .unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))?;
+    stream.set_nodelay(true)?;
+    loopback::unpace(&stream);
+    Ok(stream)
 }
 
 async fn race(addresses: &[SocketAddr], config: &ProxyConfig) -> io::Result<TcpStream> {

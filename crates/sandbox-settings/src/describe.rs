@@ -202,13 +202,27 @@ fn file_rows<'a>(settings: &'a Settings, rows: &mut Vec<Row<'a>>) {
 
 fn network_rows<'a>(settings: &'a Settings, rows: &mut Vec<Row<'a>>) {
     let network = &settings.policy.network;
+    let of_host_port = |rule: &DomainRule| {
+        let ports = &settings.host_ports;
+        ports.iter().any(|port| port.origin == rule.origin)
+    };
     let row = |key, rule: &'a DomainRule| Row::text(key, rule.pattern.to_string(), &rule.origin);
     rows.extend(
         network
             .allowed()
             .iter()
+            .filter(|rule| !of_host_port(rule))
             .map(|rule| row("network.allowedDomains", rule)),
     );
+    let host_ports = settings.host_ports.iter();
+    rows.extend(
+        host_ports.map(|port| Row::text("network.hostPorts", port.value.get(), &port.origin)),
+    );
+    let published = settings.policy.published_ports.iter();
+    rows.extend(published.map(|port| {
+        let mapping = port.mapping.to_string();
+        Row::text("network.publishPorts", mapping, &port.origin)
+    }));
     rows.extend(
         network
             .denied()

@@ -3,7 +3,7 @@
 
 use std::{fmt, io, ops::Range, path::Path, sync::Arc};
 
-use sandbox_policy::{DomainPatternError, PatternError, VariablePatternError};
+use sandbox_policy::{DomainPatternError, PatternError, PortMappingError, VariablePatternError};
 
 use crate::finding::shown;
 
@@ -122,6 +122,14 @@ pub enum SettingsErrorKind {
         /// The entry.
         text: String,
     },
+    /// An entry that names no port to publish.
+    #[error("bad published port `{}`", shown(text))]
+    PublishedPort {
+        /// The entry.
+        text: String,
+        /// Why.
+        source: PortMappingError,
+    },
     /// An entry that is no path.
     #[error("bad path `{}`", shown(text))]
     Path {
@@ -214,6 +222,7 @@ impl SettingsErrorKind {
             Self::OutOfRange { .. } => "out_of_range",
             Self::Domain { .. } => "domain",
             Self::Address { .. } => "address",
+            Self::PublishedPort { .. } => "published_port",
             Self::Path { .. } => "path",
             Self::Variable { .. } => "variable",
             Self::PermissionRule { .. } => "permission_rule",

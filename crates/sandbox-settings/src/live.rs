@@ -146,6 +146,8 @@ fn is_about_hosts(effect: &Effect) -> bool {
         | Effect::DenyWrite(_)
         | Effect::AllowRead(_)
         | Effect::DenyRead { .. }
+        | Effect::HostPort(_)
+        | Effect::PublishPort(_)
         | Effect::AllowUnixSocket(_)
         | Effect::IgnoreViolation { .. }
         | Effect::Text(..)

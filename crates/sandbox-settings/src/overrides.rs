@@ -8,8 +8,8 @@ use std::{
 };
 
 use sandbox_policy::{
-    DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, VariablePattern,
-    VariablePatternError,
+    DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, PortMapping,
+    VariablePattern, VariablePatternError,
 };
 
 use crate::{
@@ -49,6 +49,8 @@ pub struct Overrides {
     pub presets: Vec<String>,
     /// `--strict-reads`.
     pub strict_reads: bool,
+    /// `--publish [OUTSIDE:]INSIDE`.
+    pub publish: Vec<String>,
 }
 
 impl Overrides {
@@ -67,6 +69,7 @@ impl Overrides {
             set_variables: Vec::new(),
             presets: Vec::new(),
             strict_reads: false,
+            publish: Vec::new(),
         }
     }
 
@@ -85,6 +88,14 @@ impl Overrides {
         self.take_variables(&mut taken);
         for text in &self.presets {
             taken.take("--preset", text, preset(text));
+        }
+        for text in &self.publish {
+            let effect = PortMapping::parse(text).map(Effect::PublishPort);
+            let effect = effect.map_err(|source| SettingsErrorKind::PublishedPort {
+                text: text.to_owned(),
+                source,
+            });
+            taken.take("--publish", text, effect);
         }
         if self.strict_reads {
             let effect = Effect::Switch(Switch::StrictReads, true);

@@ -15,6 +15,8 @@ use crate::{
 pub struct Settings {
     /// What the command may do.
     pub policy: Policy,
+    /// Ports of the host's loopback that `hostPorts` names; the policy has their rules.
+    pub host_ports: Vec<Choice<Port>>,
     /// The user's own proxies, by which permitted hosts are reached.
     pub external_proxies: ExternalProxyPorts,
     /// Whether commands run in a sandbox at all.

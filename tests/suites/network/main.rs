@@ -7,6 +7,7 @@ mod denied;
 mod external;
 mod forward;
 mod names;
+mod ports;
 mod socks;
 
 use sandbox_tests::{Bed, Srt};

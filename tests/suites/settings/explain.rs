@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use sandbox_tests::{Bed, Listener, Output, Random, UnixWitness, python, say};
+use sandbox_tests::{Bed, Listener, Output, Random, UnixWitness, python, say, skip};
 use serde_json::{Value, json};
 
 /// Asks the HTTP proxy for a tunnel and prints its status.
@@ -273,6 +273,11 @@ fn verdicts_about_hosts_are_those_of_a_sandbox() {
     let listener = Listener::start();
     let port = listener.port();
     let listed = format!("127.0.0.1:{port}");
+    let Ok(listener_v6) = Listener::on("::1") else {
+        skip!("no IPv6 on this machine");
+    };
+    // It stands for both loopback addresses.
+    let named = format!("[::1]:{}", listener_v6.port());
     let network = json!({
         "allowedDomains": [listed, "localhost", "allowed.srt.test"],
         "deniedDomains": ["denied.srt.test"],
@@ -284,7 +289,8 @@ fn verdicts_about_hosts_are_those_of_a_sandbox() {
         (format!("localhost:{port}"), true),
         (format!("0x7f.1:{port}"), true),
         (format!("127.0.0.2:{port}"), false),
-        (format!("[::1]:{port}"), false),
+        (named, true),
+        (format!("[::2]:{port}"), false),
         ("denied.srt.test:80".to_owned(), false),
         ("other.srt.test:80".to_owned(), false),
     ] {

@@ -1,6 +1,6 @@
 //! Hosts and names, judged as the proxies judge them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use sandbox_policy::{
     Denial, DenialReason, Host, LookupVerdict, NetworkPolicy, Permit, Port, Target, Verdict,
@@ -23,21 +23,28 @@ pub(super) fn connect(sandbox: &Sandbox, text: &str, port: Port) -> Explanation 
         Verdict::Deny(denial) => Explanation::refused_by(CONNECT, object, denial),
         // Nobody is asked who could say yes.
         Verdict::Ask(question) => Explanation::refused_by(CONNECT, object, question.unanswered()),
-        Verdict::Allow(permit) => permitted(policy, object, permit),
+        Verdict::Allow(permit) => permitted(sandbox, object, permit),
     }
 }
 
 /// The rest of the way of a permitted target: where it leads is judged too.
-fn permitted(policy: &NetworkPolicy, object: String, permit: Permit) -> Explanation {
+fn permitted(sandbox: &Sandbox, object: String, permit: Permit) -> Explanation {
+    let policy = &sandbox.policy().network;
     let mut answer = Explanation::new(CONNECT, object.clone(), AllowReason::Rule.into());
     if let Some(rule) = permit.rule() {
         answer.rule = Some((rule.pattern.to_string(), rule.origin.clone()));
         answer.note.clone_from(&rule.note);
     }
-    let host = permit.target().host.clone();
+    let Target { host, port } = permit.target().clone();
+    let is_host_port = |address: IpAddr| sandbox.backend().is_host_port(address, port);
     let address = match &host {
         Host::Name(_) if host.is_localhost() => {
-            return answer.remark(LOOPBACK);
+            let inside = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            return if host.is_loopback() && inside.into_iter().any(is_host_port) {
+                answer.remark(HOST_PORT)
+            } else {
+                answer.remark(LOOPBACK)
+            };
         }
         Host::Name(_) => {
             return answer.remark(
@@ -47,6 +54,7 @@ fn permitted(policy: &NetworkPolicy, object: String, permit: Permit) -> Explanat
         Host::Ip(address) => *address,
     };
     match reached(policy, permit, address) {
+        Ok(()) if is_host_port(address) => answer.remark(HOST_PORT),
         Ok(()) if address.is_loopback() || address.is_unspecified() => answer.remark(LOOPBACK),
         Ok(()) => answer,
         Err(Refused::Address(denial)) => Explanation::refused_by(CONNECT, object, denial),
@@ -108,3 +116,6 @@ fn malformed(operation: &'static str, object: String) -> Explanation {
 }
 
 const LOOPBACK: &str = "only by way of the proxies: a program that connects by itself reaches the sandbox's own loopback";
+
+const HOST_PORT: &str =
+    "the port of the sandbox's loopback leads to the host's, with and without the proxies";

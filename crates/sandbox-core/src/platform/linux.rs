@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     io,
-    net::{TcpListener, UdpSocket},
+    net::{IpAddr, TcpListener, UdpSocket},
     sync::{Arc, OnceLock},
 };
 
@@ -13,14 +13,17 @@ use sandbox_linux::{
     PlanError, PrepareError, Prepared, ProbeError, REPORT_BYTES, Running, SignalSource, Sockets,
     Stream, Supervision, Transparent, Transport,
 };
-use sandbox_policy::{AbsolutePath, FilesystemPolicy, Policy, UnixSocketPolicy};
+use sandbox_policy::{AbsolutePath, FilesystemPolicy, Policy, Port, UnixSocketPolicy};
 use sandbox_proxy::{FrontEnd, Proxy};
 use tokio::{
     io::{AsyncReadExt, unix::AsyncFd},
     net::unix::pipe,
 };
 
-use super::{Launch, Shown, SocketVerdict};
+use super::{
+    Launch, Shown, SocketVerdict,
+    publish::{self, Published},
+};
 use crate::{
     builder::LaunchThread,
     child::{ExitStatus, Serving, StateChange},
@@ -87,7 +90,8 @@ impl Backend {
         inherited: BTreeMap<OsString, OsString>,
         policy: &Policy,
     ) -> BTreeMap<OsString, OsString> {
-        sandbox_linux::environment(inherited, policy, self.prepared.plan().endpoints)
+        let plan = self.prepared.plan();
+        sandbox_linux::environment(inherited, policy, plan.endpoints, &plan.ports.host_ports)
     }
 
     pub(crate) fn describe(&self) -> String {
@@ -143,6 +147,12 @@ impl Backend {
             let mut words = text.split_whitespace();
             words.any(|word| word.eq_ignore_ascii_case(name))
         })
+    }
+
+    /// Whether a connection to this address of the sandbox's loopback leads to the host's.
+    pub(crate) fn is_host_port(&self, address: IpAddr, port: Port) -> bool {
+        let mut ports = self.prepared.plan().ports.host_ports.iter();
+        ports.any(|host| host.port == port && host.has(address))
     }
 
     /// Whether a Unix socket of the host's may be connected to.
@@ -248,6 +258,8 @@ impl Backend {
             }),
         };
         let refused = reporter.refusals();
+        // Before anything runs: a port that can't be had is an error.
+        let published = publish::listen(&self.prepared.plan().ports.published)?;
         let mut running = match self.launch_thread {
             LaunchThread::Own => {
                 let on_event = move |event| on_change(state_change(event));
@@ -270,10 +282,10 @@ impl Backend {
                     .get_or_init(|| sockets.transparent.is_some());
                 let first = running.pid();
                 let events = reporter.events(move |front_end, port| client(first, front_end, port));
-                serve(sockets, &proxy.telling(events))
+                serve(sockets, published, &proxy.telling(events))
                     .map_err(|source| SpawnError::Network { source })?
             }
-            None => Serving(Vec::new()),
+            None => Serving::default(),
         };
         Ok((Process(running), serving))
     }
@@ -330,13 +342,15 @@ async fn follow(
 }
 
 /// Has the proxy serve a command's sockets.
-fn serve(sockets: Sockets, proxy: &Proxy) -> io::Result<Serving> {
+fn serve(sockets: Sockets, published: Vec<Published>, proxy: &Proxy) -> io::Result<Serving> {
     let Sockets {
         http,
         socks,
         transparent,
+        host_ports,
+        entrance,
     } = sockets;
-    let mut serving = Serving(Vec::new());
+    let mut serving = Serving::default();
     serving.start(proxy.serve_http(listener(http)?));
     serving.start(proxy.serve_socks5(listener(socks)?));
     if let Some(Transparent {
@@ -353,11 +367,17 @@ fn serve(sockets: Sockets, proxy: &Proxy) -> io::Result<Serving> {
         }
         serving.start(proxy.serve_dns_tcp(listener(dns_tcp)?));
     }
+    for socket in host_ports {
+        serving.start(proxy.serve_host_port(listener(socket)?));
+    }
+    if let Some(entrance) = entrance {
+        publish::serve(published, entrance, proxy, &mut serving)?;
+    }
     Ok(serving)
 }
 
 /// The launcher hands out non-blocking listeners, as tokio wants them.
-fn listener(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
+pub(super) fn listener(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
     tokio::net::TcpListener::from_std(listener)
 }
 

@@ -9,6 +9,8 @@ use crate::stdio::Inside;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+mod publish;
+#[cfg(target_os = "linux")]
 pub(crate) use linux::{Backend, Process, inherited};
 #[cfg(target_os = "linux")]
 pub use linux::{Listening, PlatformError, ReceivedSignal, Signals};

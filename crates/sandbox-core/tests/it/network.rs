@@ -2,13 +2,16 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
 };
+
+use sandbox_core::{Port, PortMapping, SpawnError, Stdio};
+use tokio::io::AsyncReadExt as _;
 
 use super::{sandbox, workspace};
 
@@ -43,7 +46,7 @@ async fn an_allowed_origin_is_reached_and_another_one_sees_nothing() {
         let url = format!("http://127.0.0.1:{port}/");
         let output = sandbox
             .command("curl")
-            .args(["-s".to_owned(), url])
+            .args(["-s", "--noproxy", "", &url].map(str::to_owned))
             .output()
             .await
             .unwrap();
@@ -68,22 +71,63 @@ async fn an_allowed_origin_is_reached_and_another_one_sees_nothing() {
 }
 
 #[tokio::test]
-async fn what_ignores_the_proxies_reaches_nothing_of_the_hosts() {
+async fn what_ignores_the_proxies_reaches_the_listed_port_and_nothing_else_of_the_hosts() {
     let directory = workspace();
-    let (port, count) = origin();
+    let ((listed, listed_count), (other, other_count)) = (origin(), origin());
     let sandbox = sandbox(directory.path(), |policy| {
-        policy.allow_domain(&format!("127.0.0.1:{port}")).unwrap()
+        policy.allow_host_port(Port::new(listed).unwrap())
     });
-    let url = format!("http://127.0.0.1:{port}/");
-    let direct = ["-s", "--noproxy", "*", &url].map(str::to_owned);
-    let output = sandbox.command("curl").args(direct).output().await.unwrap();
-    assert!(!output.status.success());
-    assert_eq!(count.load(Ordering::SeqCst), 0);
-    let output = sandbox
-        .command("curl")
-        .args(["-s".to_owned(), url])
-        .output()
-        .await
+    for (port, works) in [(listed, true), (other, false)] {
+        let url = format!("http://127.0.0.1:{port}/");
+        let direct = ["-s", "--noproxy", "*", &url].map(str::to_owned);
+        let output = sandbox.command("curl").args(direct).output().await.unwrap();
+        assert_eq!(output.status.success(), works);
+        assert_eq!(output.stdout == b"hello", works);
+    }
+    assert_eq!(listed_count.load(Ordering::SeqCst), 1);
+    assert_eq!(other_count.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_published_port_lasts_as_long_as_its_command() {
+    let directory = workspace();
+    let free = || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Port::new(listener.local_addr().unwrap().port()).unwrap()
+    };
+    let mapping = PortMapping {
+        outside: free(),
+        inside: Port::new(8000).unwrap(),
+    };
+    let sandbox = sandbox(directory.path(), |policy| policy.publish_port(mapping));
+    let program = "import socket, sys
+listener = socket.create_server(('127.0.0.1', 8000))
+print('ready', flush=True)
+listener.accept()[0].sendall(b'inside')
+sys.stdin.read()";
+    let python = || sandbox.command("python3").args(["-c", program]);
+    let mut child = python()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
         .unwrap();
-    assert_eq!(output.stdout, b"hello");
+    let mut ready = [0; 6];
+    let stdout = child.stdout.as_mut().unwrap();
+    stdout.read_exact(&mut ready).await.unwrap();
+    let outside = ("127.0.0.1", mapping.outside.get());
+    let heard = tokio::task::spawn_blocking(move || {
+        let mut heard = [0; 6];
+        let mut stream = TcpStream::connect(outside)?;
+        stream.read_exact(&mut heard).map(|()| heard)
+    });
+    assert_eq!(&heard.await.unwrap().unwrap(), b"inside");
+    // One command has the port at a time.
+    let second = sandbox.command("true").spawn().unwrap_err();
+    assert!(matches!(second, SpawnError::Publish { .. }), "{second:?}");
+    assert!(second.hint().is_some());
+    assert!(child.wait().await.unwrap().success());
+    let refused = TcpStream::connect(outside).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    let third = sandbox.command("true").spawn().unwrap().wait().await;
+    assert!(third.unwrap().success());
 }

@@ -46,6 +46,12 @@ impl fmt::Display for LinuxPlan {
         for rule in self.filter.rules() {
             writeln!(f, "refuse {} ({})", rule.name, rule.reason)?;
         }
+        for host in &self.ports.host_ports {
+            writeln!(f, "host port {}", host.port)?;
+        }
+        for mapping in &self.ports.published {
+            writeln!(f, "publish {mapping}")?;
+        }
         match self.user_namespaces {
             NestedNamespaces::Refused => writeln!(f, "user namespaces 0"),
             NestedNamespaces::Allowed => Ok(()),

@@ -7,17 +7,18 @@ use std::{
     os::unix::ffi::OsStrExt,
 };
 
-use sandbox_policy::{AbsolutePath, FilesystemPolicy, Policy, ProxyPorts};
+use sandbox_policy::{AbsolutePath, FilesystemPolicy, HostPort, Policy, ProxyPorts};
 
 use crate::facts::Endpoints;
 
 /// The environment of a command: what the policy lets through of the inherited one, plus ours and
-/// the policy's values.
+/// the policy's values. `joined` are the plan's ports of the host.
 #[must_use]
 pub fn environment(
     inherited: impl IntoIterator<Item = (OsString, OsString)>,
     policy: &Policy,
     endpoints: Endpoints,
+    joined: &[HostPort],
 ) -> BTreeMap<OsString, OsString> {
     let mut inherited: BTreeMap<OsString, OsString> = inherited.into_iter().collect();
     // Before the policy is asked, as it has the last word about this variable too.
@@ -28,7 +29,7 @@ pub fn environment(
         http: endpoints.http_port,
         socks: endpoints.socks_port,
     };
-    sandbox_policy::environment(inherited, policy, ports)
+    sandbox_policy::environment(inherited, policy, ports, joined)
 }
 
 /// `/tmp` where the inherited `TMPDIR` would name a directory that does not exist inside.

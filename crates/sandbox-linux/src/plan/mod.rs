@@ -4,6 +4,7 @@ mod describe;
 mod environment;
 mod landlock;
 mod mounts;
+mod ports;
 mod refused;
 mod resolve;
 mod seccomp;
@@ -16,14 +17,15 @@ mod tests;
 use std::{collections::BTreeMap, sync::Arc};
 
 use sandbox_policy::{
-    AbsolutePath, FilesystemPolicy, PathError, PathPattern, PathRule, Policy, ProcMount, ReadAllow,
-    StrictReads, UserNamespaces,
+    AbsolutePath, FilesystemPolicy, PathError, PathPattern, PathRule, Policy, PortConflict,
+    ProcMount, ReadAllow, StrictReads, UserNamespaces,
 };
 
 pub use environment::environment;
 pub use landlock::{LandlockRule, Reads, RuleAnchor, RulesetSpec};
 pub(crate) use mounts::HOSTS;
 pub use mounts::{BindAccess, MountKind, MountOp, MountPlan};
+pub use ports::PortPlan;
 pub use seccomp::{ArgumentTest, FilterAction, FilterSpec, SyscallRule};
 pub use shown::Shown;
 pub use sockets::{ListedSocket, SocketGuard};
@@ -51,6 +53,8 @@ pub struct LinuxPlan {
     pub missing_roots: Vec<MissingPath>,
     /// Where the proxies listen.
     pub endpoints: Endpoints,
+    /// Ports of the two loopbacks that are joined.
+    pub ports: PortPlan,
     /// Whether the user namespace's limit of nested ones is set to 0.
     pub user_namespaces: NestedNamespaces,
     /// The file policy with symlinks resolved: what the mounts enforce, for explanations.
@@ -113,6 +117,14 @@ pub enum PlanNotice {
         path: AbsolutePath,
         /// The rule's origin.
         origin: String,
+    },
+    /// A port of the host's loopback that a listener of our own has inside.
+    #[error(
+        "port {port} of the host's loopback is reached by way of the proxies only: inside, the sandbox's own listener has the port"
+    )]
+    HostPortTaken {
+        /// The port.
+        port: u16,
     },
     /// Landlock is there, but older than its scopes.
     #[error(
@@ -177,6 +189,17 @@ pub enum PlanError {
         /// The denial's text.
         denial: String,
     },
+    /// Ports that can't all be had at once.
+    #[error(transparent)]
+    Ports(PortConflict),
+    /// A published port that a listener of our own has.
+    #[error("port {port} can't be published ({origin}): inside, the sandbox's own listener has it")]
+    OwnPort {
+        /// The port inside.
+        port: u16,
+        /// Where it was written.
+        origin: String,
+    },
     /// A name that is none.
     #[error("internal error: unusable name")]
     Name(#[source] PathError),
@@ -238,6 +261,7 @@ pub fn lower(
         UserNamespaces::Allowed(_) => NestedNamespaces::Allowed,
     };
     let missing_roots = missing_roots(&filesystem, facts, &mut notices);
+    let ports = ports::lower(policy, endpoints, &mut notices)?;
     let supervision = supervision(policy, &filesystem, facts, &missing_roots);
     let filter = FilterSpec::new(&sockets, user_namespaces, supervision);
     Ok(LinuxPlan {
@@ -249,6 +273,7 @@ pub fn lower(
         sockets,
         missing_roots,
         endpoints,
+        ports,
         user_namespaces,
         filesystem: Arc::new(filesystem),
         write_links: facts.write_links,

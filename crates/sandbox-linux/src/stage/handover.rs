@@ -3,7 +3,7 @@
 use std::{
     io::{IoSlice, IoSliceMut},
     mem::MaybeUninit,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 use rustix::net::{
@@ -12,7 +12,7 @@ use rustix::net::{
 };
 
 use super::network::{Sockets, TransparentSockets};
-use crate::{supervisor::SupervisorSockets, sys::Errno};
+use crate::{entrance::Door, supervisor::SupervisorSockets, sys::Errno};
 
 /// All sockets that there can be.
 const MOST: usize = 7;
@@ -101,6 +101,85 @@ pub(crate) fn receive(channel: BorrowedFd<'_>) -> Result<Sockets, Errno> {
         socks,
         transparent,
     })
+}
+
+/// Most descriptors of one message about ports.
+pub(super) const MOST_AT_ONCE: usize = 16;
+
+/// What a message about ports holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PortMessage {
+    /// Listeners that play servers of the host's loopback.
+    HostPorts,
+    /// The two sockets of a door.
+    Door,
+    /// Nothing: it is the last.
+    End,
+}
+
+impl PortMessage {
+    const ALL: [Self; 3] = [Self::HostPorts, Self::Door, Self::End];
+
+    fn byte(self) -> u8 {
+        match self {
+            Self::HostPorts => b'h',
+            Self::Door => b'd',
+            Self::End => b'.',
+        }
+    }
+}
+
+/// Sends a message about ports.
+pub(super) fn send_ports(
+    channel: BorrowedFd<'_>,
+    message: PortMessage,
+    sockets: &[BorrowedFd<'_>],
+) -> Result<(), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_AT_ONCE))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !sockets.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(sockets)) {
+        return Err(Errno::NOBUFS);
+    }
+    let kind = message.byte();
+    let content = [IoSlice::new(std::slice::from_ref(&kind))];
+    rustix::net::sendmsg(channel, &content, &mut ancillary, SendFlags::NOSIGNAL).map(drop)
+}
+
+/// Receives all messages about ports.
+pub(crate) fn receive_ports(channel: BorrowedFd<'_>) -> Result<PortSockets, Errno> {
+    let mut ports = PortSockets::default();
+    loop {
+        let mut kind = 0_u8;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_AT_ONCE))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut content = [IoSliceMut::new(std::slice::from_mut(&mut kind))];
+        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+        rustix::net::recvmsg(channel, &mut content, &mut ancillary, flags)?;
+        let received = ancillary.drain().flat_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+            RecvAncillaryMessage::ScmCredentials(_) | _ => None,
+        });
+        let mut sockets = received.flatten();
+        let known = PortMessage::ALL.into_iter();
+        match known.into_iter().find(|message| message.byte() == kind) {
+            Some(PortMessage::HostPorts) => ports.host_ports.extend(sockets),
+            Some(PortMessage::Door) => {
+                let mut next = || sockets.next().ok_or(Errno::BADMSG);
+                let (listener, client) = (next()?, next()?);
+                ports.doors.push(Door { listener, client });
+            }
+            Some(PortMessage::End) => return Ok(ports),
+            None => return Err(Errno::BADMSG),
+        }
+    }
+}
+
+/// The sockets that join the two loopbacks.
+#[derive(Debug, Default)]
+pub(crate) struct PortSockets {
+    pub(crate) host_ports: Vec<OwnedFd>,
+    /// For IPv4 first.
+    pub(crate) doors: Vec<Door>,
 }
 
 /// Sends the supervisor's descriptors.

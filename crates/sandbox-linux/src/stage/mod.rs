@@ -15,6 +15,7 @@ mod inner;
 mod mounts;
 mod network;
 mod outer;
+mod ports;
 mod private;
 
 use std::{

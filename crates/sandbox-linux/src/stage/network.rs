@@ -10,10 +10,10 @@ use std::{
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, sockopt};
 
-use super::handover;
+use super::{handover, ports};
 use crate::{
-    facts::Endpoints,
-    netlink::{Conversation, DNS_PORT, TRANSPARENT_PORT},
+    facts::{DNS_PORT, Endpoints, TRANSPARENT_PORT},
+    netlink::Conversation,
     prepare::{NetworkMessages, Prepared},
     sys::{
         self, Errno,
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// The sockets of one sandbox.
 #[derive(Debug)]
@@ -88,8 +88,10 @@ impl<'launch> NetworkTask<'launch> {
     /// What the thread runs.
     pub(crate) fn run(&self) -> libc::c_int {
         let done = self.make().and_then(|()| {
-            let sockets = set_up(self.prepared.plan.endpoints, &self.prepared.network)?;
-            handover::send(self.handover, &sockets)
+            let plan = &self.prepared.plan;
+            let (sockets, has_v6) = set_up(plan.endpoints, &self.prepared.network)?;
+            handover::send(self.handover, &sockets)?;
+            ports::hand_over(self.handover, &plan.ports, has_v6)
         });
         if let Err(errno) = done {
             self.failure.store(errno.raw_os_error(), Ordering::SeqCst);
@@ -140,8 +142,8 @@ impl<'launch> NetworkTask<'launch> {
     }
 }
 
-/// Sets the namespace up and listens.
-fn set_up(endpoints: Endpoints, messages: &NetworkMessages) -> Result<Sockets, Errno> {
+/// Sets the namespace up and listens; tells whether there is IPv6.
+fn set_up(endpoints: Endpoints, messages: &NetworkMessages) -> Result<(Sockets, bool), Errno> {
     let routes = rustix::net::socket_with(
         AddressFamily::NETLINK,
         SocketType::RAW,
@@ -159,11 +161,12 @@ fn set_up(endpoints: Endpoints, messages: &NetworkMessages) -> Result<Sockets, E
         Ok(()) => Some(transparent(has_v6)?),
         Err(_missing) => None,
     };
-    Ok(Sockets {
+    let sockets = Sockets {
         http,
         socks,
         transparent,
-    })
+    };
+    Ok((sockets, has_v6))
 }
 
 fn redirect(rules: &Conversation) -> Result<(), Errno> {
@@ -218,7 +221,7 @@ fn transparent_v6() -> Result<(OwnedFd, OwnedFd), Errno> {
 }
 
 /// Non-blocking, as the host program's runtime wants it.
-fn socket(family: AddressFamily, kind: SocketType) -> Result<OwnedFd, Errno> {
+pub(super) fn socket(family: AddressFamily, kind: SocketType) -> Result<OwnedFd, Errno> {
     rustix::net::socket_with(
         family,
         kind,

@@ -17,13 +17,13 @@ mod process;
 mod protected;
 mod sbpl;
 
-use sandbox_policy::{AbsolutePath, Policy};
+use sandbox_policy::{AbsolutePath, Policy, PortConflict, PortMapping};
 
 use crate::facts::{HostFacts, MacosRelease};
 
 pub use effective::effective;
 pub(crate) use landing::place;
-pub use network::{Endpoints, LocalBinding};
+pub use network::{Endpoints, LocalBinding, joined_ports};
 pub use parameters::Parameter;
 
 /// A complete profile: text, and the values of the parameters that it refers to.
@@ -63,6 +63,19 @@ pub enum ProfileError {
         /// Length of the expression.
         length: usize,
     },
+    /// Ports that can't all be had at once.
+    #[error(transparent)]
+    Ports(PortConflict),
+    /// A server whose port outside is another one than inside.
+    #[error(
+        "`{mapping}` can't be published on macOS, where the loopback interface is the host's: publish the server's own port (from {origin})"
+    )]
+    PortMapping {
+        /// The mapping.
+        mapping: PortMapping,
+        /// The rule's origin.
+        origin: String,
+    },
     /// An opened path behind a symbolic link that the command itself could have planted.
     #[error(
         "`{}` leads through a symlink inside a write root to `{}`: name the target itself (from {origin})",
@@ -95,11 +108,7 @@ pub fn lower(
     let mut parameters = parameters::Parameters::default();
     let mut forms = base::rules();
     forms.extend(process::rules());
-    forms.extend(network::rules(
-        endpoints,
-        &policy.unix_sockets,
-        &mut parameters,
-    )?);
+    forms.extend(network::rules(endpoints, &policy, &mut parameters)?);
     forms.extend(filesystem::rules(
         &policy.filesystem,
         facts,

@@ -6,7 +6,9 @@
 //! Outbound rules filter by the *remote* address. A filter on the local address of an outgoing
 //! connection matches every socket that is not bound yet, and would let everything out.
 
-use sandbox_policy::{PathPattern, UnixSocketPolicy};
+use sandbox_policy::{
+    HostPort, NetworkPolicy, PathPattern, Policy, Port, PublishedPort, UnixSocketPolicy,
+};
 
 use super::{
     ProfileError,
@@ -44,10 +46,53 @@ pub enum LocalBinding {
     Allowed,
 }
 
+/// The ports of the loopback interface that commands reach without a proxy. The interface is the
+/// host's, so they need no listener. Filters can't tell its addresses apart: a port whose rules name
+/// only one of them is left to the proxies.
+#[must_use]
+pub fn joined_ports(policy: &NetworkPolicy) -> Vec<HostPort> {
+    let mut ports = policy.host_ports();
+    ports.retain(|host| host.v4 && host.v6);
+    ports
+}
+
+/// Single ports of the loopback interface: servers of the host, and the command's own.
+fn single_ports(policy: &Policy) -> Result<Vec<Form>, ProfileError> {
+    policy.check_ports().map_err(ProfileError::Ports)?;
+    let mut forms = Vec::new();
+    let joined = joined_ports(&policy.network).into_iter();
+    let joined: Vec<_> = joined.map(|host| localhost(host.port)).collect();
+    if !joined.is_empty() {
+        forms.push(Form::Comment("Single servers of the loopback interface."));
+        let remote = joined.into_iter().map(Filter::RemoteIp);
+        forms.push(Rule::allow(&[Operation::NetworkOutbound], remote.collect()));
+    }
+    let mut published = Vec::new();
+    for PublishedPort { mapping, origin } in &policy.published_ports {
+        if mapping.outside != mapping.inside {
+            return Err(ProfileError::PortMapping {
+                mapping: *mapping,
+                origin: origin.to_string(),
+            });
+        }
+        published.push(Filter::LocalIp(localhost(mapping.inside)));
+    }
+    if !published.is_empty() {
+        forms.push(Form::Comment("The command's own servers, by port."));
+        forms.push(Rule::allow(&[Operation::NetworkBind], published.clone()));
+        forms.push(Rule::allow(&[Operation::NetworkInbound], published));
+    }
+    Ok(forms)
+}
+
+fn localhost(port: Port) -> IpTerm {
+    IpTerm::LocalhostPort(port.get())
+}
+
 /// The rules about sockets.
 pub(crate) fn rules(
     endpoints: &Endpoints,
-    sockets: &UnixSocketPolicy,
+    policy: &Policy,
     parameters: &mut Parameters,
 ) -> Result<Vec<Form>, ProfileError> {
     let mut forms = Vec::new();
@@ -73,7 +118,8 @@ pub(crate) fn rules(
         let remote = vec![Filter::RemoteIp(IpTerm::Localhost)];
         forms.push(Rule::allow(&[Operation::NetworkOutbound], remote));
     }
-    forms.extend(unix_sockets(sockets, parameters)?);
+    forms.extend(single_ports(policy)?);
+    forms.extend(unix_sockets(&policy.unix_sockets, parameters)?);
     Ok(forms)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sandbox_macos::{Endpoints, LocalBinding, lower};
-use sandbox_policy::{Origin, Policy, UnixSocketPolicy};
+use sandbox_policy::{Origin, Policy, PortMapping, UnixSocketPolicy};
 
 use crate::{
     evaluator::{Decision, Evaluator, Object},
@@ -110,6 +110,34 @@ fn local_servers_stay_on_this_machine() {
     );
     assert!(reaches(&evaluator, "localhost:8080"));
     assert!(!reaches(&evaluator, "93.184.216.34:443"));
+}
+
+#[test]
+fn single_ports_are_the_hosts_and_the_commands_own() {
+    let policy = Policy::restrictive()
+        .allow_domain("localhost:5432")
+        .and_then(|policy| policy.allow_domain("127.0.0.1:5433"))
+        .and_then(|policy| policy.allow_domain("localhost:5434"))
+        .and_then(|policy| policy.deny_domain("[::1]:5434"))
+        .unwrap()
+        .publish_port(PortMapping::parse("3000").unwrap());
+    let evaluator = Evaluator::new(&lower(&policy, &facts(), &proxies()).unwrap());
+    for port in 1..=u16::MAX {
+        let address = format!("localhost:{port}");
+        // A filter can't tell the addresses apart, so a port of one of them is the proxies' alone.
+        let expected = [1080, 3128, 5432].contains(&port);
+        assert_eq!(reaches(&evaluator, &address), expected, "{port}");
+        assert_eq!(binds(&evaluator, &address), port == 3000, "{port}");
+    }
+    assert!(!reaches(&evaluator, "93.184.216.34:5432"));
+    assert!(!binds(&evaluator, "192.0.2.1:3000"));
+}
+
+#[test]
+fn a_published_port_is_the_servers_own() {
+    let policy = Policy::restrictive().publish_port(PortMapping::parse("8080:80").unwrap());
+    let error = lower(&policy, &facts(), &proxies()).unwrap_err();
+    assert!(error.to_string().contains("`8080:80`"), "{error}");
 }
 
 #[test]

@@ -48,6 +48,15 @@ impl DomainPattern {
         parse::pattern(text)
     }
 
+    /// `localhost` at one port.
+    #[must_use]
+    pub fn localhost(port: Port) -> Self {
+        Self {
+            host: HostPattern::Exact(Host::localhost()),
+            port: Some(port),
+        }
+    }
+
     /// Whether the target is named.
     #[must_use]
     pub fn matches(&self, target: &Target) -> bool {
@@ -61,6 +70,10 @@ impl HostPattern {
     pub fn matches(&self, host: &Host) -> bool {
         match (self, host) {
             (Self::Any, _) => true,
+            // A program that is told `localhost` connects to one of these, so they are the same host.
+            (Self::Exact(named @ Host::Name(_)), Host::Ip(_)) => {
+                *named == Host::localhost() && host.is_loopback()
+            }
             (Self::Exact(named), host) => named == host,
             (Self::Subdomains(apex), Host::Name(name)) => {
                 name.parents().any(|parent| parent == apex.as_str())

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, ffi::OsString};
 
 use super::VariableVerdict;
 use crate::domain::HostPattern;
-use crate::host::Host;
+use crate::host::{Host, Port};
 use crate::network::NetworkPolicy;
 use crate::policy::Policy;
+use crate::ports::HostPort;
 
 /// Where the proxies listen, as the command sees it: TCP ports on 127.0.0.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,11 +39,13 @@ const NO_PROXY_VARIABLES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// The environment of a command: what the policy lets through of the inherited one, plus ours and
 /// the policy's values.
+/// `joined` are the ports of the host's loopback that are reached without a proxy, too.
 #[must_use]
 pub fn environment(
     inherited: impl IntoIterator<Item = (OsString, OsString)>,
     policy: &Policy,
     ports: ProxyPorts,
+    joined: &[HostPort],
 ) -> BTreeMap<OsString, OsString> {
     let passes = |name: &OsString| match policy.environment.judge(name) {
         VariableVerdict::Inherit(_) => true,
@@ -62,7 +65,7 @@ pub fn environment(
         put(name, &socks);
     }
     for name in NO_PROXY_VARIABLES {
-        put(name, no_proxy(&policy.network));
+        put(name, no_proxy(&policy.network, joined));
     }
     // rsync(1) speaks CONNECT to what RSYNC_PROXY names.
     put("RSYNC_PROXY", &format!("127.0.0.1:{}", ports.http));
@@ -80,17 +83,18 @@ pub fn environment(
     variables
 }
 
-/// The command's own servers need no proxy, unless the policy lists the host's loopback: then a
-/// program that asks for it means the host's.
-fn no_proxy(policy: &NetworkPolicy) -> &'static str {
-    let lists_loopback = policy
-        .allowed()
-        .iter()
-        .any(|rule| match &rule.pattern.host {
+/// The command's own servers need no proxy, and neither do joined ports of the host's loopback. Where
+/// the policy lists more of it, a program that asks for the loopback means the host's.
+fn no_proxy(policy: &NetworkPolicy, joined: &[HostPort]) -> &'static str {
+    let is_joined = |port: Port| joined.iter().any(|host| host.port == port);
+    let lists_loopback = policy.allowed().iter().any(|rule| {
+        let names_loopback = match &rule.pattern.host {
             HostPattern::Exact(Host::Ip(address)) => address.is_loopback(),
-            HostPattern::Exact(Host::Name(name)) => name.as_str() == "localhost",
+            HostPattern::Exact(host @ Host::Name(_)) => host.is_loopback(),
             HostPattern::Subdomains(_) | HostPattern::Any => false,
-        });
+        };
+        names_loopback && !rule.pattern.port.is_some_and(is_joined)
+    });
     if lists_loopback {
         ""
     } else {

@@ -10,7 +10,7 @@ use ipnet::{IpNet, Ipv4Net};
 use super::DomainRule;
 use crate::address::{AddressRule, forms};
 use crate::domain::HostPattern;
-use crate::host::{Host, HostName, Port, Target};
+use crate::host::{Host, HostName, LOCALHOST, Port, Target};
 
 /// Domain rules in order. Clones share them.
 #[derive(Clone, Debug)]
@@ -91,10 +91,11 @@ impl HostIndex {
     pub(super) fn find(&self, target: &Target) -> Option<&DomainRule> {
         let table = self.table();
         let specific = match &target.host {
-            Host::Ip(address) => table
-                .addresses
-                .get(address)
-                .and_then(|slot| slot.first(target.port)),
+            Host::Ip(address) => {
+                let exact = table.addresses.get(address);
+                let exact = exact.and_then(|slot| slot.first(target.port));
+                exact.into_iter().chain(self.localhost(target)).min()
+            }
             Host::Name(name) => {
                 let exact = table.names.get(name);
                 let above = name
@@ -113,6 +114,23 @@ impl HostIndex {
             .chain(any)
             .min()
             .and_then(|position| self.rules().get(position))
+    }
+
+    /// The first rule that names an address of the loopback by its name.
+    fn localhost(&self, target: &Target) -> Option<usize> {
+        if !target.host.is_loopback() {
+            return None;
+        }
+        let slot = self.table().names.get(LOCALHOST)?;
+        slot.first(target.port)
+    }
+
+    /// Whether a rule lists this very target by its address, or by the loopback's name.
+    pub(super) fn lists_address(&self, target: &Target) -> bool {
+        let Host::Ip(address) = &target.host else {
+            return false;
+        };
+        self.find_address(*address, target.port).is_some() || self.localhost(target).is_some()
     }
 
     /// The first rule that names the host on some port, or, with `every_port`, on all of them.

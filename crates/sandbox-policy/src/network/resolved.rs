@@ -42,7 +42,10 @@ impl NetworkPolicy {
     ) -> Result<(), Denial> {
         let listed = DenialReason::AddressDenied(AddressClass::Listed);
         // Deny beats allow: an address in the deny list stays refused whatever else lists it.
-        let denied = forms(address).find_map(|form| self.denied.find_address(form, target.port));
+        let denied = forms(address).find_map(|form| {
+            let form = Target::new(Host::Ip(form), target.port);
+            self.denied.find(&form)
+        });
         if let Some(rule) = denied {
             return Err(Denial::by_domain_rule(listed, target, rule));
         }
@@ -58,6 +61,9 @@ impl NetworkPolicy {
                 rule: Some(rule_text),
                 note: None,
             });
+        }
+        if target.host == Host::Ip(address) && self.allowed.lists_address(target) {
+            return Ok(());
         }
         match (&target.host, address.is_loopback()) {
             (host, true) if host.is_localhost() => return Ok(()),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    AbsolutePath, BASIC_VARIABLES, EnvironmentPolicy, Firmness, LayerId, Origin, Policy,
+    AbsolutePath, BASIC_VARIABLES, EnvironmentPolicy, Firmness, HostPort, LayerId, Origin, Policy,
     ProxyPorts, SECRET_PATHS, SECRET_VARIABLES, STARTUP_VARIABLES, TableVariable, VariableAllow,
     VariableDeny, VariablePattern, VariablePatternError, VariableRule, VariableValue,
     VariableVerdict, clean_environment, environment, secret_variables,
@@ -20,7 +20,10 @@ fn variables(policy: &Policy, inherited: &[(&str, &str)]) -> BTreeMap<OsString, 
         http: 3128,
         socks: 1080,
     };
-    environment(inherited, policy, ports)
+    let taken = |host: &HostPort| [ports.http, ports.socks].contains(&host.port.get());
+    let mut joined = policy.network.host_ports();
+    joined.retain(|host| !taken(host));
+    environment(inherited, policy, ports, &joined)
 }
 
 fn value<'v>(variables: &'v BTreeMap<OsString, OsString>, name: &str) -> Option<&'v str> {
@@ -51,10 +54,19 @@ fn programs_are_led_to_the_proxies() {
 
 #[test]
 fn a_listed_loopback_is_the_hosts_and_needs_the_proxy() {
-    let policy = Policy::restrictive()
-        .allow_domain("localhost:5432")
-        .unwrap();
-    assert_eq!(value(&variables(&policy, &[]), "NO_PROXY"), Some(""));
+    for (rule, expected) in [
+        ("localhost", ""),
+        ("127.0.0.1", ""),
+        // This port is a proxy's inside.
+        ("localhost:3128", ""),
+        // A single port is there inside.
+        ("localhost:5432", "localhost,127.0.0.1,::1"),
+        ("[::1]:5432", "localhost,127.0.0.1,::1"),
+    ] {
+        let policy = Policy::restrictive().allow_domain(rule).unwrap();
+        let found = variables(&policy, &[]);
+        assert_eq!(value(&found, "NO_PROXY"), Some(expected), "{rule}");
+    }
 }
 
 #[test]

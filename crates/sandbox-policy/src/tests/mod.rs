@@ -11,6 +11,7 @@ mod network;
 mod paths;
 mod patterns;
 mod policy;
+mod ports;
 mod protected;
 
 use std::net::IpAddr;
@@ -18,8 +19,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::{
-    AbsolutePath, DomainPattern, DomainRule, Host, Origin, PathBase, PathPattern, PathRule,
-    PatternSyntax, Port, Target,
+    AbsolutePath, DomainPattern, DomainRule, Host, NetworkPolicy, Origin, PathBase, PathPattern,
+    PathRule, PatternSyntax, Permit, Port, Target, Verdict,
 };
 
 /// An origin that tells rules apart by their line.
@@ -75,4 +76,12 @@ fn domain_rules(texts: &[&str]) -> Vec<DomainRule> {
             note: None,
         })
         .collect()
+}
+
+/// The permit of a target that a rule allows.
+fn permit_of(policy: &NetworkPolicy, target: Target) -> Option<Permit> {
+    match policy.judge(target) {
+        Verdict::Allow(permit) => Some(permit),
+        Verdict::Ask(_) | Verdict::Deny(_) => None,
+    }
 }

@@ -90,6 +90,7 @@ impl ExternalProxies {
         let http = self.http.map(Route::Http);
         let socks = self.socks.map(Route::Socks);
         match front_end {
+            FrontEnd::HostPort => None,
             FrontEnd::Socks5 => socks.or(http),
             FrontEnd::HttpConnect
             | FrontEnd::HttpForward

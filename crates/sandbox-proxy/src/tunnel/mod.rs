@@ -111,6 +111,14 @@ pub(crate) async fn relay(
     ended
 }
 
+/// Ends a connection so that its program sees an error and no orderly end.
+pub(crate) fn reset(stream: TcpStream) {
+    if let Err(error) = stream.set_zero_linger() {
+        tracing::debug!(%error, "a refused connection ends in order");
+    }
+    drop(stream);
+}
+
 async fn pump(
     early: Bytes,
     from: &mut ReadHalf<'_>,

@@ -51,6 +51,8 @@ pub(super) fn environment(entries: &[Entry]) -> EnvironmentPolicy {
             | Effect::AllowDomain(_)
             | Effect::DenyDomain { .. }
             | Effect::DenyAddress(_)
+            | Effect::HostPort(_)
+            | Effect::PublishPort(_)
             | Effect::AllowUnixSocket(_)
             | Effect::IgnoreViolation { .. }
             | Effect::Text(..)

@@ -80,6 +80,8 @@ pub(super) fn filesystem(
             | Effect::DenyDomain { .. }
             | Effect::DenyAddress(_)
             | Effect::AllowUnixSocket(_)
+            | Effect::HostPort(_)
+            | Effect::PublishPort(_)
             | Effect::IgnoreViolation { .. }
             | Effect::Text(..)
             | Effect::AllowVariable(_)

@@ -11,8 +11,9 @@ mod proxies;
 use std::{collections::HashSet, path::Path, sync::Arc};
 
 use sandbox_policy::{
-    AbsolutePath, AddressRule, DomainRule, NetworkPolicy, Origin, PathBase, PathRule, Policy,
-    ProcMount, StrictReads, UnixSocketPolicy, UserNamespaces,
+    AbsolutePath, AddressRule, DomainPattern, DomainRule, NetworkPolicy, Origin, PathBase,
+    PathRule, Policy, Port, ProcMount, PublishedPort, StrictReads, UnixSocketPolicy,
+    UserNamespaces,
 };
 
 use crate::{
@@ -84,6 +85,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
     let policy = Policy {
         filesystem: filesystem::filesystem(&applying, &switches, base, flat, guarded),
         network: network_by(&applying, &switches),
+        published_ports: published_ports(&applying),
         unix_sockets: unix_sockets(&applying, &switches),
         environment: environment::environment(&applying),
         ..processes(Policy::restrictive(), &switches)
@@ -96,6 +98,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
         .collect();
     Settings {
         policy,
+        host_ports: host_ports(&applying),
         external_proxies: proxies.choose(),
         execution: Execution {
             enabled: switches.choose(Switch::Enabled),
@@ -213,6 +216,12 @@ fn network_by(entries: &[Entry], switches: &Switches<'_>) -> NetworkPolicy {
                 origin,
                 note: None,
             }),
+            // The very rule that makes a listed `localhost:PORT`.
+            Effect::HostPort(port) => allowed.push(DomainRule {
+                pattern: DomainPattern::localhost(*port),
+                origin,
+                note: None,
+            }),
             Effect::DenyDomain { pattern, note } => {
                 denied.push(DomainRule {
                     pattern: pattern.clone(),
@@ -229,6 +238,7 @@ fn network_by(entries: &[Entry], switches: &Switches<'_>) -> NetworkPolicy {
             | Effect::AllowRead(_)
             | Effect::DenyRead { .. }
             | Effect::AllowUnixSocket(_)
+            | Effect::PublishPort(_)
             | Effect::IgnoreViolation { .. }
             | Effect::Text(..)
             | Effect::AllowVariable(_)
@@ -242,6 +252,28 @@ fn network_by(entries: &[Entry], switches: &Switches<'_>) -> NetworkPolicy {
     }
     let strict = switches.choose(Switch::StrictAllowlist).value;
     NetworkPolicy::new(allowed, denied, addresses).strict(strict)
+}
+
+fn host_ports(entries: &[Entry]) -> Vec<Choice<Port>> {
+    let ports = entries.iter().filter_map(|Entry { statement, .. }| {
+        let Effect::HostPort(value) = statement.effect else {
+            return None;
+        };
+        let origin = statement.origin.clone();
+        Some(Choice { value, origin })
+    });
+    ports.collect()
+}
+
+fn published_ports(entries: &[Entry]) -> Vec<PublishedPort> {
+    let ports = entries.iter().filter_map(|Entry { statement, .. }| {
+        let Effect::PublishPort(mapping) = statement.effect else {
+            return None;
+        };
+        let origin = statement.origin.clone();
+        Some(PublishedPort { mapping, origin })
+    });
+    ports.collect()
 }
 
 fn unix_sockets(entries: &[Entry], switches: &Switches<'_>) -> UnixSocketPolicy {

@@ -182,6 +182,8 @@ impl Reader<'_> {
             blocked_domains,
             allow_unix_sockets,
             allow_all_unix_sockets,
+            host_ports,
+            publish_ports,
             allow_local_binding,
             allow_mach_lookup,
             http_proxy_port,
@@ -197,6 +199,8 @@ impl Reader<'_> {
             Switch::AllUnixSockets,
             allow_all_unix_sockets,
         );
+        self.host_ports("sandbox.network.hostPorts", host_ports);
+        self.published_ports("sandbox.network.publishPorts", publish_ports);
         self.switch(
             "sandbox.network.allowLocalBinding",
             Switch::LocalBinding,

@@ -94,6 +94,8 @@ impl Reader<'_> {
             denied_resolved_addresses,
             allow_unix_sockets,
             allow_all_unix_sockets,
+            host_ports,
+            publish_ports,
             allow_local_binding,
             allow_mach_lookup,
             http_proxy_port,
@@ -129,6 +131,8 @@ impl Reader<'_> {
             Switch::AllUnixSockets,
             allow_all_unix_sockets,
         );
+        self.host_ports("network.hostPorts", host_ports);
+        self.published_ports("network.publishPorts", publish_ports);
         self.switch(
             "network.allowLocalBinding",
             Switch::LocalBinding,

@@ -11,8 +11,8 @@ use std::ffi::{OsStr, OsString};
 
 use ipnet::IpNet;
 use sandbox_policy::{
-    DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, Port, ProtectedPath,
-    VariablePattern, VariablePatternError,
+    DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, Port, PortMapping,
+    ProtectedPath, VariablePattern, VariablePatternError,
 };
 
 use crate::wire::Preset;
@@ -48,6 +48,10 @@ pub(crate) enum Effect {
     },
     DenyAddress(IpNet),
     AllowUnixSocket(PathPattern),
+    /// A port of the host's loopback.
+    HostPort(Port),
+    /// A server inside appears on the host's loopback.
+    PublishPort(PortMapping),
     IgnoreViolation {
         command: String,
         text: String,
@@ -137,6 +141,8 @@ impl Effect {
             | Self::DenyDomain { .. }
             | Self::DenyAddress(_)
             | Self::AllowUnixSocket(_)
+            | Self::HostPort(_)
+            | Self::PublishPort(_)
             | Self::IgnoreViolation { .. }
             | Self::Unprotect(_)
             | Self::Text(..) => false,
@@ -161,6 +167,8 @@ impl Effect {
             | Self::DenyDomain { .. }
             | Self::DenyAddress(_)
             | Self::AllowUnixSocket(_)
+            | Self::HostPort(_)
+            | Self::PublishPort(_)
             | Self::IgnoreViolation { .. }
             | Self::Text(..)
             | Self::ProxyPort(..)
@@ -175,6 +183,8 @@ impl Effect {
             | Self::AllowRead(_)
             | Self::AllowDomain(_)
             | Self::AllowUnixSocket(_)
+            | Self::HostPort(_)
+            | Self::PublishPort(_)
             | Self::IgnoreViolation { .. }
             | Self::Unprotect(_)
             | Self::Text(..)

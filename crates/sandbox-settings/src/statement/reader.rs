@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ffi::OsStr, ops::Range};
 
 use sandbox_policy::{
     DomainPattern, DomainPatternError, PROTECTED_PATHS, PathBase, PathPattern, PatternSyntax,
-    VariablePattern, VariablePatternError,
+    PortMapping, VariablePattern, VariablePatternError,
 };
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         FilePreset, Preset, Variables,
         text::{
             AllowedDomain, DeniedDomain, NonEmptyText, PathEntry, PathEntryText, PathText,
-            PortNumber, ProtectedName, Unsupported, VariableText,
+            PortNumber, ProtectedName, PublishText, Unsupported, VariableText,
         },
     },
 };
@@ -181,6 +181,40 @@ impl<'a> Reader<'a> {
         }) = port
         {
             self.state(key, port.to_string(), &span, Effect::ProxyPort(kind, port));
+        }
+    }
+
+    pub(super) fn host_ports(
+        &mut self,
+        key: &'static str,
+        ports: Option<Vec<Located<PortNumber>>>,
+    ) {
+        for Located {
+            value: PortNumber(port),
+            span,
+        } in ports.into_iter().flatten()
+        {
+            self.state(key, port.to_string(), &span, Effect::HostPort(port));
+        }
+    }
+
+    pub(super) fn published_ports(
+        &mut self,
+        key: &'static str,
+        ports: Option<Vec<Located<PublishText>>>,
+    ) {
+        for Located { value, span } in ports.into_iter().flatten() {
+            let (text, mapping) = match value {
+                PublishText::Same(port) => (port.to_string(), Ok(PortMapping::same(port))),
+                PublishText::Mapping(text) => {
+                    let mapping = PortMapping::parse(&text);
+                    (text, mapping)
+                }
+            };
+            match mapping {
+                Ok(mapping) => self.state(key, text, &span, Effect::PublishPort(mapping)),
+                Err(source) => self.find(&span, SettingsErrorKind::PublishedPort { text, source }),
+            }
         }
     }
 

@@ -4,8 +4,8 @@ use std::{ffi::OsStr, net::IpAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use sandbox_policy::{
-    DomainPattern, PathBase, PathError, PathPattern, PatternError, PatternSyntax, VariablePattern,
-    VariablePatternError,
+    DomainPattern, PathBase, PathError, PathPattern, PatternError, PatternSyntax, PortMapping,
+    VariablePattern, VariablePatternError,
 };
 
 use crate::{
@@ -32,6 +32,7 @@ pub(super) fn check(format: &str, text: &str, base: &PathBase) -> Result<(), Mis
         text::ADDRESS_RANGE => check_address(text),
         text::VARIABLE_PATTERN => check_variable(text, VariablePattern::parse(text).map(|_| ())),
         text::VARIABLE_NAME => check_variable(text, VariablePattern::name(text).map(|_| ())),
+        text::PORT_MAPPING => check_mapping(text),
         text::GRANTING_RULE => check_rule(text, List::Allow, base),
         text::REFUSING_RULE => check_rule(text, List::Deny, base),
         _ => Ok(()),
@@ -97,6 +98,13 @@ fn check_variable(text: &str, parsed: Result<(), VariablePatternError>) -> Resul
     parsed.map_err(|source| {
         let text = text.to_owned();
         plain(SettingsErrorKind::Variable { text, source })
+    })
+}
+
+fn check_mapping(text: &str) -> Result<(), Mistake> {
+    PortMapping::parse(text).map(drop).map_err(|source| {
+        let text = text.to_owned();
+        plain(SettingsErrorKind::PublishedPort { text, source })
     })
 }
 

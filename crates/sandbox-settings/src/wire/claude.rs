@@ -10,7 +10,7 @@ use super::{
     FilePreset, Preset, Variables,
     text::{
         AllowedDomain, BooleanSchema, DeniedDomain, GrantingRule, Ignored, NonEmptyText, PathEntry,
-        PathText, PortNumber, ProgramSchema, ProtectedName, RefusingRule, Unsupported,
+        PathText, PortNumber, ProgramSchema, ProtectedName, PublishText, RefusingRule, Unsupported,
     },
 };
 use crate::json::Located;
@@ -85,6 +85,10 @@ pub(crate) struct ClaudeNetwork {
     pub(crate) allow_unix_sockets: Option<Vec<PathText>>,
     /// Let the command connect to every Unix socket of the host. Weakens the sandbox.
     pub(crate) allow_all_unix_sockets: Option<Located<bool>>,
+    /// Ports of the host's loopback whose servers appear at the same port of the sandbox's: `[5432]` is `localhost:5432` in `allowedDomains`.
+    pub(crate) host_ports: Option<Vec<Located<PortNumber>>>,
+    /// Ports of the sandbox's loopback whose servers appear on the host's, and on no other address: `3000`, or `"8080:80"` for another port of the host.
+    pub(crate) publish_ports: Option<Vec<Located<PublishText>>>,
     /// macOS: let the command listen on local ports. On Linux its loopback is its own.
     pub(crate) allow_local_binding: Option<Located<bool>>,
     /// macOS: Mach services that may be looked up; a trailing `*` is a prefix.

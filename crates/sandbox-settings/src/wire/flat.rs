@@ -11,7 +11,7 @@ use super::{
     text::{
         AbsolutePathSchema, AddressRange, AllowedDomain, DeniedDomain, DepthSchema, Ignored,
         NonEmptyText, ObjectSchema, PathEntry, PathText, PortNumber, ProgramSchema, ProtectedName,
-        SeccompSchema, Unsupported, VariableName,
+        PublishText, SeccompSchema, Unsupported, VariableName,
     },
 };
 use crate::json::Located;
@@ -82,6 +82,10 @@ pub(crate) struct FlatNetwork {
     pub(crate) allow_unix_sockets: Option<Vec<PathText>>,
     /// Let the command connect to every Unix socket of the host. Weakens the sandbox.
     pub(crate) allow_all_unix_sockets: Option<Located<bool>>,
+    /// Ports of the host's loopback whose servers appear at the same port of the sandbox's: `[5432]` is `localhost:5432` in `allowedDomains`.
+    pub(crate) host_ports: Option<Vec<Located<PortNumber>>>,
+    /// Ports of the sandbox's loopback whose servers appear on the host's, and on no other address: `3000`, or `"8080:80"` for another port of the host.
+    pub(crate) publish_ports: Option<Vec<Located<PublishText>>>,
     /// macOS: let the command listen on local ports. On Linux its loopback is its own.
     pub(crate) allow_local_binding: Option<Located<bool>>,
     /// macOS: Mach services that may be looked up; a trailing `*` is a prefix.

@@ -29,6 +29,8 @@ pub(crate) const VARIABLE_NAME: &str = "variable-name";
 pub(crate) const ABSOLUTE_PATH: &str = "absolute-path";
 /// `format` of an address or CIDR range.
 pub(crate) const ADDRESS_RANGE: &str = "address-range";
+/// `format` of a published port.
+pub(crate) const PORT_MAPPING: &str = "port-mapping";
 /// `format` of a permission rule that grants.
 pub(crate) const GRANTING_RULE: &str = "granting-permission-rule";
 /// `format` of a permission rule that refuses.
@@ -235,6 +237,64 @@ impl JsonSchema for PortNumber {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "integer", "minimum": 1, "maximum": 65535 })
+    }
+}
+
+/// A port that is published, or `outside:inside`.
+#[derive(Debug)]
+pub(crate) enum PublishText {
+    /// The same port on both sides.
+    Same(Port),
+    /// To be read as a mapping.
+    Mapping(String),
+}
+
+impl<'de> Deserialize<'de> for PublishText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PublishVisitor)
+    }
+}
+
+struct PublishVisitor;
+
+impl Visitor<'_> for PublishVisitor {
+    type Value = PublishText;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a port, or a text like `8080:80`")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<PublishText, E> {
+        let port = u16::try_from(number).ok().and_then(Port::new);
+        port.map(PublishText::Same)
+            .ok_or_else(|| E::custom("a port is between 1 and 65535"))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<PublishText, E> {
+        Ok(PublishText::Mapping(text.to_owned()))
+    }
+}
+
+impl JsonSchema for PublishText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "PublishedPort".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "integer", "minimum": 1, "maximum": 65535 },
+                {
+                    "type": "string",
+                    "format": PORT_MAPPING,
+                    "description": "`OUTSIDE:INSIDE`, as in `8080:80`."
+                }
+            ]
+        })
     }
 }
 

@@ -12,6 +12,7 @@ mod errors;
 mod formats;
 mod layers;
 mod managed;
+mod ports;
 mod proxies;
 mod schema;
 mod support;

@@ -54,3 +54,16 @@ fn managed_settings_forbid_disabling_file_rules() {
     assert!(!settings.filesystem_disabled.value);
     assert!(!machine.writes(&settings, "~/x") && !machine.reads(&settings, "~/in"));
 }
+
+#[test]
+fn managed_settings_keep_ports_of_the_host_closed() {
+    let open = r#"{ "sandbox": { "network": { "hostPorts": [5432, 5433] } } }"#;
+    let machine = Machine::new().with(File::User, open).with_flag(open);
+    let ports = |machine: &Machine| {
+        let ports = machine.load().policy.network.host_ports();
+        ports.iter().map(|host| host.port.get()).collect::<Vec<_>>()
+    };
+    assert_eq!(ports(&machine), [5432, 5433]);
+    let narrowed = r#"{ "sandbox": { "network": { "deniedDomains": ["localhost:5432"] } } }"#;
+    assert_eq!(ports(&machine.with(File::Managed, narrowed)), [5433]);
+}

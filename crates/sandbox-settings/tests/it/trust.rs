@@ -19,6 +19,8 @@ fn widening() -> Vec<String> {
         r#""network": { "allowAllUnixSockets": true }"#,
         r#""network": { "allowLocalBinding": true }"#,
         r#""network": { "allowMachLookup": ["com.apple.x"] }"#,
+        r#""network": { "hostPorts": [5432] }"#,
+        r#""network": { "publishPorts": ["8080:3000"] }"#,
         r#""network": { "httpProxyPort": 3128 }"#,
         r#""network": { "socksProxyPort": 1080 }"#,
         r#""filesystem": { "allowWrite": ["~/out"] }"#,
@@ -51,6 +53,8 @@ fn widening() -> Vec<String> {
         r#""allowAllUnixSockets": true"#,
         r#""allowLocalBinding": true"#,
         r#""allowMachLookup": ["x"]"#,
+        r#""hostPorts": [5432]"#,
+        r#""publishPorts": [3000]"#,
         r#""httpProxyPort": 3128"#,
         r#""socksProxyPort": 1080"#,
     ] {

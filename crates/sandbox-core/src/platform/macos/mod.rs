@@ -19,7 +19,7 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     io,
-    net::{Ipv4Addr, TcpListener},
+    net::{IpAddr, Ipv4Addr, TcpListener},
     path::Path,
 };
 
@@ -27,7 +27,8 @@ use sandbox_macos::{
     Endpoints, HostFacts, LaunchSpec, LocalBinding, ProbeError, ProfileError, SeatbeltProfile,
 };
 use sandbox_policy::{
-    AbsolutePath, FileVerdict, FilesystemPolicy, Policy, ProxyPorts, UnixSocketPolicy,
+    AbsolutePath, FileVerdict, FilesystemPolicy, HostPort, Policy, Port, ProxyPorts,
+    UnixSocketPolicy,
 };
 use sandbox_proxy::Proxy;
 
@@ -78,6 +79,7 @@ pub(crate) struct Backend {
     http: TcpListener,
     socks: TcpListener,
     ports: ProxyPorts,
+    joined: Vec<HostPort>,
 }
 
 impl Backend {
@@ -110,6 +112,7 @@ impl Backend {
             http,
             socks,
             ports,
+            joined: sandbox_macos::joined_ports(&policy.network),
         })
     }
 
@@ -126,7 +129,7 @@ impl Backend {
         {
             *directory = tmp.into();
         }
-        sandbox_policy::environment(inherited, policy, self.ports)
+        sandbox_policy::environment(inherited, policy, self.ports, &self.joined)
     }
 
     pub(crate) fn describe(&self) -> String {
@@ -168,6 +171,12 @@ impl Backend {
     /// The file of names is the host's.
     pub(crate) fn is_own_name(&self, _name: &str) -> bool {
         false
+    }
+
+    /// Whether a connection to this address of the loopback needs no proxy.
+    pub(crate) fn is_host_port(&self, address: IpAddr, port: Port) -> bool {
+        let mut ports = self.joined.iter();
+        ports.any(|host| host.port == port && host.has(address))
     }
 
     /// Whether a Unix socket of the host's may be connected to.
@@ -263,7 +272,7 @@ impl Backend {
     /// matter either, as all belong to one proxy.
     fn serve(&self, proxy: &Proxy) -> io::Result<Serving> {
         let own = |listener: &TcpListener| tokio::net::TcpListener::from_std(listener.try_clone()?);
-        let mut serving = Serving(Vec::new());
+        let mut serving = Serving::default();
         serving.start(proxy.serve_http(own(&self.http)?));
         serving.start(proxy.serve_socks5(own(&self.socks)?));
         Ok(serving)

@@ -10,7 +10,7 @@ fn variables(policy: &Policy, inherited: &[(&str, &str)]) -> BTreeMap<OsString, 
     let inherited = inherited
         .iter()
         .map(|(name, value)| (name.into(), value.into()));
-    environment(inherited, policy, Endpoints::standard())
+    environment(inherited, policy, Endpoints::standard(), &[])
 }
 
 fn value<'v>(variables: &'v BTreeMap<OsString, OsString>, name: &str) -> Option<&'v str> {
