@@ -65,9 +65,16 @@ impl Entrance {
         };
         // A door is shut again on every way out, so a panic elsewhere leaves a usable one.
         let door = door.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(door.make()?.into())
+        let made = (1..TRIES).find_map(|_| door.make().ok());
+        match made {
+            Some(socket) => Ok(socket.into()),
+            None => Ok(door.make()?.into()),
+        }
     }
 }
+
+/// Programs inside can get in the way once, by being many at the door.
+const TRIES: u32 = 3;
 
 /// Connections that may wait: ours, and what programs inside put in front of it.
 const QUEUE: i32 = 16;
