@@ -8,7 +8,7 @@ use std::{
 };
 
 use sandbox_core::{
-    Child, ExitStatus, Sandbox, SpawnError, StateChange,
+    Child, DescriptorLimit, ExitStatus, Sandbox, SpawnError, StateChange,
     settings::Settings,
     terminal::{self, Listening, ReceivedSignal, Signals, TerminalModes},
 };
@@ -57,7 +57,9 @@ pub(crate) fn run(
         Err(error) => return message::set_up_error(&error, None),
     };
     let modes = TerminalModes::save();
-    let mut builder = load::builder(&settings, environment);
+    let descriptors = DescriptorLimit::current();
+    let mut builder = load::builder(&settings, environment)
+        .max_connections(descriptors.connections_when_raised());
     if let Some(limit) = options.ask {
         match Asker::start(settings.clone(), environment.home.clone()) {
             Ok(asker) => builder = builder.decider(Arc::new(asker)).decision_timeout(limit),
@@ -173,6 +175,11 @@ async fn supervise(
         process = process.arg0(name);
     }
     let mut child = process.spawn().map_err(RunError::Spawn)?;
+    // The command runs, with the limit that it should have. With a low one of our own, connections
+    // beyond it wait.
+    if let Err(error) = DescriptorLimit::current().raise() {
+        tracing::debug!("the limit on descriptors stays: {error}");
+    }
     tracing::debug!("running as process {}", child.id());
     loop {
         tokio::select! {

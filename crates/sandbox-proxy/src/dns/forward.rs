@@ -122,7 +122,7 @@ fn without_hints(service: &SVCB) -> SVCB {
         // Clients must not use a record that lacks what it calls mandatory (RFC 9460 §8).
         if let SvcParamValue::Mandatory(Mandatory(keys)) = value {
             let kept: Vec<_> = keys.iter().filter(|key| !is_hint(key)).copied().collect();
-            return (!kept.is_empty()).then(|| (*key, SvcParamValue::Mandatory(Mandatory(kept))));
+            return (!kept.is_empty()).then_some((*key, SvcParamValue::Mandatory(Mandatory(kept))));
         }
         Some((*key, value.clone()))
     });
