@@ -2,6 +2,7 @@
 
 use std::{fmt, io, sync::Arc};
 
+use sandbox_proxy::Proxy;
 use tokio::{sync::mpsc, task::AbortHandle};
 
 use crate::{
@@ -77,13 +78,14 @@ impl Drop for Serving {
 impl Child {
     pub(crate) fn launch(
         shared: &Arc<Shared>,
+        proxy: &Proxy,
         launch: Launch,
         (stdin, stdout, stderr): (Option<ChildInput>, Option<ChildOutput>, Option<ChildOutput>),
     ) -> Result<Self, SpawnError> {
         let (sender, changes) = mpsc::unbounded_channel();
         // When the receiver is gone, nobody waits for the command any more.
         let on_change = move |change| sender.send(change).unwrap_or(());
-        let (process, serving) = shared.backend.launch(launch, &shared.proxy, on_change)?;
+        let (process, serving) = shared.backend.launch(launch, proxy, on_change)?;
         let shared = Arc::clone(shared);
         Ok(Self {
             stdin,

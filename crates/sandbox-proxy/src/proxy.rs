@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use sandbox_policy::NetworkPolicy;
+use sandbox_policy::{DomainRule, NetworkPolicy};
 use tokio::{
     net::{TcpListener, UdpSocket},
     time,
@@ -33,8 +33,8 @@ pub(crate) struct Shared {
     pub(crate) gate: Gate,
     pub(crate) config: ProxyConfig,
     pub(crate) tunnels: Stock,
-    pub(crate) life: Life,
-    pub(crate) dns: NameService,
+    pub(crate) life: Arc<Life>,
+    pub(crate) dns: Arc<NameService>,
 }
 
 impl Proxy {
@@ -55,9 +55,25 @@ impl Proxy {
             shared: Arc::new(Shared {
                 gate: Gate::new(policy, own.into(), resolver, decider, events),
                 tunnels: Stock::new(config.copy_buffer_bytes),
-                life: Life::new(config.max_connections),
-                dns: NameService::new(),
+                life: Arc::new(Life::new(config.max_connections)),
+                dns: Arc::new(NameService::new()),
                 config,
+            }),
+        }
+    }
+
+    /// The same proxy for one command, which may also reach what these rules allow where no rule of the
+    /// policy decides: they come after the policy's rules and before the decider.
+    #[must_use]
+    pub fn with_besides(&self, allowed: Vec<DomainRule>) -> Self {
+        let shared = &self.shared;
+        Self {
+            shared: Arc::new(Shared {
+                gate: shared.gate.with_besides(allowed),
+                config: shared.config.clone(),
+                tunnels: shared.tunnels.clone(),
+                life: Arc::clone(&shared.life),
+                dns: Arc::clone(&shared.dns),
             }),
         }
     }

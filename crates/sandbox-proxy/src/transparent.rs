@@ -192,8 +192,8 @@ mod tests {
         let shared = Shared {
             gate: Gate::new(policy, own, Arc::new(ToLoopback), decider, sink),
             tunnels: Stock::new(config.copy_buffer_bytes),
-            life: Life::new(config.max_connections),
-            dns: NameService::new(),
+            life: Arc::new(Life::new(config.max_connections)),
+            dns: Arc::new(NameService::new()),
             config,
         };
         (Arc::new(shared), events)

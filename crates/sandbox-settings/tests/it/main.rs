@@ -11,8 +11,10 @@
 mod errors;
 mod formats;
 mod layers;
+mod live;
 mod managed;
 mod proxies;
+mod remember;
 mod schema;
 mod support;
 mod trust;
