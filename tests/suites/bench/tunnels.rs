@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use sandbox_tests::{
-    Background, Bed, Running, connections, is_root, python, skip, timeout, tool, wait_until,
+    Background, Bed, Running, connections, is_root, python, skip, time_scale, timeout, tool,
+    wait_until,
 };
 use serde_json::{Value, json};
 
@@ -160,7 +161,7 @@ fn connections_that_have_ended_leave_nothing() {
     let python = python!("resource");
     let number = connections();
     let bench = Bench::start(&python, &[], "flat", number);
-    let patience = timeout(60.0) + Duration::from_millis(number * 10);
+    let patience = timeout(60.0) + Duration::from_millis(number * 10).mul_f64(time_scale());
     bench.reaches("first", patience);
     let (resident, descriptors) = bench.size();
     bench.go_on("more");
