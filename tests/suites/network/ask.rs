@@ -141,21 +141,19 @@ fn silence_and_what_was_typed_before_are_no_answers() {
     let bed = Bed::new();
     let origin = Origin::start();
     let port = origin.port();
-    let rest = line(
-        port,
-        &format!("echo up; sleep 1; get one {NAME}; sleep 0.5"),
-    );
+    let rest = line(port, &format!("echo up; sleep 1; get one {NAME}; sleep 1"));
     let srt = named(&bed, &open_to(port)).options(["--ask=2"]).sh(&rest);
     let session = Terminal::of(&bed, &srt)
         .expect("up")
         .send("r\nr\na\n")
         .expect(&question(NAME, port))
         .expect("one=403")
-        .expect("no answer")
         .end()
         .play(&python)
         .played();
     assert!(session.modes_kept, "{session:?}");
+    // The command may hear of it before the user does.
+    assert!(session.transcript.contains("srt: no answer"), "{session:?}");
     assert_eq!(origin.accepted(), 0);
     // The control: in time.
     let srt = named(&bed, &open_to(port)).options(["--ask=10"]).sh(&rest);
