@@ -13,6 +13,7 @@
 //! * `SRT_TEST_TMP`: where the beds are made; it should not lie below `/tmp`.
 //! * `SRT_TEST_SEED`: where generated cases start, another number for other cases.
 //! * `SRT_TEST_RACE`: for how many seconds each race is run, 20 by default.
+//! * `SRT_TEST_CONNECTIONS`: how many connections are made and ended in a row, 10,000 by default.
 //! * `SRT_BWRAP`: a `bwrap` to compare start-up with, where none is in the path.
 #![forbid(unsafe_code)]
 #![expect(
@@ -44,11 +45,13 @@ pub use origin::{Origin, Reply, Request};
 pub use output::{Output, show};
 pub use pty::{Session, Terminal};
 pub use random::Random;
-pub use run::{Running, host, host_time, is_root, signal, tool, tool_path, wait_until};
+pub use run::{Background, Running, host, host_time, is_root, signal, tool, tool_path, wait_until};
 pub use scan::{carriers, mounts, namespaces, processes_below, running};
 pub use skip::{count_skip, note, say, skipped};
 pub use srt::Srt;
-pub use subject::{Subject, binary, bwrap, is_debug_build, subject, time_scale, timeout};
+pub use subject::{
+    Subject, binary, bwrap, connections, is_debug_build, subject, time_scale, timeout,
+};
 pub use timing::{interleave, median, race_time};
 pub use tree::{Tree, tree_hash};
 pub use watch::Watch;

@@ -115,6 +115,46 @@ pub fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool 
     }
 }
 
+/// A program of the host that serves a test, and is ended with it.
+#[derive(Debug)]
+pub struct Background(Child);
+
+impl Background {
+    /// Starts the words of a launcher (which may be none), and a program with arguments behind it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start<I: AsRef<OsStr>>(
+        launcher: &[String],
+        program: &Path,
+        arguments: impl IntoIterator<Item = I>,
+    ) -> Self {
+        let mut words = launcher.iter().map(Path::new).chain([program]);
+        let first = words.next().expect("a program");
+        let mut command = bare(first);
+        command.args(words).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        Self(command.spawn().expect("a program of the host"))
+    }
+
+    /// Its standard output, which can be taken once.
+    ///
+    /// # Panics
+    /// When it was taken.
+    pub fn stdout(&mut self) -> impl Read + use<> {
+        self.0.stdout.take().expect("standard output")
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
 /// A started command whose output is being collected.
 #[derive(Debug)]
 pub struct Running {

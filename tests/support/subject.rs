@@ -100,3 +100,14 @@ pub fn time_scale() -> f64 {
 pub fn timeout(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds * time_scale())
 }
+
+/// How many connections the bench of ended ones makes.
+///
+/// # Panics
+/// When the variable holds no number.
+#[must_use]
+pub fn connections() -> u64 {
+    variable("SRT_TEST_CONNECTIONS").map_or(10_000, |text| {
+        text.parse().expect("SRT_TEST_CONNECTIONS is a number")
+    })
+}

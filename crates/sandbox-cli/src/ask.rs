@@ -144,9 +144,8 @@ impl Desk {
             Answer::Once | Answer::Run | Answer::Always => Decision::Approve,
             Answer::Never | Answer::No => Decision::Refuse(None),
         };
-        if answer == Answer::Always {
-            self.remember(&question.target);
-        }
+        // The command can write over the question; what was answered stands below what it has written.
+        self.confirm(answer, &question.target);
         if matches!(answer, Answer::Run | Answer::Always | Answer::Never) {
             self.known.insert(question.target.clone(), decision.clone());
         }
@@ -163,31 +162,45 @@ impl Desk {
         for _ in 0..ATTEMPTS {
             let line = self.prompt.ask(&text, gave_up)?;
             if gave_up() {
-                self.prompt.say("\nsrt: no answer, so it is refused.\n")?;
+                self.prompt.say("\nsrt: no answer\n")?;
                 return Ok(Answer::No);
             }
             match line.as_deref().map(Answer::parse) {
                 Some(Some(answer)) => return Ok(answer),
                 Some(None) => {}
-                None => break,
+                // The end of the line that was broken off.
+                None => {
+                    self.prompt.say("\n")?;
+                    break;
+                }
             }
         }
-        self.prompt.say("\nsrt: refused.\n")?;
         Ok(Answer::No)
     }
 
-    fn remember(&self, target: &Target) {
-        let said = match remember_host(&self.settings, self.home.as_ref(), target) {
-            Ok(path) => format!("srt: `{target}` is allowed in `{}` now.\n", path.display()),
+    /// Does what the answer wants beyond this run, and says what was answered.
+    fn confirm(&self, answer: Answer, target: &Target) {
+        let said = match answer {
+            Answer::Once => format!("`{target}` is allowed once"),
+            Answer::Run => format!("`{target}` is allowed for this run"),
+            Answer::Always => self.remember(target),
+            Answer::Never => format!("`{target}` is refused for this run"),
+            Answer::No => format!("`{target}` is refused"),
+        };
+        let line = format!("srt: {}\n", message::visible(&said));
+        // It is done whether or not it can be said.
+        self.prompt.say(&line).unwrap_or(());
+    }
+
+    fn remember(&self, target: &Target) -> String {
+        match remember_host(&self.settings, self.home.as_ref(), target) {
+            Ok(path) => format!("`{target}` is allowed in `{}` from now on", path.display()),
             Err(error) => {
                 let cause = std::error::Error::source(&error)
                     .map_or_else(String::new, |cause| format!(": {cause}"));
-                format!("srt: allowed for this run only: {error}{cause}\n")
+                format!("`{target}` is allowed for this run only: {error}{cause}")
             }
-        };
-        let line = message::visible(said.trim_end());
-        // It is done, or not, whether or not it can be said.
-        self.prompt.say(&format!("{line}\n")).unwrap_or(());
+        }
     }
 }
 

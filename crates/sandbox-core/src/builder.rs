@@ -10,7 +10,8 @@ use sandbox_proxy::{
 use sandbox_settings::IgnoredViolation;
 
 use crate::{
-    error::BuildError, host, platform::Backend, sandbox::Sandbox, violation::ViolationStore,
+    descriptors, error::BuildError, host, platform::Backend, sandbox::Sandbox,
+    violation::ViolationStore,
 };
 
 /// Builds a [`Sandbox`].
@@ -22,6 +23,7 @@ pub struct SandboxBuilder {
     resolver: Arc<dyn Resolve>,
     decider: Option<Arc<dyn Decide>>,
     decision_timeout: Option<Duration>,
+    max_connections: Option<u32>,
     external_proxies: ExternalProxies,
     launch_thread: LaunchThread,
     ignored: Vec<IgnoredViolation>,
@@ -54,6 +56,7 @@ impl SandboxBuilder {
             resolver: Arc::new(SystemResolver::new()),
             decider: None,
             decision_timeout: None,
+            max_connections: None,
             external_proxies: ExternalProxies::default(),
             launch_thread: LaunchThread::Own,
             ignored: Vec::new(),
@@ -91,6 +94,14 @@ impl SandboxBuilder {
         self
     }
 
+    /// How many connections of all commands are served at once; further ones wait. Each takes two
+    /// descriptors of this process. By default half of those that it may have (getrlimit(2)) are for
+    /// connections, 16,384 connections at most.
+    pub fn max_connections(mut self, limit: u32) -> Self {
+        self.max_connections = Some(limit);
+        self
+    }
+
     /// Proxies of the user's own by which permitted hosts are reached; none by default. They get to
     /// hear of nothing that the policy refuses, but look permitted names up themselves, so the
     /// policy's rules about where a name leads do not apply.
@@ -123,6 +134,7 @@ impl SandboxBuilder {
             resolver,
             decider,
             decision_timeout,
+            max_connections,
             external_proxies,
             launch_thread,
             ignored,
@@ -137,6 +149,7 @@ impl SandboxBuilder {
         let network = Arc::new(policy.network.clone());
         let mut config = ProxyConfig::standard();
         config.external = external_proxies;
+        config.max_connections = max_connections.unwrap_or_else(descriptors::connections);
         config.decision_timeout = decision_timeout.unwrap_or(config.decision_timeout);
         // Each command has a sink of its own.
         let nobody = EventSink::discard();

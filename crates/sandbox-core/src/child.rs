@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, fmt, io, net::TcpListener, sync::Arc, time::Duration};
 
+use sandbox_proxy::Proxy;
 use tokio::{sync::mpsc, task::AbortHandle, time};
 
 use crate::{
@@ -113,6 +114,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 impl Child {
     pub(crate) fn launch(
         shared: &Arc<Shared>,
+        proxy: &Proxy,
         launch: Launch,
         reporter: &Reporter,
         (stdin, stdout, stderr): (Option<ChildInput>, Option<ChildOutput>, Option<ChildOutput>),
@@ -120,8 +122,7 @@ impl Child {
         let (sender, changes) = mpsc::unbounded_channel();
         // When the receiver is gone, nobody waits for the command any more.
         let on_change = move |change| sender.send(change).unwrap_or(());
-        let (process, serving) =
-            (shared.backend).launch(launch, &shared.proxy, reporter, on_change)?;
+        let (process, serving) = (shared.backend).launch(launch, proxy, reporter, on_change)?;
         let shared = Arc::clone(shared);
         Ok(Self {
             stdin,

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use sandbox_policy::AbsolutePath;
+use sandbox_policy::{AbsolutePath, DomainPattern, DomainPatternError, DomainRule, Origin};
 use tokio::io::AsyncReadExt;
 
 use crate::{
@@ -35,6 +35,7 @@ pub struct Command {
     inherits_environment: bool,
     variables: BTreeMap<OsString, Option<OsString>>,
     working_directory: AbsolutePath,
+    allowed: Vec<DomainRule>,
     stdin: Stdio,
     stdout: Stdio,
     stderr: Stdio,
@@ -64,6 +65,7 @@ impl Command {
             inherits_environment: true,
             variables: BTreeMap::new(),
             working_directory,
+            allowed: Vec::new(),
             stdin: Stdio::inherit(),
             stdout: Stdio::inherit(),
             stderr: Stdio::inherit(),
@@ -126,6 +128,18 @@ impl Command {
         Ok(self)
     }
 
+    /// Lets this command alone reach a host (`example.com`, `*.example.com`, `example.com:443`) that no
+    /// rule of the sandbox decides: neither a deny rule nor a strict allowlist. Where the name leads is
+    /// judged by the sandbox's rules.
+    pub fn allow_domain(mut self, pattern: &str) -> Result<Self, DomainPatternError> {
+        self.allowed.push(DomainRule {
+            pattern: DomainPattern::parse_allow(pattern)?,
+            origin: Origin::Program,
+            note: None,
+        });
+        Ok(self)
+    }
+
     /// Its standard input.
     pub fn stdin(mut self, stdin: Stdio) -> Self {
         self.stdin = stdin;
@@ -167,6 +181,7 @@ impl Command {
             name,
             arguments,
             working_directory,
+            allowed,
             ..
         } = self;
         let environment = shared.backend.environment(environment, &shared.policy);
@@ -183,7 +198,12 @@ impl Command {
             working_directory,
             streams,
         };
-        Child::launch(&shared, launch, &reporter, (stdin, stdout, stderr))
+        let proxy = if allowed.is_empty() {
+            shared.proxy.clone()
+        } else {
+            shared.proxy.with_besides(allowed)
+        };
+        Child::launch(&shared, &proxy, launch, &reporter, (stdin, stdout, stderr))
     }
 
     /// Runs it to its end.

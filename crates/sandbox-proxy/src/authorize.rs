@@ -7,8 +7,8 @@
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use sandbox_policy::{
-    Denial, DenialReason, Host, HostName, LookupVerdict, NetworkPolicy, Permit, Question,
-    ResolvedTarget, Target, Verdict,
+    Denial, DenialReason, DomainRule, Host, HostName, LookupVerdict, NetworkPolicy, Permit,
+    Question, ResolvedTarget, Target, Verdict,
 };
 use tokio::{net::TcpStream, sync::watch, task::JoinSet, time};
 
@@ -24,8 +24,11 @@ use crate::{
 };
 
 /// Judges, resolves and dials.
+#[derive(Clone)]
 pub(crate) struct Gate {
     policy: Arc<watch::Sender<Arc<NetworkPolicy>>>,
+    /// What is allowed besides, where no rule of the policy decides.
+    besides: Option<Arc<NetworkPolicy>>,
     own: Arc<HostAddresses>,
     resolver: Arc<dyn Resolve>,
     decider: Option<Arc<dyn Decide>>,
@@ -93,10 +96,28 @@ impl Gate {
     ) -> Self {
         Self {
             policy: Arc::new(watch::Sender::new(policy)),
+            besides: None,
             own: Arc::new(own),
             resolver,
             decider,
             events,
+        }
+    }
+
+    /// The same gate, which also permits what these rules allow and no rule of the policy decides.
+    pub(crate) fn with_besides(&self, allowed: Vec<DomainRule>) -> Self {
+        let besides = NetworkPolicy::new(allowed, Vec::new(), Vec::new());
+        Self {
+            besides: Some(Arc::new(besides)),
+            ..self.clone()
+        }
+    }
+
+    /// Judges a target.
+    pub(crate) fn judge(&self, policy: &NetworkPolicy, target: Target) -> Verdict {
+        match (policy.judge(target), &self.besides) {
+            (Verdict::Ask(question), Some(besides)) => besides.judge(question.target().clone()),
+            (verdict, _) => verdict,
         }
     }
 
@@ -112,6 +133,7 @@ impl Gate {
             own: Arc::clone(&self.own),
             resolver: Arc::clone(&self.resolver),
             decider: self.decider.clone(),
+            besides: self.besides.clone(),
             events,
         }
     }
@@ -129,7 +151,7 @@ impl Gate {
     ) -> Result<Authorized, Denial> {
         let mut policies = self.policy.subscribe();
         let policy = Arc::clone(&policies.borrow_and_update());
-        let permit = match policy.judge(target) {
+        let permit = match self.judge(&policy, target) {
             Verdict::Allow(permit) => permit,
             Verdict::Deny(denial) => return Err(denial),
             Verdict::Ask(question) => self.ask(question, config).await?,
@@ -145,7 +167,9 @@ impl Gate {
     /// May an address of the name be told? What only a decider could permit is told if there is
     /// one, which is asked when the port is known.
     pub(crate) fn judge_lookup(&self, name: &HostName) -> Result<Lookup, Denial> {
+        let besides = || self.besides.as_ref().map(|list| list.judge_lookup(name));
         match self.policy.borrow().judge_lookup(name) {
+            LookupVerdict::Ask if besides() == Some(LookupVerdict::Allow) => Ok(Lookup::Listed),
             LookupVerdict::Allow => Ok(Lookup::Listed),
             LookupVerdict::Ask if self.decider.is_some() => Ok(Lookup::Undecided),
             LookupVerdict::Ask => Err(Denial::by_default(

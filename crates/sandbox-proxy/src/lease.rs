@@ -9,8 +9,8 @@ use sandbox_policy::{AddressClass, Denial, DenialReason, NetworkPolicy, Target, 
 use tokio::sync::watch;
 
 use crate::{
+    authorize::Gate,
     event::{FrontEnd, Outcome},
-    own::HostAddresses,
     serve::Session,
 };
 
@@ -54,27 +54,27 @@ impl Lease {
     /// Ends when a policy refuses the connection, after that was reported.
     pub(crate) async fn revoked(mut self, session: &Session, front_end: FrontEnd) {
         let gate = &session.shared.gate;
-        let denial = self.refusal(gate.own()).await;
+        let denial = self.refusal(gate).await;
         let target = Some(self.target);
         gate.report(session.client, front_end, target, Outcome::Denied(denial));
     }
 
     /// Ends when a policy refuses the connection.
-    pub(crate) async fn refusal(&mut self, own: &HostAddresses) -> Denial {
+    pub(crate) async fn refusal(&mut self, gate: &Gate) -> Denial {
         loop {
             if self.policies.changed().await.is_err() {
                 // No policy will follow: the proxy is going away, which ends connections by itself.
                 std::future::pending::<()>().await;
             }
             let policy = Arc::clone(&self.policies.borrow_and_update());
-            if let Err(denial) = self.judge(&policy, own) {
+            if let Err(denial) = self.judge(&policy, gate) {
                 return denial;
             }
         }
     }
 
-    fn judge(&self, policy: &NetworkPolicy, own: &HostAddresses) -> Result<(), Denial> {
-        let permit = match policy.judge(self.target.clone()) {
+    fn judge(&self, policy: &NetworkPolicy, gate: &Gate) -> Result<(), Denial> {
+        let permit = match gate.judge(policy, self.target.clone()) {
             Verdict::Allow(permit) => permit,
             Verdict::Deny(denial) => return Err(denial),
             // The answer was for this connection. Where a rule had permitted it nobody was asked, and
@@ -86,7 +86,7 @@ impl Lease {
             return Ok(());
         };
         // Without the host's own addresses nothing could be opened either.
-        let own = own.get().map_err(|_unknown| {
+        let own = gate.own().get().map_err(|_unknown| {
             let reason = DenialReason::AddressDenied(AddressClass::OwnHost);
             Denial {
                 note: Some("the host's own addresses are not known".to_owned()),

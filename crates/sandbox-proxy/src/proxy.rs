@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use sandbox_policy::{NetworkPolicy, Port};
+use sandbox_policy::{DomainRule, NetworkPolicy, Port};
 use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
     time,
@@ -67,8 +67,19 @@ impl Proxy {
     /// served by this handle.
     #[must_use]
     pub fn telling(&self, events: EventSink) -> Self {
+        self.with_gate(self.shared.gate.telling(events))
+    }
+
+    /// The same proxy for one command, which may also reach what these rules allow where no rule of the
+    /// policy decides: they come after the policy's rules and before the decider.
+    #[must_use]
+    pub fn with_besides(&self, allowed: Vec<DomainRule>) -> Self {
+        self.with_gate(self.shared.gate.with_besides(allowed))
+    }
+
+    fn with_gate(&self, gate: Gate) -> Self {
         let Shared {
-            gate,
+            gate: _,
             config,
             tunnels,
             life,
@@ -76,7 +87,7 @@ impl Proxy {
         } = &*self.shared;
         Self {
             shared: Arc::new(Shared {
-                gate: gate.telling(events),
+                gate,
                 config: config.clone(),
                 tunnels: Arc::clone(tunnels),
                 life: Arc::clone(life),

@@ -45,7 +45,7 @@ pub(crate) struct LiveBase {
     /// Statements about hosts that no line replaces.
     standing: Arc<[Entry]>,
     /// All statements of the run.
-    applying: Arc<[Entry]>,
+    applying: Arc<Vec<Entry>>,
     base: PathBase,
 }
 
@@ -53,7 +53,7 @@ impl LiveBase {
     pub(crate) fn new(standing: Vec<Entry>, applying: Vec<Entry>, base: &PathBase) -> Self {
         Self {
             standing: standing.into(),
-            applying: applying.into(),
+            applying: Arc::new(applying),
             base: base.clone(),
         }
     }

@@ -10,6 +10,7 @@
 
 mod flat;
 mod overhead;
+mod tunnels;
 
 use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};

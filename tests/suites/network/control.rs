@@ -19,7 +19,7 @@ fn with_channel(path: &Path) -> [String; 4] {
 }
 
 fn statuses(bed: &Bed) -> Vec<String> {
-    let log = std::fs::read_to_string(bed.work().join("log")).unwrap_or_default();
+    let log = std::fs::read_to_string(bed.work().join("log")).unwrap_or_else(|_| String::new());
     log.lines().map(str::to_owned).collect()
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use sandbox_core::{
-    Child, ExitStatus, Sandbox, SpawnError, StateChange,
+    Child, DescriptorLimit, ExitStatus, Sandbox, SpawnError, StateChange,
     settings::Settings,
     terminal::{self, Listening, ReceivedSignal, Signals, TerminalModes},
 };
@@ -60,7 +60,9 @@ pub(crate) fn run(
     // Most runs need the settings only once.
     let live = channel.map(|channel| (channel, settings.clone()));
     let asked = options.ask.map(|limit| (limit, settings.clone()));
-    let mut builder = load::builder(settings, environment);
+    let descriptors = DescriptorLimit::current();
+    let mut builder =
+        load::builder(settings, environment).max_connections(descriptors.connections_when_raised());
     if let Some((limit, settings)) = asked {
         match Asker::start(settings, environment.home.clone()) {
             Ok(asker) => builder = builder.decider(Arc::new(asker)).decision_timeout(limit),
@@ -186,6 +188,11 @@ async fn supervise(
         process = process.arg0(name);
     }
     let mut child = process.spawn().map_err(RunError::Spawn)?;
+    // The command runs, with the limit that it should have. With a low one of our own, connections
+    // beyond it wait.
+    if let Err(error) = DescriptorLimit::current().raise() {
+        tracing::debug!("the limit on descriptors stays: {error}");
+    }
     tracing::debug!("running as process {}", child.id());
     loop {
         tokio::select! {

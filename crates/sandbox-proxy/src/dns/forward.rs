@@ -97,7 +97,10 @@ pub(super) fn told(answer: &[u8], wanted: RecordType) -> io::Result<(ResponseCod
     let mut records = Vec::new();
     for _ in 0..counts.answers {
         let record = Record::read(&mut decoder).map_err(io::Error::other)?;
+        // A record without data is one of an update (RFC 2136 §2.4), and nothing in an answer.
+        let is_empty = matches!(record.data, RData::Update0(_));
         if record.dns_class == DNSClass::IN
+            && !is_empty
             && (record.record_type() == wanted || record.record_type() == RecordType::CNAME)
         {
             records.push(without_addresses(record));

@@ -538,3 +538,60 @@ fn name_servers_are_asked_about_listed_names_alone() {
         assert!(!setup.is_pending(name, wanted), "{name} {wanted}");
     }
 }
+
+/// What name servers say is no more trusted than what programs ask.
+#[test]
+fn mutated_answers_of_name_servers_are_told_or_not_but_never_panic() {
+    let setup = Setup::new(&["ok.test"], &[], false);
+    let owner = Name::from_ascii("ok.test.").unwrap();
+    let hints = [
+        b"\0\x01\0".to_vec(),
+        b"\0\0\0\x04\0\x01\0\x04".to_vec(),
+        b"\0\x01\0\x03\x02h2".to_vec(),
+        b"\0\x04\0\x04\xcb\0\x71\x07".to_vec(),
+    ]
+    .concat();
+    let mut good = query("ok.test.", RecordType::HTTPS).to_bytes().unwrap();
+    good[2] |= 0x80;
+    good[7] = 1;
+    good.extend(owner.to_bytes().unwrap());
+    good.extend(b"\0\x41\0\x01\0\0\0\x3c");
+    good.extend(u16::try_from(hints.len()).unwrap().to_be_bytes());
+    good.extend(hints);
+    let finish = |answer: &[u8]| {
+        let message = query("ok.test.", RecordType::HTTPS).to_bytes().unwrap();
+        let client = Client { port: 7 };
+        let transport = Transport::Datagram;
+        let reply = setup
+            .service
+            .answer(&message, transport, &setup.gate, client);
+        match reply {
+            Some(Reply::Pending(pending)) => pending.finish(Ok(answer.to_vec())).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let told = Message::from_bytes(&finish(&good)).unwrap();
+    assert_eq!(
+        (code(&told), told.answers.len()),
+        (ResponseCode::NoError, 1)
+    );
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap()
+    };
+    for _ in 0..50_000 {
+        let mut bytes = good.clone();
+        for _ in 0..=next() % 4 {
+            let place = next() % bytes.len();
+            bytes[place] = u8::try_from(next() % 256).unwrap();
+        }
+        bytes.truncate(bytes.len() - (next() % 8).saturating_sub(4));
+        let reply = finish(&bytes);
+        assert!(reply.len() <= 512);
+        let reply = Message::from_bytes(&reply).unwrap();
+        assert_eq!((reply.metadata.id, reply.additionals.len()), (0x1234, 0));
+    }
+}

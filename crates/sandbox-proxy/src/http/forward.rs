@@ -161,7 +161,7 @@ async fn handshake(
             ended = connection.with_upgrades() => if let Err(error) = ended {
                 tracing::debug!(%error, "upstream connection ended early");
             },
-            denial = lease.refusal(shared.gate.own()) => {
+            denial = lease.refusal(&shared.gate) => {
                 tracing::debug!(%denial, "upstream connection is not permitted any more");
             }
         }

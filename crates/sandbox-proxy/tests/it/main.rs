@@ -9,6 +9,7 @@
     reason = "a test stops where its setting is broken, and prints what it measured"
 )]
 
+mod besides;
 mod connect;
 mod decider;
 mod dns;

@@ -1,4 +1,5 @@
-//! Reads settings files and the trust store: the only file access of this crate.
+//! Reads settings files and the trust store: the only file access of this crate, but for an allowed
+//! host that is added to a file (`remember`).
 //!
 //! A file is read once. What is parsed, what is hashed and what messages quote are the same bytes.
 

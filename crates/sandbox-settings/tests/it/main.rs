@@ -11,9 +11,11 @@
 mod errors;
 mod formats;
 mod layers;
+mod live;
 mod managed;
 mod ports;
 mod proxies;
+mod remember;
 mod schema;
 mod support;
 mod trust;

@@ -179,9 +179,16 @@ pub(crate) enum File {
 
 /// Whether a host may be reached, without asking anybody.
 pub(crate) fn reaches(settings: &Settings, host: &str) -> bool {
-    let target = Target {
+    matches!(
+        settings.policy.network.judge(target(host)),
+        Verdict::Allow(_)
+    )
+}
+
+/// A host at port 443.
+pub(crate) fn target(host: &str) -> Target {
+    Target {
         host: Host::parse(host.as_bytes()).unwrap(),
         port: Port::new(443).unwrap(),
-    };
-    matches!(settings.policy.network.judge(target), Verdict::Allow(_))
+    }
 }

@@ -18,8 +18,10 @@ mod signals;
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
+    fs::File,
     io,
     net::{IpAddr, Ipv4Addr, TcpListener},
+    os::fd::OwnedFd,
     path::Path,
 };
 
@@ -45,7 +47,7 @@ use crate::{
 pub(crate) use process::Process;
 /// The descriptor of a number: opening its name duplicates it here (fd(4)).
 pub(crate) fn inherited(number: i32) -> io::Result<OwnedFd> {
-    let named = std::fs::File::open(format!("/dev/fd/{number}"))?;
+    let named = File::open(format!("/dev/fd/{number}"))?;
     Ok(named.into())
 }
 
