@@ -175,8 +175,7 @@ pub(crate) fn start(
     };
     let run = move || match prepare() {
         Ok(umask) => {
-            world.rules.judge();
-            world.rules.is_landing(b"/");
+            world.rules.begin();
             world.serve(umask);
         }
         // Dropping the listener fails every notified call.

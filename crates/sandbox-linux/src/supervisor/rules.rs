@@ -23,7 +23,8 @@ use crate::{
 /// The file policy, made ready for questions; one value serves every launch of a sandbox.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    /// Answers yes or no. Made on the supervisor's thread, so that no launch waits for it.
+    /// Answers yes or no. Made on the supervisor's thread, so that no launch waits for it; of a long
+    /// policy for the first question.
     judge: OnceLock<FileJudge>,
     /// Where protected names lead that are symlinks at the start; made there too.
     landings: OnceLock<Vec<Vec<u8>>>,
@@ -92,6 +93,16 @@ impl Rules {
 
     pub(crate) fn judge(&self) -> &FileJudge {
         self.judge.get_or_init(|| FileJudge::new(self.policy()))
+    }
+
+    /// Makes ready for questions, unless that takes long and none may ever come.
+    pub(super) fn begin(&self) {
+        let rules = self.planned.deny_read.len() + self.planned.deny_write.len();
+        let is_short = rules.max(self.planned.allow_write.len()) <= SOON_COMPILED;
+        if is_short || self.supervision == Supervision::Opens {
+            self.judge();
+            self.is_landing(b"/");
+        }
     }
 
     /// Begins to compile a long policy for a command whose first question comes with its first open, on
