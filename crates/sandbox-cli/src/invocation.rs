@@ -87,6 +87,8 @@ impl Invocation {
             deny_env,
             env,
             preset,
+            device,
+            allow_ptrace,
             debug,
             quiet,
             words,
@@ -102,6 +104,8 @@ impl Invocation {
             deny_variables: deny_env,
             set_variables: env,
             presets: preset,
+            devices: device,
+            allow_ptrace,
         };
         let trust = if trust_project {
             ProjectTrust::Granted

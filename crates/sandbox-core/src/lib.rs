@@ -46,13 +46,13 @@ pub use sandbox::Sandbox;
 pub use stdio::Stdio;
 
 pub use sandbox_policy::{
-    AbsolutePath, Denial, DenialReason, DomainPattern, DomainPatternError, DomainRule,
+    AbsolutePath, Denial, DenialReason, DeviceRule, DomainPattern, DomainPatternError, DomainRule,
     EnvironmentPolicy, FileVerdict, FilesystemPolicy, Firmness, Host, HostError, HostName, LayerId,
     NetworkPolicy, Origin, PathBase, PathError, PathPattern, PathRule, PatternError, PatternSyntax,
-    Policy, Port, ProcMount, ProcessPolicy, ReadAllow, ReadDeny, Target, UnixSocketPolicy,
-    UserNamespaces, VariableAllow, VariableDeny, VariablePattern, VariablePatternError,
-    VariableRule, VariableValue, VariableVerdict, Verdict, clean_environment, secret_paths,
-    secret_variables, workspace,
+    Policy, Port, ProcMount, ProcessPolicy, PtracePolicy, ReadAllow, ReadDeny, Target,
+    UnixSocketPolicy, UserNamespaces, VariableAllow, VariableDeny, VariablePattern,
+    VariablePatternError, VariableRule, VariableValue, VariableVerdict, Verdict, clean_environment,
+    gpu, secret_paths, secret_variables, workspace,
 };
 pub use sandbox_proxy::{BoxFuture, Decide, Decision, ExternalProxies, Resolve, SystemResolver};
 

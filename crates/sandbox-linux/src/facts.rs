@@ -33,6 +33,34 @@ pub struct HostFacts {
     /// Whether more paths closed for reading exist than are worth a mount each. `paths` has none of
     /// them then, and who opens a file must be asked about its name.
     pub leaves_reads_open: bool,
+    /// The devices that rules name and that exist, by their paths as written.
+    pub devices: BTreeMap<AbsolutePath, DeviceFacts>,
+}
+
+/// A device, or something else below `/dev`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceFacts {
+    /// Its path without symlinks.
+    pub canonical: AbsolutePath,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// Which object it is.
+    pub identity: FileIdentity,
+}
+
+/// What a path below `/dev` leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// A character device.
+    Character,
+    /// A block device.
+    Block,
+    /// A directory without block devices.
+    Directory,
+    /// A directory with some.
+    HoldsBlock,
+    /// Anything else, or something outside of `/dev`.
+    Other,
 }
 
 /// Something that exists.

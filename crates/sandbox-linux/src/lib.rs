@@ -51,11 +51,14 @@ mod supervisor;
 #[cfg(target_os = "linux")]
 mod sys;
 
-pub use facts::{Endpoints, FileIdentity, HostFacts, MissingPath, PathFacts, PathKind};
+pub use facts::{
+    DeviceFacts, DeviceKind, Endpoints, FileIdentity, HostFacts, MissingPath, PathFacts, PathKind,
+};
 pub use plan::{
     ArgumentTest, BindAccess, FilterAction, FilterSpec, IdMap, LandlockRule, LinuxPlan, MountKind,
     MountOp, MountPlan, NestedNamespaces, PlanError, PlanNotice, Reads, RuleAnchor, RulesetSpec,
-    Shown, SupervisedCall, Supervision, SyscallRule, environment, lower,
+    SURFACE, Shown, SupervisedCall, Supervision, SurfaceRow, SyscallRule, Tracing, Widening,
+    environment, lower,
 };
 
 #[cfg(target_os = "linux")]

@@ -20,6 +20,7 @@
 )]
 
 mod address;
+mod device;
 mod domain;
 mod environment;
 mod filesystem;
@@ -34,6 +35,7 @@ mod protected;
 mod verdict;
 
 pub use address::{AddressClass, AddressRule, OwnAddresses};
+pub use device::{DeviceRule, GPU_DEVICES, gpu};
 pub use domain::{DomainPattern, DomainPatternError, HostPattern};
 pub use environment::{
     BASIC_VARIABLES, EnvironmentPolicy, ProxyPorts, SECRET_VARIABLES, STARTUP_VARIABLES,
@@ -48,7 +50,9 @@ pub use network::{DomainRule, LookupVerdict, NetworkPolicy};
 pub use origin::Origin;
 pub use path::{AbsolutePath, PathError};
 pub use pattern::{Glob, GlobSet, GlobToken, PathBase, PathPattern, PatternError, PatternSyntax};
-pub use policy::{Policy, ProcMount, ProcessPolicy, UnixSocketPolicy, UserNamespaces};
+pub use policy::{
+    Policy, ProcMount, ProcessPolicy, PtracePolicy, UnixSocketPolicy, UserNamespaces,
+};
 pub use preset::{
     PresetPath, SECRET_PATHS, WORKSPACE_HOME, WORKSPACE_SECRETS, WORKSPACE_SYSTEM,
     clean_environment, secret_paths, secret_variables, workspace,

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use crate::device::DeviceRule;
 use crate::domain::{DomainPattern, DomainPatternError};
 use crate::environment::{
     EnvironmentPolicy, VariableAllow, VariableDeny, VariablePattern, VariablePatternError,
@@ -59,6 +60,15 @@ pub enum UserNamespaces {
     Allowed(Origin),
 }
 
+/// Whether the command may look into its own processes with a debugger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PtracePolicy {
+    /// No.
+    Refused,
+    /// Yes (`allowPtrace`).
+    Allowed(Origin),
+}
+
 /// Process-level limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessPolicy {
@@ -66,6 +76,10 @@ pub struct ProcessPolicy {
     pub proc_mount: ProcMount,
     /// Nested user namespaces.
     pub user_namespaces: UserNamespaces,
+    /// ptrace(2) and its kin.
+    pub ptrace: PtracePolicy,
+    /// Devices besides those that every sandbox has.
+    pub devices: Vec<DeviceRule>,
 }
 
 impl Policy {
@@ -92,6 +106,8 @@ impl Policy {
             process: ProcessPolicy {
                 proc_mount: ProcMount::Fresh,
                 user_namespaces: UserNamespaces::Refused,
+                ptrace: PtracePolicy::Refused,
+                devices: Vec::new(),
             },
         }
     }

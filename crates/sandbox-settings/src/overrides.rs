@@ -8,15 +8,15 @@ use std::{
 };
 
 use sandbox_policy::{
-    DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, VariablePattern,
-    VariablePatternError,
+    DeviceRule, DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax,
+    VariablePattern, VariablePatternError,
 };
 
 use crate::{
     error::{SettingsError, SettingsErrorKind},
     finding::Finding,
     source::Source,
-    statement::{Effect, Statement, path_effect, value_of},
+    statement::{Effect, Statement, Switch, path_effect, value_of},
     wire::Preset,
 };
 
@@ -47,6 +47,10 @@ pub struct Overrides {
     pub set_variables: Vec<OsString>,
     /// `--preset NAME`.
     pub presets: Vec<String>,
+    /// `--device PATH`.
+    pub devices: Vec<String>,
+    /// `--allow-ptrace`.
+    pub allow_ptrace: bool,
 }
 
 impl Overrides {
@@ -64,6 +68,8 @@ impl Overrides {
             deny_variables: Vec::new(),
             set_variables: Vec::new(),
             presets: Vec::new(),
+            devices: Vec::new(),
+            allow_ptrace: false,
         }
     }
 
@@ -82,6 +88,18 @@ impl Overrides {
         self.take_variables(&mut taken);
         for text in &self.presets {
             taken.take("--preset", text, preset(text));
+        }
+        for text in &self.devices {
+            let parsed = DeviceRule::path(text).map(Effect::Device);
+            let bad = || SettingsErrorKind::Device { text: text.clone() };
+            taken.take("--device", text, parsed.ok_or_else(bad));
+        }
+        if self.allow_ptrace {
+            taken.take(
+                "--allow-ptrace",
+                "",
+                Ok(Effect::Switch(Switch::Ptrace, true)),
+            );
         }
         taken.statements
     }
@@ -160,7 +178,7 @@ impl Taken<'_> {
     fn take(&mut self, key: &'static str, text: &str, effect: Result<Effect, SettingsErrorKind>) {
         match effect {
             Ok(effect) => {
-                let origin = Origin::Flag(format!("{key} {text}").into());
+                let origin = Origin::Flag(format!("{key} {text}").trim_end().into());
                 self.statements.push(Statement {
                     key,
                     text: text.to_owned(),

@@ -70,7 +70,8 @@ impl Backend {
         home: Option<&AbsolutePath>,
         launch_thread: LaunchThread,
     ) -> Result<Self, PlatformError> {
-        let facts = sandbox_linux::probe(&policy.filesystem, working_directory, home)?;
+        let devices = &policy.process.devices;
+        let facts = sandbox_linux::probe(&policy.filesystem, working_directory, home, devices)?;
         let plan = sandbox_linux::lower(policy, &facts, Endpoints::standard())?;
         let prepared = Arc::new(Prepared::new(plan)?);
         Ok(Self {
@@ -106,6 +107,7 @@ impl Backend {
             sandbox_linux::Shown::Host(BindAccess::Writable) => Shown::Writable,
             sandbox_linux::Shown::Private => Shown::Private,
             sandbox_linux::Shown::Devices => device(path),
+            sandbox_linux::Shown::Device => Shown::Device,
             sandbox_linux::Shown::Proc => Shown::Proc,
             sandbox_linux::Shown::Nothing => Shown::Nothing,
             sandbox_linux::Shown::Mask => Shown::Mask,

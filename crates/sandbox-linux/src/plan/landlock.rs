@@ -71,7 +71,9 @@ pub(super) fn lower(abi: u32, mounts: &MountPlan) -> Option<RulesetSpec> {
                     (RuleAnchor::Operation(index), BindAccess::Writable)
                 }
                 MountKind::Bind { access, .. } => (RuleAnchor::Operation(index), *access),
-                MountKind::RootEmpty
+                // The grant on `/dev` covers it.
+                MountKind::Device { .. }
+                | MountKind::RootEmpty
                 | MountKind::Symlink { .. }
                 | MountKind::MaskDirectory { .. }
                 | MountKind::MaskFile

@@ -1,6 +1,7 @@
 //! `Policy × HostFacts × Endpoints → LinuxPlan`: everything is decided here, before the first clone.
 
 mod describe;
+mod devices;
 mod environment;
 mod landlock;
 mod mounts;
@@ -8,12 +9,13 @@ mod resolve;
 mod seccomp;
 mod shown;
 mod supervised;
+mod surface;
 #[cfg(test)]
 mod tests;
 
 use sandbox_policy::{
     AbsolutePath, FilesystemPolicy, PathError, PathPattern, PathRule, Policy, ProcMount,
-    UnixSocketPolicy, UserNamespaces,
+    PtracePolicy, UnixSocketPolicy, UserNamespaces,
 };
 
 pub use environment::environment;
@@ -24,6 +26,7 @@ pub use seccomp::{ArgumentTest, FilterAction, FilterSpec, SyscallRule};
 pub use shown::Shown;
 pub(crate) use supervised::{INODE_FLAG_REQUESTS, SUPERVISED_CALLS};
 pub use supervised::{SupervisedCall, Supervision};
+pub use surface::{SURFACE, SurfaceRow, Widening};
 
 use crate::facts::{Endpoints, HostFacts, MissingPath, PathKind};
 
@@ -46,6 +49,8 @@ pub struct LinuxPlan {
     pub endpoints: Endpoints,
     /// Whether the user namespace's limit of nested ones is set to 0.
     pub user_namespaces: NestedNamespaces,
+    /// Whether processes inside may trace each other.
+    pub tracing: Tracing,
     /// The file policy with symlinks resolved: what the mounts enforce, for explanations.
     pub filesystem: FilesystemPolicy,
     /// What the plan does not enforce exactly, for the report.
@@ -75,6 +80,15 @@ pub enum NestedNamespaces {
     Allowed,
 }
 
+/// Whether ptrace(2) and its kin pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracing {
+    /// No.
+    Refused,
+    /// Within the sandbox, as the kernel permits it.
+    Allowed,
+}
+
 /// Something that a user should know about the plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -94,6 +108,14 @@ pub enum PlanNotice {
     UnixSocket {
         /// The socket's path.
         path: String,
+        /// The rule's origin.
+        origin: String,
+    },
+    /// A device that the host does not have.
+    #[error("`{}` does not exist, or can't be looked at (allowed by {origin})", path.as_path().display())]
+    MissingDevice {
+        /// The path as written.
+        path: AbsolutePath,
         /// The rule's origin.
         origin: String,
     },
@@ -151,6 +173,16 @@ pub enum PlanError {
         path: AbsolutePath,
         /// The symlink.
         link: AbsolutePath,
+        /// The rule's origin.
+        origin: String,
+    },
+    /// Something below `/dev` that can't be shared.
+    #[error("`{}` can't be opened: {reason} (from {origin})", path.as_path().display())]
+    Device {
+        /// The path as written.
+        path: AbsolutePath,
+        /// Why.
+        reason: &'static str,
         /// The rule's origin.
         origin: String,
     },
@@ -213,7 +245,8 @@ pub fn lower(
         ProcMount::Fresh => true,
         ProcMount::Inherited(_) => false,
     };
-    let mounts = mounts::lower(&filesystem, facts, fresh_proc)?;
+    let devices = devices::lower(&policy.process.devices, facts, &mut notices)?;
+    let mounts = mounts::lower(&filesystem, facts, fresh_proc, devices)?;
     let landlock = landlock::lower(facts.landlock_abi, &mounts);
     match &landlock {
         None => notices.push(PlanNotice::NoLandlock),
@@ -234,7 +267,11 @@ pub fn lower(
     };
     let missing_roots = missing_roots(&filesystem, facts, &mut notices);
     let supervision = supervision(&filesystem, facts, &missing_roots);
-    let filter = FilterSpec::new(&policy.unix_sockets, user_namespaces, supervision);
+    let tracing = match policy.process.ptrace {
+        PtracePolicy::Refused => Tracing::Refused,
+        PtracePolicy::Allowed(_) => Tracing::Allowed,
+    };
+    let filter = FilterSpec::new(&policy.unix_sockets, user_namespaces, tracing, supervision);
     Ok(LinuxPlan {
         ids,
         mounts,
@@ -244,6 +281,7 @@ pub fn lower(
         missing_roots,
         endpoints,
         user_namespaces,
+        tracing,
         filesystem,
         notices,
     })

@@ -1,11 +1,12 @@
 //! Fills the facts: it only reads the host and changes nothing.
 
+mod devices;
 mod lookup;
 
 use std::{collections::BTreeMap, fs, io, os::unix::fs::MetadataExt, path::PathBuf};
 
 use rustix::thread::CapabilitySet;
-use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, PathRule};
+use sandbox_policy::{AbsolutePath, DeviceRule, FilesystemPolicy, PathPattern, PathRule};
 
 use self::lookup::{Found, Lookup};
 use crate::{
@@ -49,6 +50,7 @@ pub fn probe(
     policy: &FilesystemPolicy,
     working_directory: &AbsolutePath,
     home: Option<&AbsolutePath>,
+    devices: &[DeviceRule],
 ) -> Result<HostFacts, ProbeError> {
     let mut lookup = Lookup::default();
     let FilesystemPolicy {
@@ -111,6 +113,7 @@ pub fn probe(
         missing_roots,
         landings,
         leaves_reads_open,
+        devices: devices::devices(devices),
     })
 }
 

@@ -19,7 +19,7 @@ fn facts(at: &AbsolutePath, denies: &[AbsolutePath]) -> HostFacts {
     for deny in denies {
         policy = policy.deny_write(deny.as_path()).unwrap();
     }
-    probe(&policy.filesystem, at, None).unwrap()
+    probe(&policy.filesystem, at, None, &[]).unwrap()
 }
 
 fn below(at: &AbsolutePath, name: &str) -> AbsolutePath {

@@ -25,6 +25,7 @@ mod permit;
 mod request;
 mod resolve;
 mod rules;
+mod standing;
 
 use std::{
     collections::HashSet,

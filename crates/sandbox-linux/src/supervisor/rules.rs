@@ -8,7 +8,7 @@ use sandbox_policy::{
 };
 
 use super::git::Protected;
-use crate::plan::NestedNamespaces;
+use crate::plan::{NestedNamespaces, Tracing};
 
 /// The file policy, made ready for questions; one value serves every launch of a sandbox.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct Rules {
     pub(crate) fresh_proc: bool,
     /// Whether processes inside may make user namespaces, and so write id maps.
     pub(crate) nested_namespaces: NestedNamespaces,
+    /// Whether they may trace each other.
+    pub(crate) tracing: Tracing,
 }
 
 /// A write root that the command may create.
@@ -54,6 +56,7 @@ impl Rules {
         missing_roots: Vec<MissingRoot>,
         fresh_proc: bool,
         nested_namespaces: NestedNamespaces,
+        tracing: Tracing,
     ) -> Self {
         Self {
             judge: OnceLock::new(),
@@ -62,6 +65,7 @@ impl Rules {
             missing_roots,
             fresh_proc,
             nested_namespaces,
+            tracing,
         }
     }
 

@@ -6,13 +6,14 @@
 
 mod environment;
 mod filesystem;
+mod processes;
 mod proxies;
 
 use std::{collections::HashSet, path::Path, sync::Arc};
 
 use sandbox_policy::{
     AbsolutePath, AddressRule, DomainRule, NetworkPolicy, Origin, PathBase, PathRule, Policy,
-    ProcMount, UnixSocketPolicy, UserNamespaces,
+    UnixSocketPolicy,
 };
 
 use crate::{
@@ -84,7 +85,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
         network: network(&applying),
         unix_sockets: unix_sockets(&applying),
         environment: environment::environment(&applying),
-        ..processes(Policy::restrictive(), &switches)
+        process: processes::processes(&applying),
     };
     let proxies = proxies::Proxies(&applying);
     let held_back = held
@@ -164,25 +165,6 @@ impl Switches<'_> {
     }
 }
 
-fn processes(policy: Policy, switches: &Switches<'_>) -> Policy {
-    let mut process = policy.process.clone();
-    if let Choice {
-        value: true,
-        origin,
-    } = switches.choose(Switch::WeakerNestedSandbox)
-    {
-        process.proc_mount = ProcMount::Inherited(origin);
-    }
-    if let Choice {
-        value: true,
-        origin,
-    } = switches.choose(Switch::NestedUserNamespaces)
-    {
-        process.user_namespaces = UserNamespaces::Allowed(origin);
-    }
-    Policy { process, ..policy }
-}
-
 fn network(entries: &[Entry]) -> NetworkPolicy {
     let (mut allowed, mut denied, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
     for Entry { statement, .. } in entries {
@@ -211,6 +193,7 @@ fn network(entries: &[Entry]) -> NetworkPolicy {
             | Effect::AllowUnixSocket(_)
             | Effect::IgnoreViolation { .. }
             | Effect::Text(..)
+            | Effect::Device(_)
             | Effect::AllowVariable(_)
             | Effect::DenyVariable { .. }
             | Effect::SetVariable { .. }

@@ -11,8 +11,8 @@ use std::ffi::{OsStr, OsString};
 
 use ipnet::IpNet;
 use sandbox_policy::{
-    DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, Port, ProtectedPath,
-    VariablePattern, VariablePatternError,
+    AbsolutePath, DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, Port,
+    ProtectedPath, VariablePattern, VariablePatternError,
 };
 
 use crate::wire::Preset;
@@ -63,6 +63,7 @@ pub(crate) enum Effect {
         name: OsString,
         value: OsString,
     },
+    Device(AbsolutePath),
     Preset(Preset),
     /// A protected path loses its protection.
     Unprotect(&'static ProtectedPath),
@@ -93,6 +94,7 @@ pub(crate) enum Switch {
     AutoAllowBash,
     WeakerNestedSandbox,
     NestedUserNamespaces,
+    Ptrace,
     StrictAllowlist,
     AllUnixSockets,
     LocalBinding,
@@ -138,6 +140,7 @@ impl Effect {
             | Self::AllowUnixSocket(_)
             | Self::IgnoreViolation { .. }
             | Self::Unprotect(_)
+            | Self::Device(_)
             | Self::Text(..) => false,
         }
     }
@@ -152,7 +155,8 @@ impl Effect {
             | Self::Unprotect(_)
             | Self::Preset(Preset::Workspace) => true,
             // `secrets` is about variables too: its files are looked after where they are added.
-            Self::Preset(Preset::Secrets | Preset::CleanEnvironment)
+            Self::Preset(Preset::Secrets | Preset::CleanEnvironment | Preset::Gpu)
+            | Self::Device(_)
             | Self::AllowVariable(_)
             | Self::DenyVariable { .. }
             | Self::SetVariable { .. }
@@ -178,6 +182,8 @@ impl Effect {
             | Self::Unprotect(_)
             | Self::Text(..)
             | Self::AllowVariable(_)
+            | Self::Device(_)
+            | Self::Preset(Preset::Gpu)
             // Values decide which programs start: no list of such variables is complete.
             | Self::SetVariable { .. }
             // Whoever listens there decides where permitted names lead.
@@ -187,7 +193,7 @@ impl Effect {
             | Self::DenyDomain { .. }
             | Self::DenyAddress(_)
             | Self::DenyVariable { .. }
-            | Self::Preset(_) => false,
+            | Self::Preset(Preset::Workspace | Preset::Secrets | Preset::CleanEnvironment) => false,
             Self::Switch(switch, value) => switch.widening() == *value,
         }
     }
@@ -200,6 +206,7 @@ impl Switch {
             Self::Enabled | Self::AllowUnsandboxedCommands | Self::AutoAllowBash => true,
             Self::WeakerNestedSandbox
             | Self::NestedUserNamespaces
+            | Self::Ptrace
             | Self::StrictAllowlist
             | Self::AllUnixSockets
             | Self::LocalBinding
@@ -219,6 +226,7 @@ impl Switch {
             | Self::AutoAllowBash
             | Self::WeakerNestedSandbox
             | Self::NestedUserNamespaces
+            | Self::Ptrace
             | Self::AllUnixSockets
             | Self::LocalBinding
             | Self::GitConfig

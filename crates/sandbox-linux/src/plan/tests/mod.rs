@@ -59,6 +59,7 @@ impl Host {
             missing_roots: BTreeMap::new(),
             landings: BTreeMap::new(),
             leaves_reads_open: false,
+            devices: BTreeMap::new(),
         };
         Self { facts }
     }
