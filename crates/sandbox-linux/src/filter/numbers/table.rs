@@ -138,7 +138,7 @@ pub(super) const TABLE: &[Row] = &[
     ("ioprio_get", [252, 31, 31]),
     ("ioprio_set", [251, 30, 30]),
     ("kcmp", [312, 272, 272]),
-    ("kexec_file_load", [320, 294, NONE]),
+    ("kexec_file_load", [320, 294, 294]),
     ("kexec_load", [246, 104, 104]),
     ("keyctl", [250, 219, 219]),
     ("kill", [62, 129, 129]),
