@@ -6,6 +6,7 @@ mod macos;
 mod shell;
 mod steps;
 mod suites;
+mod syscalls;
 mod tally;
 mod test;
 mod tidy;
@@ -33,12 +34,15 @@ enum Task {
     TestLinux(vm::Args),
     /// Type-check the workspace for Apple targets.
     CheckMacos(macos::Args),
+    /// Write the table of system call numbers.
+    Syscalls(syscalls::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Tidy => tidy::run(),
         Task::CheckMacos(args) => macos::run(&args),
+        Task::Syscalls(args) => syscalls::run(&args),
         Task::Test(args) => return test::run(&args),
         Task::TestLinux(args) => return vm::run(&args),
     };

@@ -64,7 +64,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) env: Vec<OsString>,
 
-    /// Add a named set of rules: `workspace`, `secrets`, `cleanEnvironment`
+    /// Add a named set of rules: `workspace`, `secrets`, `cleanEnvironment`, `gpu`
     #[arg(long, value_name = "NAME")]
     pub(crate) preset: Vec<String>,
 
@@ -86,6 +86,14 @@ pub(crate) struct Args {
     /// for another port of the host
     #[arg(short, long, value_name = "[OUTSIDE:]PORT")]
     pub(crate) publish: Vec<String>,
+
+    /// Let the command use a device of the host: `/dev/kvm`
+    #[arg(long, value_name = "PATH")]
+    pub(crate) device: Vec<String>,
+
+    /// Let the command debug and trace its own processes
+    #[arg(long)]
+    pub(crate) allow_ptrace: bool,
 
     /// Say what is done, on standard error (also by SRT_DEBUG=1)
     #[arg(short, long)]

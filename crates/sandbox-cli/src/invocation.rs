@@ -97,6 +97,8 @@ impl Invocation {
             control_fd,
             strict_reads,
             publish,
+            device,
+            allow_ptrace,
             debug,
             violations,
             violations_fd,
@@ -116,6 +118,8 @@ impl Invocation {
             presets: preset,
             strict_reads,
             publish,
+            devices: device,
+            allow_ptrace,
         };
         let trust = if trust_project {
             ProjectTrust::Granted

@@ -55,14 +55,15 @@ pub use violation::{
 };
 
 pub use sandbox_policy::{
-    AbsolutePath, Denial, DenialReason, DomainPattern, DomainPatternError, DomainRule,
+    AbsolutePath, Denial, DenialReason, DeviceRule, DomainPattern, DomainPatternError, DomainRule,
     EnvironmentPolicy, FileVerdict, FilesystemPolicy, Firmness, Host, HostError, HostName,
     HostPort, LayerId, NetworkPolicy, Operation, Origin, PathBase, PathError, PathPattern,
     PathRule, PatternError, PatternSyntax, Policy, Port, PortConflict, PortMapping,
-    PortMappingError, ProcMount, ProcessPolicy, PublishedPort, ReadAllow, ReadDeny, StrictReads,
-    Target, UnixSocketPolicy, UserNamespaces, VariableAllow, VariableDeny, VariablePattern,
-    VariablePatternError, VariableRule, VariableValue, VariableVerdict, Verdict, clean_environment,
-    deceives, powerful_socket, secret_paths, secret_variables, visible, workspace,
+    PortMappingError, ProcMount, ProcessPolicy, PtracePolicy, PublishedPort, ReadAllow, ReadDeny,
+    StrictReads, Target, UnixSocketPolicy, UserNamespaces, VariableAllow, VariableDeny,
+    VariablePattern, VariablePatternError, VariableRule, VariableValue, VariableVerdict, Verdict,
+    clean_environment, deceives, gpu, powerful_socket, secret_paths, secret_variables, visible,
+    workspace,
 };
 pub use sandbox_proxy::{BoxFuture, Decide, Decision, ExternalProxies, Resolve, SystemResolver};
 

@@ -37,6 +37,34 @@ pub struct HostFacts {
     pub leaves_reads_open: bool,
     /// Whether symlinks among the paths closed for writing are known.
     pub write_links: WriteLinks,
+    /// The devices that rules name and that exist, by their paths as written.
+    pub devices: BTreeMap<AbsolutePath, DeviceFacts>,
+}
+
+/// A device, or something else below `/dev`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceFacts {
+    /// Its path without symlinks.
+    pub canonical: AbsolutePath,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// Which object it is.
+    pub identity: FileIdentity,
+}
+
+/// What a path below `/dev` leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// A character device.
+    Character,
+    /// A block device.
+    Block,
+    /// A directory without block devices.
+    Directory,
+    /// A directory with some.
+    HoldsBlock,
+    /// Anything else, or something outside of `/dev`.
+    Other,
 }
 
 /// Whether symlinks among the paths closed for writing are known.

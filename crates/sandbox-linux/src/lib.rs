@@ -57,12 +57,15 @@ mod supervisor;
 #[cfg(target_os = "linux")]
 mod sys;
 
-pub use facts::{Endpoints, FileIdentity, HostFacts, MissingPath, PathFacts, PathKind, WriteLinks};
+pub use facts::{
+    DeviceFacts, DeviceKind, Endpoints, FileIdentity, HostFacts, MissingPath, PathFacts, PathKind,
+    WriteLinks,
+};
 pub use plan::{
     ArgumentTest, BindAccess, FilterAction, FilterSpec, IdMap, LandlockRule, LinuxPlan,
     ListedSocket, MountKind, MountOp, MountPlan, NestedNamespaces, PlanError, PlanNotice, PortPlan,
-    Reads, RuleAnchor, RulesetSpec, Shown, SocketGuard, SupervisedCall, Supervision, SyscallRule,
-    environment, lower,
+    Reads, RuleAnchor, RulesetSpec, SURFACE, Shown, SocketGuard, SupervisedCall, Supervision,
+    SurfaceRow, SyscallRule, Tracing, Widening, environment, lower,
 };
 
 #[cfg(target_os = "linux")]

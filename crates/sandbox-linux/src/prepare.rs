@@ -88,6 +88,10 @@ pub(crate) enum MountAction {
         guards_sysctls: bool,
     },
     Devices,
+    Device {
+        kind: PathKind,
+        identity: FileIdentity,
+    },
     Scratch,
     Bind {
         access: BindAccess,
@@ -216,6 +220,10 @@ fn mount(plan: &LinuxPlan, index: usize, op: &MountOp) -> PreparedMount {
             guards_sysctls: *guards_sysctls,
         },
         MountKind::Devices => MountAction::Devices,
+        MountKind::Device { kind, identity } => MountAction::Device {
+            kind: *kind,
+            identity: *identity,
+        },
         MountKind::Scratch => MountAction::Scratch,
         MountKind::Bind {
             access,

@@ -20,6 +20,7 @@
 )]
 
 mod address;
+mod device;
 mod domain;
 mod environment;
 mod filesystem;
@@ -38,6 +39,7 @@ mod unix_socket;
 mod verdict;
 
 pub use address::{AddressClass, AddressRule, OwnAddresses};
+pub use device::{DeviceRule, GPU_DEVICES, gpu};
 pub use domain::{DomainPattern, DomainPatternError, HostPattern};
 pub use environment::{
     BASIC_VARIABLES, EnvironmentPolicy, ProxyPorts, SECRET_VARIABLES, STARTUP_VARIABLES,
@@ -53,7 +55,7 @@ pub use operation::Operation;
 pub use origin::Origin;
 pub use path::{AbsolutePath, PathError};
 pub use pattern::{Glob, GlobSet, GlobToken, PathBase, PathPattern, PatternError, PatternSyntax};
-pub use policy::{Policy, ProcMount, ProcessPolicy, StrictReads, UserNamespaces};
+pub use policy::{Policy, ProcMount, ProcessPolicy, PtracePolicy, StrictReads, UserNamespaces};
 pub use ports::{HostPort, PortConflict, PortMapping, PortMappingError, PublishedPort};
 pub use preset::{
     PresetPath, SECRET_PATHS, WORKSPACE_HOME, WORKSPACE_SECRETS, WORKSPACE_SYSTEM,

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use crate::device::DeviceRule;
 use crate::domain::{DomainPattern, DomainPatternError};
 use crate::environment::{
     EnvironmentPolicy, VariableAllow, VariableDeny, VariablePattern, VariablePatternError,
@@ -62,6 +63,15 @@ pub enum StrictReads {
     On(Origin),
 }
 
+/// Whether the command may look into its own processes with a debugger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PtracePolicy {
+    /// No.
+    Refused,
+    /// Yes (`allowPtrace`).
+    Allowed(Origin),
+}
+
 /// Process-level limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessPolicy {
@@ -71,6 +81,10 @@ pub struct ProcessPolicy {
     pub user_namespaces: UserNamespaces,
     /// How reads are judged.
     pub strict_reads: StrictReads,
+    /// ptrace(2) and its kin.
+    pub ptrace: PtracePolicy,
+    /// Devices besides those that every sandbox has.
+    pub devices: Vec<DeviceRule>,
 }
 
 impl Policy {
@@ -99,6 +113,8 @@ impl Policy {
                 proc_mount: ProcMount::Fresh,
                 user_namespaces: UserNamespaces::Refused,
                 strict_reads: StrictReads::Off,
+                ptrace: PtracePolicy::Refused,
+                devices: Vec::new(),
             },
         }
     }

@@ -1,8 +1,8 @@
 //! The effective settings, with the origin of each value, for people and programs.
 
 use sandbox_policy::{
-    DomainRule, EnvironmentPolicy, Firmness, Origin, PathRule, ProcMount, StrictReads,
-    UnixSocketPolicy, UserNamespaces, VariableRule,
+    DomainRule, EnvironmentPolicy, Firmness, Origin, PathRule, ProcMount, PtracePolicy,
+    StrictReads, UnixSocketPolicy, UserNamespaces, VariableRule,
 };
 use serde_json::{Value, json};
 
@@ -118,6 +118,14 @@ fn rows(settings: &Settings) -> Vec<Row<'_>> {
             rows.push(Row::text("allowNestedUserNamespaces", true, origin))
         }
     }
+    match &settings.policy.process.ptrace {
+        PtracePolicy::Refused => {}
+        PtracePolicy::Allowed(origin) => rows.push(Row::text("allowPtrace", true, origin)),
+    }
+    rows.extend(settings.policy.process.devices.iter().map(|device| {
+        let path = device.path.as_path().display().to_string();
+        Row::text("filesystem.devices", path, &device.origin)
+    }));
     let macos = &settings.macos;
     rows.push(Row::switch("allowLocalBinding", &macos.allow_local_binding));
     rows.push(Row::switch(

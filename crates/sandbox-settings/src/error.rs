@@ -146,6 +146,12 @@ pub enum SettingsErrorKind {
         /// Why.
         source: VariablePatternError,
     },
+    /// An entry that names no device.
+    #[error("`{}` is no path below `/dev`", shown(text))]
+    Device {
+        /// The entry.
+        text: String,
+    },
     /// A permission rule of ours that can't be read.
     #[error("bad permission rule `{}`: {reason}", shown(text))]
     PermissionRule {
@@ -225,6 +231,7 @@ impl SettingsErrorKind {
             Self::PublishedPort { .. } => "published_port",
             Self::Path { .. } => "path",
             Self::Variable { .. } => "variable",
+            Self::Device { .. } => "device",
             Self::PermissionRule { .. } => "permission_rule",
             Self::MixedFormats { .. } => "mixed_formats",
             Self::Unsupported { .. } => "unsupported",

@@ -151,12 +151,13 @@ pub struct IgnoredKey {
 pub(crate) const CLAUDE_KEYS: [&str; 2] = ["sandbox", "permissions"];
 
 /// Top-level keys that tell the flat format.
-pub(crate) const FLAT_KEYS: [&str; 19] = [
+pub(crate) const FLAT_KEYS: [&str; 20] = [
     "network",
     "filesystem",
     "ignoreViolations",
     "enableWeakerNestedSandbox",
     "allowNestedUserNamespaces",
+    "allowPtrace",
     "enableWeakerNetworkIsolation",
     "allowAppleEvents",
     "allowPty",

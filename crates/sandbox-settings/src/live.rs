@@ -146,6 +146,7 @@ fn is_about_hosts(effect: &Effect) -> bool {
         | Effect::DenyWrite(_)
         | Effect::AllowRead(_)
         | Effect::DenyRead { .. }
+        | Effect::Device(_)
         | Effect::HostPort(_)
         | Effect::PublishPort(_)
         | Effect::AllowUnixSocket(_)

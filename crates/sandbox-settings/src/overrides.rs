@@ -8,8 +8,8 @@ use std::{
 };
 
 use sandbox_policy::{
-    DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, PortMapping,
-    VariablePattern, VariablePatternError,
+    DeviceRule, DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax,
+    PortMapping, VariablePattern, VariablePatternError,
 };
 
 use crate::{
@@ -51,6 +51,10 @@ pub struct Overrides {
     pub strict_reads: bool,
     /// `--publish [OUTSIDE:]INSIDE`.
     pub publish: Vec<String>,
+    /// `--device PATH`.
+    pub devices: Vec<String>,
+    /// `--allow-ptrace`.
+    pub allow_ptrace: bool,
 }
 
 impl Overrides {
@@ -70,6 +74,8 @@ impl Overrides {
             presets: Vec::new(),
             strict_reads: false,
             publish: Vec::new(),
+            devices: Vec::new(),
+            allow_ptrace: false,
         }
     }
 
@@ -100,6 +106,18 @@ impl Overrides {
         if self.strict_reads {
             let effect = Effect::Switch(Switch::StrictReads, true);
             taken.take("--strict-reads", "true", Ok(effect));
+        }
+        for text in &self.devices {
+            let parsed = DeviceRule::path(text).map(Effect::Device);
+            let bad = || SettingsErrorKind::Device { text: text.clone() };
+            taken.take("--device", text, parsed.ok_or_else(bad));
+        }
+        if self.allow_ptrace {
+            taken.take(
+                "--allow-ptrace",
+                "",
+                Ok(Effect::Switch(Switch::Ptrace, true)),
+            );
         }
         taken.statements
     }
@@ -178,7 +196,7 @@ impl Taken<'_> {
     fn take(&mut self, key: &'static str, text: &str, effect: Result<Effect, SettingsErrorKind>) {
         match effect {
             Ok(effect) => {
-                let origin = Origin::Flag(format!("{key} {text}").into());
+                let origin = Origin::Flag(format!("{key} {text}").trim_end().into());
                 self.statements.push(Statement {
                     key,
                     text: text.to_owned(),

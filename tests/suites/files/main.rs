@@ -15,6 +15,7 @@ mod future;
 mod ghosts;
 mod git;
 mod life;
+mod opened_devices;
 mod preset;
 mod protected;
 mod races;

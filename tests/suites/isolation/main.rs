@@ -5,7 +5,9 @@
 )]
 
 mod kernel;
+mod namespaces;
 mod processes;
 mod settings_modes;
 mod sockets;
+mod tracing;
 mod unix_sockets;

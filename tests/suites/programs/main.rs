@@ -1,5 +1,6 @@
 //! Real programs: git, compilers, Python, Node, an MCP server.
 
+mod browsers;
 mod builds;
 mod git;
 mod mcp;

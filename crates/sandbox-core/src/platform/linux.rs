@@ -110,6 +110,7 @@ impl Backend {
             sandbox_linux::Shown::Host(BindAccess::Writable) => Shown::Writable,
             sandbox_linux::Shown::Private => Shown::Private,
             sandbox_linux::Shown::Devices => device(path),
+            sandbox_linux::Shown::Device => Shown::Device,
             sandbox_linux::Shown::Proc => Shown::Proc,
             sandbox_linux::Shown::Nothing => Shown::Nothing,
             sandbox_linux::Shown::Mask => Shown::Mask,

@@ -16,6 +16,7 @@ use seccompiler::{
 };
 
 pub(crate) use self::numbers::number;
+use self::numbers::number_on;
 use crate::{
     plan::{ArgumentTest, FilterAction, FilterSpec, SyscallRule},
     sys::seccomp::Instruction,
@@ -40,11 +41,18 @@ pub enum FilterError {
 pub(crate) fn compile(spec: &FilterSpec) -> Result<Vec<Instruction>, FilterError> {
     let architecture = TargetArch::try_from(std::env::consts::ARCH)
         .map_err(|_unsupported| FilterError::Architecture)?;
+    compile_for(architecture, spec)
+}
+
+fn compile_for(
+    architecture: TargetArch,
+    spec: &FilterSpec,
+) -> Result<Vec<Instruction>, FilterError> {
     let mut refused: BTreeMap<u32, FilterAction> = BTreeMap::new();
     let mut tested: BTreeMap<FilterAction, BTreeMap<i64, Vec<SeccompRule>>> = BTreeMap::new();
     for rule in spec.rules() {
         // A call that the architecture lacks can't be made, so there is nothing to refuse.
-        let Some(number) = number(rule.name) else {
+        let Some(number) = number_on(architecture, rule.name) else {
             continue;
         };
         let action = installed(rule);
@@ -67,7 +75,7 @@ pub(crate) fn compile(spec: &FilterSpec) -> Result<Vec<Instruction>, FilterError
         let tests: Vec<_> = tests.into_iter().map(instruction).collect();
         program.extend(falling_through(&tests)?);
     }
-    program.extend(bisection(&refused)?);
+    program.extend(bisection(architecture, &refused)?);
     Ok(program)
 }
 
@@ -129,14 +137,14 @@ const RETURN: u16 = 0x06;
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 
-/// `AUDIT_ARCH_…` of linux/audit.h for this machine.
-const OWN_ARCHITECTURE: u32 = if cfg!(target_arch = "x86_64") {
-    0xc000_003e
-} else if cfg!(target_arch = "aarch64") {
-    0xc000_00b7
-} else {
-    0xc000_00f3
-};
+/// `AUDIT_ARCH_…` of linux/audit.h.
+fn audit_number(architecture: TargetArch) -> u32 {
+    match architecture {
+        TargetArch::x86_64 => 0xc000_003e,
+        TargetArch::aarch64 => 0xc000_00b7,
+        TargetArch::riscv64 => 0xc000_00f3,
+    }
+}
 
 /// On x86-64 the kernel also takes numbers with bit 30 set, the x32 table, under the same
 /// architecture value: a filter that compares numbers would miss every one of them. No other
@@ -153,10 +161,13 @@ fn give(action: FilterAction) -> Instruction {
 
 /// The program that refuses numbers, sorted ascending. Calls through another architecture's table
 /// kill the process: none of the numbers here would mean the same there.
-fn bisection(refused: &[(u32, FilterAction)]) -> Result<Vec<Instruction>, FilterError> {
+fn bisection(
+    architecture: TargetArch,
+    refused: &[(u32, FilterAction)],
+) -> Result<Vec<Instruction>, FilterError> {
     let mut program = vec![
         step(LOAD, 0, 0, ARCHITECTURE),
-        step(JUMP_IF_EQUAL, 1, 0, OWN_ARCHITECTURE),
+        step(JUMP_IF_EQUAL, 1, 0, audit_number(architecture)),
         step(RETURN, 0, 0, libc::SECCOMP_RET_KILL_PROCESS),
         step(LOAD, 0, 0, NUMBER),
         step(JUMP_IF_AT_LEAST, 0, 1, X32_BIT),
@@ -223,6 +234,9 @@ mod tests {
     //! The first program, run by an interpreter for every number.
 
     use super::*;
+    use crate::plan::{NestedNamespaces, SURFACE, SocketGuard, Supervision, Tracing};
+
+    const X86: TargetArch = TargetArch::x86_64;
 
     /// Runs a program that uses the instructions above only.
     fn run(program: &[Instruction], architecture: u32, number: u32) -> u32 {
@@ -254,13 +268,13 @@ mod tests {
                 .copied()
                 .zip(refusals.into_iter().cycle())
                 .collect();
-            let program = bisection(&listed).unwrap();
+            let program = bisection(X86, &listed).unwrap();
             for number in 0..400 {
                 let expected = listed.iter().find(|(listed, _)| *listed == number);
                 let expected =
                     expected.map_or(libc::SECCOMP_RET_ALLOW, |(_, action)| returned(*action));
                 assert_eq!(
-                    run(&program, OWN_ARCHITECTURE, number),
+                    run(&program, audit_number(X86), number),
                     expected,
                     "{number}"
                 );
@@ -294,11 +308,11 @@ mod tests {
 
     #[test]
     fn foreign_tables_are_closed() {
-        let program = bisection(&[]).unwrap();
+        let program = bisection(X86, &[]).unwrap();
         let x32_write = X32_BIT + 1;
         let enosys = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
-        assert_eq!(run(&program, OWN_ARCHITECTURE, x32_write), enosys);
-        assert_eq!(run(&program, OWN_ARCHITECTURE, 1), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(run(&program, audit_number(X86), x32_write), enosys);
+        assert_eq!(run(&program, audit_number(X86), 1), libc::SECCOMP_RET_ALLOW);
         let i386 = 0x4000_0003;
         assert_eq!(run(&program, i386, 1), libc::SECCOMP_RET_KILL_PROCESS);
     }
@@ -308,6 +322,97 @@ mod tests {
         let listed: Vec<_> = (0..400)
             .map(|number| (number, FilterAction::NotPermitted))
             .collect();
-        assert!(matches!(bisection(&listed), Err(FilterError::TooLong)));
+        assert!(matches!(bisection(X86, &listed), Err(FilterError::TooLong)));
+    }
+
+    const JUMP_IF_ANY_BIT: u16 = 0x45;
+    const MASK: u16 = 0x54;
+
+    /// Runs a whole program for a call with the same value in all arguments.
+    fn answer(program: &[Instruction], architecture: u32, number: u32, argument: u64) -> u32 {
+        let (mut at, mut accumulator) = (0, 0_u32);
+        loop {
+            let Instruction { code, jt, jf, k } = program[at];
+            at += 1;
+            let taken = match code {
+                LOAD => {
+                    accumulator = match k {
+                        NUMBER => number,
+                        ARCHITECTURE => architecture,
+                        // Arguments start at 16, their low halves first.
+                        _ if k % 8 == 0 => u32::try_from(argument & 0xffff_ffff).unwrap(),
+                        _ => u32::try_from(argument >> 32).unwrap(),
+                    };
+                    continue;
+                }
+                MASK => {
+                    accumulator &= k;
+                    continue;
+                }
+                JUMP => {
+                    at += usize::try_from(k).unwrap();
+                    continue;
+                }
+                JUMP_IF_EQUAL => accumulator == k,
+                JUMP_IF_AT_LEAST => accumulator >= k,
+                JUMP_IF_ANY_BIT => accumulator & k != 0,
+                RETURN => return k,
+                _ => panic!("unexpected instruction {code:#x}"),
+            };
+            at += usize::from(if taken { jt } else { jf });
+        }
+    }
+
+    #[test]
+    fn each_row_is_answered_as_the_table_says_on_each_architecture() {
+        let sockets = SocketGuard::Nobody;
+        for architecture in [X86, TargetArch::aarch64, TargetArch::riscv64] {
+            let own = audit_number(architecture);
+            for (nested, tracing) in [
+                (NestedNamespaces::Refused, Tracing::Refused),
+                (NestedNamespaces::Allowed, Tracing::Refused),
+                (NestedNamespaces::Refused, Tracing::Allowed),
+                (NestedNamespaces::Allowed, Tracing::Allowed),
+            ] {
+                let spec = FilterSpec::new(&sockets, nested, tracing, Supervision::Off);
+                let program = compile_for(architecture, &spec).unwrap();
+                for row in SURFACE {
+                    let Some(number) = number_on(architecture, row.name) else {
+                        continue;
+                    };
+                    let number = u32::try_from(number).unwrap();
+                    let argument = match row.test {
+                        None => 0,
+                        Some(ArgumentTest::Is(_, value) | ArgumentTest::Masked(_, _, value)) => {
+                            u64::from(value)
+                        }
+                        Some(ArgumentTest::IsNot(..)) => panic!("no row has this"),
+                    };
+                    let stands = (spec.rules().iter())
+                        .find(|rule| (rule.name, rule.reason) == (row.name, row.reason));
+                    let expected = match stands {
+                        Some(rule) if rule.is_reported() => libc::SECCOMP_RET_USER_NOTIF,
+                        Some(_) => returned(row.action),
+                        None => libc::SECCOMP_RET_ALLOW,
+                    };
+                    // The kernel ignores the high bits of these arguments.
+                    for high in [0, 1 << 32, 0xffff_ffff << 32] {
+                        assert_eq!(
+                            answer(&program, own, number, argument | high),
+                            expected,
+                            "{architecture:?} {} {}",
+                            row.name,
+                            row.reason
+                        );
+                    }
+                    if row.test.is_some() {
+                        let allowed = answer(&program, own, number, 0);
+                        assert_eq!(allowed, libc::SECCOMP_RET_ALLOW, "{}", row.name);
+                    }
+                    let foreign = answer(&program, own ^ 1, number, argument);
+                    assert_ne!(foreign, libc::SECCOMP_RET_ALLOW, "{}", row.name);
+                }
+            }
+        }
     }
 }

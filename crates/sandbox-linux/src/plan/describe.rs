@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{IdMap, LinuxPlan, MountKind, NestedNamespaces};
+use super::{ArgumentTest, FilterAction, IdMap, LinuxPlan, MountKind, NestedNamespaces};
 
 impl fmt::Display for LinuxPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,6 +24,7 @@ impl fmt::Display for LinuxPlan {
                     writeln!(f, "proc {target}{guards}")?;
                 }
                 MountKind::Devices => writeln!(f, "devices {target}")?,
+                MountKind::Device { .. } => writeln!(f, "device {target}")?,
                 MountKind::Scratch => writeln!(f, "scratch {target}")?,
                 MountKind::Bind { access, .. } => writeln!(f, "bind {target} {access:?}")?,
                 MountKind::Symlink { to } => {
@@ -44,7 +45,17 @@ impl fmt::Display for LinuxPlan {
             None => writeln!(f, "landlock none")?,
         }
         for rule in self.filter.rules() {
-            writeln!(f, "refuse {} ({})", rule.name, rule.reason)?;
+            let verb = match rule.action {
+                FilterAction::Supervised => "supervise",
+                FilterAction::NotPermitted
+                | FilterAction::NotImplemented
+                | FilterAction::NoAddressFamily => "refuse",
+            };
+            write!(f, "{verb} {}", rule.name)?;
+            for test in &rule.tests {
+                write!(f, " {test}")?;
+            }
+            writeln!(f, " ({})", rule.reason)?;
         }
         for host in &self.ports.host_ports {
             writeln!(f, "host port {}", host.port)?;
@@ -55,6 +66,18 @@ impl fmt::Display for LinuxPlan {
         match self.user_namespaces {
             NestedNamespaces::Refused => writeln!(f, "user namespaces 0"),
             NestedNamespaces::Allowed => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for ArgumentTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Is(argument, value) => write!(f, "arg{argument}={value:#x}"),
+            Self::IsNot(argument, value) => write!(f, "arg{argument}!={value:#x}"),
+            Self::Masked(argument, mask, value) => {
+                write!(f, "arg{argument}&{mask:#x}={value:#x}")
+            }
         }
     }
 }

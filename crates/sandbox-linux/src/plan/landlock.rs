@@ -82,7 +82,9 @@ pub(super) fn lower(
                     (RuleAnchor::Operation(index), BindAccess::Writable)
                 }
                 MountKind::Bind { access, .. } => (RuleAnchor::Operation(index), *access),
-                MountKind::RootEmpty
+                // The grant on `/dev` covers it.
+                MountKind::Device { .. }
+                | MountKind::RootEmpty
                 | MountKind::Symlink { .. }
                 | MountKind::MaskDirectory { .. }
                 | MountKind::MaskFile

@@ -1,6 +1,7 @@
 //! `Policy × HostFacts × Endpoints → LinuxPlan`: everything is decided here, before the first clone.
 
 mod describe;
+mod devices;
 mod environment;
 mod landlock;
 mod mounts;
@@ -11,6 +12,7 @@ mod seccomp;
 mod shown;
 mod sockets;
 mod supervised;
+mod surface;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +20,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use sandbox_policy::{
     AbsolutePath, FilesystemPolicy, PathError, PathPattern, PathRule, Policy, PortConflict,
-    ProcMount, ReadAllow, StrictReads, UserNamespaces,
+    ProcMount, PtracePolicy, ReadAllow, StrictReads, UserNamespaces,
 };
 
 pub use environment::environment;
@@ -31,6 +33,7 @@ pub use shown::Shown;
 pub use sockets::{ListedSocket, SocketGuard};
 pub(crate) use supervised::{CONNECT, INODE_FLAG_REQUESTS, SUPERVISED_CALLS};
 pub use supervised::{SupervisedCall, Supervision};
+pub use surface::{SURFACE, SurfaceRow, Widening};
 
 use crate::facts::{Endpoints, HostFacts, MissingPath, PathKind, WriteLinks};
 
@@ -57,6 +60,8 @@ pub struct LinuxPlan {
     pub ports: PortPlan,
     /// Whether the user namespace's limit of nested ones is set to 0.
     pub user_namespaces: NestedNamespaces,
+    /// Whether processes inside may trace each other.
+    pub tracing: Tracing,
     /// The file policy with symlinks resolved: what the mounts enforce, for explanations.
     pub filesystem: Arc<FilesystemPolicy>,
     /// Whether `filesystem` names the places that symlinks among the write denies lead to.
@@ -88,6 +93,15 @@ pub enum NestedNamespaces {
     Allowed,
 }
 
+/// Whether ptrace(2) and its kin pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracing {
+    /// No.
+    Refused,
+    /// Within the sandbox, as the kernel permits it.
+    Allowed,
+}
+
 /// Something that a user should know about the plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -107,6 +121,14 @@ pub enum PlanNotice {
         path: String,
         /// What whoever connects can do.
         consequence: &'static str,
+        /// The rule's origin.
+        origin: String,
+    },
+    /// A device that the host does not have.
+    #[error("`{}` does not exist, or can't be looked at (allowed by {origin})", path.as_path().display())]
+    MissingDevice {
+        /// The path as written.
+        path: AbsolutePath,
         /// The rule's origin.
         origin: String,
     },
@@ -172,6 +194,16 @@ pub enum PlanError {
         path: AbsolutePath,
         /// The symlink.
         link: AbsolutePath,
+        /// The rule's origin.
+        origin: String,
+    },
+    /// Something below `/dev` that can't be shared.
+    #[error("`{}` can't be opened: {reason} (from {origin})", path.as_path().display())]
+    Device {
+        /// The path as written.
+        path: AbsolutePath,
+        /// Why.
+        reason: &'static str,
         /// The rule's origin.
         origin: String,
     },
@@ -245,7 +277,8 @@ pub fn lower(
         ProcMount::Fresh => true,
         ProcMount::Inherited(_) => false,
     };
-    let mounts = mounts::lower(&filesystem, facts, fresh_proc)?;
+    let devices = devices::lower(&policy.process.devices, facts, &mut notices)?;
+    let mounts = mounts::lower(&filesystem, facts, fresh_proc, devices)?;
     let landlock = landlock::lower(facts.landlock_abi, &mounts, &policy.unix_sockets);
     match &landlock {
         None => notices.push(PlanNotice::NoLandlock),
@@ -263,7 +296,11 @@ pub fn lower(
     let missing_roots = missing_roots(&filesystem, facts, &mut notices);
     let ports = ports::lower(policy, endpoints, &mut notices)?;
     let supervision = supervision(policy, &filesystem, facts, &missing_roots);
-    let filter = FilterSpec::new(&sockets, user_namespaces, supervision);
+    let tracing = match policy.process.ptrace {
+        PtracePolicy::Refused => Tracing::Refused,
+        PtracePolicy::Allowed(_) => Tracing::Allowed,
+    };
+    let filter = FilterSpec::new(&sockets, user_namespaces, tracing, supervision);
     Ok(LinuxPlan {
         ids,
         mounts,
@@ -275,6 +312,7 @@ pub fn lower(
         endpoints,
         ports,
         user_namespaces,
+        tracing,
         filesystem: Arc::new(filesystem),
         write_links: facts.write_links,
         notices,

@@ -22,21 +22,14 @@ impl ArgumentTest {
 }
 
 impl SyscallRule {
-    /// Whether the supervisor answers it and reports. What ordinary programs try at their start, and do
-    /// without, is left to the filter: it is no news, and it comes by the thousand.
+    /// Whether the supervisor answers it and reports.
     #[must_use]
     pub fn is_reported(&self) -> bool {
         match self.action {
-            FilterAction::NotPermitted | FilterAction::NoAddressFamily => !self.is_probe(),
+            FilterAction::NotPermitted | FilterAction::NoAddressFamily => true,
             // Callers fall back to another call, which is judged.
             FilterAction::NotImplemented | FilterAction::Supervised => false,
         }
-    }
-
-    /// The C library asks nscd(8) for users and hosts by such a socket, whatever the program is.
-    fn is_probe(&self) -> bool {
-        const AF_UNIX: u32 = 1;
-        self.name == "socket" && self.tests.as_slice() == [ArgumentTest::Is(0, AF_UNIX)]
     }
 
     /// What an attempt to make this call is.

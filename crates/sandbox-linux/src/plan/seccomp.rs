@@ -5,11 +5,12 @@
 //! is not in the table passes: the filter is the third layer, behind mounts and Landlock.
 
 use super::{
-    NestedNamespaces,
+    NestedNamespaces, Tracing,
     sockets::SocketGuard,
     supervised::{
         CONNECT, INODE_FLAG_REQUESTS, NEWER_CALLS, SUPERVISED_CALLS, SupervisedCall, Supervision,
     },
+    surface::{SURFACE, Widening},
 };
 
 /// The whole filter.
@@ -56,87 +57,6 @@ pub enum ArgumentTest {
     Masked(u8, u32, u32),
 }
 
-// clone(2): flags that make namespaces. Each is tested alone, since any of them is enough.
-const NAMESPACE_FLAGS: [(u32, &str); 8] = [
-    (
-        0x1000_0000,
-        "a user namespace gives capabilities over new namespaces",
-    ),
-    (0x0002_0000, "a mount namespace"),
-    (0x2000_0000, "a pid namespace"),
-    (0x4000_0000, "a network namespace"),
-    (0x0800_0000, "an ipc namespace"),
-    (0x0400_0000, "a uts namespace"),
-    (0x0200_0000, "a cgroup namespace"),
-    (0x0000_0080, "a time namespace"),
-];
-
-const MOUNT_CALLS: [&str; 13] = [
-    "mount",
-    "umount2",
-    "pivot_root",
-    "chroot",
-    "open_tree",
-    "open_tree_attr",
-    "move_mount",
-    "fsopen",
-    "fsconfig",
-    "fsmount",
-    "fspick",
-    "mount_setattr",
-    "setns",
-];
-
-const KERNEL_CALLS: [(&str, &str); 27] = [
-    ("bpf", "programs in the kernel"),
-    (
-        "perf_event_open",
-        "a large kernel surface, and it sees other processes",
-    ),
-    (
-        "userfaultfd",
-        "stalls kernel copies, which exploits rely on",
-    ),
-    ("kexec_load", "replaces the kernel"),
-    ("kexec_file_load", "replaces the kernel"),
-    ("init_module", "kernel code"),
-    ("finit_module", "kernel code"),
-    ("delete_module", "kernel code"),
-    ("reboot", "the host's power"),
-    ("swapon", "the host's memory"),
-    ("swapoff", "the host's memory"),
-    ("acct", "writes a file from inside the kernel"),
-    ("quotactl", "the host's quotas"),
-    ("quotactl_fd", "the host's quotas"),
-    ("syslog", "the kernel's log"),
-    (
-        "open_by_handle_at",
-        "opens files without a path, so past every mount",
-    ),
-    ("fanotify_init", "sees events of whole filesystems"),
-    ("lookup_dcookie", "reads paths of other processes"),
-    ("settimeofday", "the host's clock"),
-    ("clock_settime", "the host's clock"),
-    ("clock_adjtime", "the host's clock"),
-    ("adjtimex", "the host's clock"),
-    ("iopl", "hardware ports"),
-    ("ioperm", "hardware ports"),
-    ("vhangup", "the terminal of the session outside"),
-    ("kcmp", "compares kernel objects of other processes"),
-    ("move_pages", "memory placement of other processes"),
-];
-
-const KEYRING_CALLS: [&str; 3] = ["keyctl", "add_key", "request_key"];
-
-const TRACING_CALLS: [&str; 4] = [
-    "ptrace",
-    "process_vm_readv",
-    "process_vm_writev",
-    "pidfd_getfd",
-];
-
-const IO_URING_CALLS: [&str; 3] = ["io_uring_setup", "io_uring_enter", "io_uring_register"];
-
 // socket(2): address families that a program inside can need.
 const AF_UNIX: u32 = 1;
 const AF_INET: u32 = 2;
@@ -151,49 +71,28 @@ const UNUSED_SOCKET_TYPES: [u32; 5] = [SOCK_RAW, 4, 5, 6, 10];
 const IPPROTO_TCP: u32 = 6;
 const IPPROTO_UDP: u32 = 17;
 
-// ioctl_tty(2).
-const TIOCSTI: u32 = 0x5412;
-const TIOCLINUX: u32 = 0x541c;
-
 impl FilterSpec {
     pub(crate) fn new(
         sockets: &SocketGuard,
         user_namespaces: NestedNamespaces,
+        tracing: Tracing,
         supervision: Supervision,
     ) -> Self {
         let mut rules = supervision_rules(supervision);
         if sockets.is_supervisor() {
             rules.extend(connection_rules(supervision));
         }
-        if user_namespaces == NestedNamespaces::Refused {
-            rules.extend(namespace_rules());
-        }
-        let plain = |names: &[&'static str], reason| {
-            let rules = names.iter().map(|name| refuse(name, Vec::new(), reason));
-            rules.collect::<Vec<_>>()
-        };
-        if user_namespaces == NestedNamespaces::Refused {
-            rules.extend(plain(&MOUNT_CALLS, "changes what paths mean"));
-        }
-        rules.extend(KERNEL_CALLS.map(|(name, reason)| refuse(name, Vec::new(), reason)));
-        rules.extend(plain(
-            &KEYRING_CALLS,
-            "keyrings are shared with the session outside",
-        ));
-        rules.extend(plain(&TRACING_CALLS, "reaches into other processes"));
-        rules.extend(IO_URING_CALLS.map(|name| SyscallRule {
-            name,
-            tests: Vec::new(),
-            action: FilterAction::NotImplemented,
-            reason: "does what other calls do, unseen by any filter",
+        let closed = SURFACE.iter().filter(|row| match row.opened_by {
+            Some(Widening::UserNamespaces) => user_namespaces == NestedNamespaces::Refused,
+            Some(Widening::Ptrace) => tracing == Tracing::Refused,
+            None => true,
+        });
+        rules.extend(closed.map(|row| SyscallRule {
+            name: row.name,
+            tests: row.test.into_iter().collect(),
+            action: row.action,
+            reason: row.reason,
         }));
-        for (request, reason) in [
-            (TIOCSTI, "types into the terminal outside"),
-            (TIOCLINUX, "pastes into the console outside"),
-        ] {
-            rules.push(refuse("ioctl", vec![ArgumentTest::Is(1, request)], reason));
-        }
-        rules.extend(group_rules());
         rules.extend(socket_rules(sockets));
         Self { rules }
     }
@@ -304,43 +203,6 @@ fn open_tests(supervision: Supervision, flags: u8) -> Vec<Vec<ArgumentTest>> {
     asked
         .map(|(mask, value)| vec![ArgumentTest::Masked(flags, mask, value), is_no_handle])
         .collect()
-}
-
-fn namespace_rules() -> Vec<SyscallRule> {
-    let mut rules = Vec::new();
-    for (flag, reason) in NAMESPACE_FLAGS {
-        rules.push(refuse(
-            "unshare",
-            vec![ArgumentTest::Masked(0, flag, flag)],
-            reason,
-        ));
-        // For clone(2) the low byte is the exit signal, so the time namespace can't be asked for.
-        if flag != 0x80 {
-            rules.push(refuse(
-                "clone",
-                vec![ArgumentTest::Masked(0, flag, flag)],
-                reason,
-            ));
-        }
-    }
-    rules.push(SyscallRule {
-        name: "clone3",
-        tests: Vec::new(),
-        action: FilterAction::NotImplemented,
-        reason: "its flags are in memory, where a filter can't see them",
-    });
-    rules
-}
-
-/// The command shares its process group, and its user's processes, with the outside.
-fn group_rules() -> Vec<SyscallRule> {
-    // setpriority(2): PRIO_PGRP, PRIO_USER; ioprio_set(2): IOPRIO_WHO_PGRP, IOPRIO_WHO_USER.
-    let calls = [("setpriority", [1, 2]), ("ioprio_set", [2, 3])];
-    let rules = calls.into_iter().flat_map(|(name, groups)| {
-        let reason = "priorities of processes outside";
-        groups.map(|which| refuse(name, vec![ArgumentTest::Is(0, which)], reason))
-    });
-    rules.collect()
 }
 
 fn socket_rules(sockets: &SocketGuard) -> Vec<SyscallRule> {

@@ -13,6 +13,8 @@ pub enum Shown {
     Private,
     /// The sandbox's own `/dev`.
     Devices,
+    /// A device of the host's, or a directory of some.
+    Device,
     /// The sandbox's `/proc`.
     Proc,
     /// Nothing: the region is closed.
@@ -59,6 +61,7 @@ fn shown_by(operation: &MountOp, path: &AbsolutePath) -> Shown {
         MountKind::Bind { access, .. } => Shown::Host(*access),
         MountKind::Scratch => Shown::Private,
         MountKind::Devices => Shown::Devices,
+        MountKind::Device { .. } => Shown::Device,
         MountKind::Proc { .. } => Shown::Proc,
         MountKind::Symlink { to } if *path == operation.target => Shown::Link(to.clone()),
         MountKind::File { content } => Shown::File(content.clone()),

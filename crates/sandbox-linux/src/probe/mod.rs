@@ -1,5 +1,6 @@
 //! Fills the facts: it only reads the host and changes nothing.
 
+mod devices;
 mod lookup;
 
 use std::{
@@ -128,6 +129,7 @@ pub fn probe(
         sockets: sockets(&whole.unix_sockets),
         leaves_reads_open,
         write_links,
+        devices: devices::devices(&whole.process.devices),
     })
 }
 

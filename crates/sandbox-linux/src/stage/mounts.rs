@@ -97,13 +97,31 @@ fn new_proc(mounts: &[PreparedMount]) -> Result<Option<OwnedFd>, Errno> {
     new_filesystem(c"proc", &[], flags).map(Some)
 }
 
-/// Clones the host tree of a bind, whose object must be the one that was judged.
+/// Clones the host tree of a bind or a device, whose object must be the one that was judged.
 fn clone_source(mount: &PreparedMount) -> Result<Option<OwnedFd>, (Step, Errno)> {
-    let MountAction::Bind {
-        access, identity, ..
-    } = &mount.action
-    else {
-        return Ok(None);
+    let (attributes, identity) = match &mount.action {
+        MountAction::Bind {
+            access: BindAccess::ReadOnly,
+            identity,
+            ..
+        } => (NO_SUID | NO_DEVICES | READ_ONLY, identity),
+        MountAction::Bind {
+            access: BindAccess::Writable,
+            identity,
+            ..
+        } => (NO_SUID | NO_DEVICES, identity),
+        // A device on a read-only mount can be written; its mode and owner can't be changed.
+        MountAction::Device { identity, .. } => (NO_SUID | NO_EXEC | READ_ONLY, identity),
+        MountAction::RootReadOnly
+        | MountAction::RootEmpty
+        | MountAction::Proc { .. }
+        | MountAction::Devices
+        | MountAction::Scratch
+        | MountAction::Symlink { .. }
+        | MountAction::MaskDirectory { .. }
+        | MountAction::MaskFile
+        | MountAction::File { .. }
+        | MountAction::Seal => return Ok(None),
     };
     let found = resolve(&mount.target).map_err(|errno| (Step::MountSource, errno))?;
     let status = rustix::fs::fstat(&found).map_err(|errno| (Step::MountSource, errno))?;
@@ -120,11 +138,6 @@ fn clone_source(mount: &PreparedMount) -> Result<Option<OwnedFd>, (Step, Errno)>
         | OpenTreeFlags::AT_RECURSIVE;
     let tree =
         rustix::mount::open_tree(&found, c"", flags).map_err(|errno| (Step::MountSource, errno))?;
-    let read_only = match access {
-        BindAccess::ReadOnly => READ_ONLY,
-        BindAccess::Writable => 0,
-    };
-    let attributes = NO_SUID | NO_DEVICES | read_only;
     sys::mount::set_attributes(tree.as_fd(), c"", Reach::TreeMadePrivate, attributes)
         .map_err(|errno| (Step::Mount, errno))?;
     Ok(Some(tree))
@@ -168,7 +181,7 @@ fn perform(
             sys::mount::set_attributes(directory.as_fd(), c"", Reach::One, READ_ONLY)?;
             return Ok(None);
         }
-        MountAction::Bind { .. } => source.ok_or(Errno::BADF)?,
+        MountAction::Bind { .. } | MountAction::Device { .. } => source.ok_or(Errno::BADF)?,
         MountAction::Scratch => new_filesystem(c"tmpfs", &[(c"mode", c"1777")], nosuid_nodev)?,
         MountAction::Devices => {
             let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
@@ -253,6 +266,10 @@ fn create_target(mount: &PreparedMount) -> Result<(), Errno> {
             kind: PathKind::File,
             ..
         }
+        | MountAction::Device {
+            kind: PathKind::File,
+            ..
+        }
         | MountAction::File { .. }
         | MountAction::MaskFile => {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
@@ -260,6 +277,10 @@ fn create_target(mount: &PreparedMount) -> Result<(), Errno> {
         }
         MountAction::MaskDirectory { .. }
         | MountAction::Bind {
+            kind: PathKind::Directory,
+            ..
+        }
+        | MountAction::Device {
             kind: PathKind::Directory,
             ..
         }
@@ -331,6 +352,7 @@ fn grant(
             ..
         } => PathKind::File,
         MountAction::Bind { .. }
+        | MountAction::Device { .. }
         | MountAction::RootReadOnly
         | MountAction::RootEmpty
         | MountAction::Proc { .. }

@@ -87,6 +87,11 @@ impl Caller<'_> {
         }
     }
 
+    /// The directory that absolute paths of a call start from.
+    pub(super) fn root(&self) -> Result<OwnedFd, Errno> {
+        self.open(format_args!("root"))
+    }
+
     fn open(&self, entry: std::fmt::Arguments<'_>) -> Result<OwnedFd, Errno> {
         let path = self.entry(entry)?;
         rustix::fs::openat(self.proc, path.as_c_str(), PLACE, Mode::empty())
@@ -205,7 +210,7 @@ impl Caller<'_> {
 }
 
 /// The value of a field of `status`.
-fn field<'s>(status: &'s [u8], name: &[u8]) -> Option<&'s [u8]> {
+pub(super) fn field<'s>(status: &'s [u8], name: &[u8]) -> Option<&'s [u8]> {
     let mut lines = status.split(|byte| *byte == b'\n');
     lines
         .find_map(|line| line.strip_prefix(name))

@@ -32,6 +32,7 @@ mod request;
 mod resolve;
 mod rules;
 mod socket_names;
+mod standing;
 
 use std::{
     cell::Cell,

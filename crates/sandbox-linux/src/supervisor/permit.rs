@@ -79,6 +79,8 @@ const OWN_PROCESS_FILES: [&[u8]; 8] = [
 ];
 /// Those of other processes of the sandbox.
 const OTHER_PROCESS_FILES: [&[u8]; 2] = [b"oom_score_adj", b"oom_adj"];
+/// Debuggers write breakpoints there.
+const MEMORY_FILE: &[u8] = b"mem";
 /// What user_namespaces(7) needs to be written.
 const NAMESPACE_FILES: [&[u8]; 3] = [b"uid_map", b"gid_map", b"setgroups"];
 /// Files of any process that everybody may read.
@@ -409,7 +411,12 @@ impl Answering<'_> {
         let permitted = match access {
             Access::Read => is_own || is_visible || file.is_empty() || PUBLIC_FILES.contains(&file),
             Access::Write if is_own => maps || OWN_PROCESS_FILES.contains(&file),
-            Access::Write => is_visible && (maps || OTHER_PROCESS_FILES.contains(&file)),
+            Access::Write => {
+                is_visible
+                    && (maps
+                        || OTHER_PROCESS_FILES.contains(&file)
+                        || (file == MEMORY_FILE && self.view.is_traced(number)?))
+            }
             Access::Remove | Access::MakeDirectory => false,
         };
         match access {

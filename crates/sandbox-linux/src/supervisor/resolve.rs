@@ -95,6 +95,7 @@ impl View<'_> {
         if text.is_empty() {
             return Err(Errno::NOENT);
         }
+        self.require_own_root()?;
         let mut links = 0;
         if text.starts_with(b"/") {
             return self.place_from(self.root, text, &mut links);
@@ -343,15 +344,8 @@ impl View<'_> {
     }
 
     /// The caller's ids as its `/proc` numbers them.
-    fn ids(&self) -> Result<(u32, u32), Errno> {
+    pub(super) fn ids(&self) -> Result<(u32, u32), Errno> {
         self.caller.ids(usize::from(self.rules.fresh_proc))
-    }
-
-    /// Whether an entry of `/proc` is the caller's own. Pid 1 of the sandbox never is.
-    pub(super) fn is_own(&self, number: u32) -> Result<bool, Errno> {
-        let (process, thread) = self.ids()?;
-        let is_init = self.rules.fresh_proc && number == INIT;
-        Ok(!is_init && (number == process || number == thread))
     }
 
     /// The path of an object, without symlinks.

@@ -16,7 +16,7 @@ use sandbox_policy::{
 use super::{bound::BoundSockets, caller::PLACE, git::Protected, resolve::is_link};
 use crate::{
     facts::WriteLinks,
-    plan::{FilterSpec, LinuxPlan, NestedNamespaces, SocketGuard, Supervision},
+    plan::{FilterSpec, LinuxPlan, NestedNamespaces, SocketGuard, Supervision, Tracing},
     probe,
 };
 
@@ -41,6 +41,8 @@ pub(crate) struct Rules {
     pub(crate) fresh_proc: bool,
     /// Whether processes inside may make user namespaces, and so write id maps.
     pub(crate) nested_namespaces: NestedNamespaces,
+    /// Whether they may trace each other.
+    pub(crate) tracing: Tracing,
     /// Who keeps sockets of the host's out of reach.
     pub(crate) sockets: SocketGuard,
     /// Sockets that were bound inside, by all commands of a sandbox.
@@ -88,6 +90,7 @@ impl Rules {
             sockets: plan.sockets.clone(),
             bound: BoundSockets::default(),
             filter: plan.filter.clone(),
+            tracing: plan.tracing,
         }
     }
 

@@ -56,6 +56,7 @@ pub(super) fn environment(entries: &[Entry]) -> EnvironmentPolicy {
             | Effect::AllowUnixSocket(_)
             | Effect::IgnoreViolation { .. }
             | Effect::Text(..)
+            | Effect::Device(_)
             | Effect::Preset(_)
             | Effect::Unprotect(_)
             | Effect::ProxyPort(..)
@@ -79,7 +80,7 @@ fn add_preset(policy: &mut EnvironmentPolicy, preset: Preset, chosen: &Entry) {
         Firmness::Default
     };
     match preset {
-        Preset::Workspace => return,
+        Preset::Workspace | Preset::Gpu => return,
         Preset::Secrets => policy.deny.extend(secret_variables(origin, firmness)),
         Preset::CleanEnvironment => {
             let (deny, allow) = clean_environment(origin, firmness);

@@ -84,6 +84,7 @@ pub(super) fn filesystem(
             | Effect::PublishPort(_)
             | Effect::IgnoreViolation { .. }
             | Effect::Text(..)
+            | Effect::Device(_)
             | Effect::AllowVariable(_)
             | Effect::DenyVariable { .. }
             | Effect::SetVariable { .. }
@@ -165,7 +166,7 @@ fn add_preset(
     let (denies, allows) = match preset {
         Preset::Workspace => workspace(&base.working_directory, home, origin),
         Preset::Secrets => (secret_paths(home, origin, firmness), Vec::new()),
-        Preset::CleanEnvironment => return,
+        Preset::CleanEnvironment | Preset::Gpu => return,
     };
     rules
         .deny_read

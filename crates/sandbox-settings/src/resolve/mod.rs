@@ -6,14 +6,14 @@
 
 mod environment;
 mod filesystem;
+mod processes;
 mod proxies;
 
 use std::{collections::HashSet, path::Path, sync::Arc};
 
 use sandbox_policy::{
     AbsolutePath, AddressRule, DomainPattern, DomainRule, NetworkPolicy, Origin, PathBase,
-    PathRule, Policy, Port, ProcMount, PublishedPort, StrictReads, UnixSocketPolicy,
-    UserNamespaces,
+    PathRule, Policy, Port, PublishedPort, UnixSocketPolicy,
 };
 
 use crate::{
@@ -88,7 +88,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
         published_ports: published_ports(&applying),
         unix_sockets: unix_sockets(&applying, &switches),
         environment: environment::environment(&applying),
-        ..processes(Policy::restrictive(), &switches)
+        process: processes::processes(&applying, &switches),
     };
     let proxies = proxies::Proxies(&applying);
     let held_back = held
@@ -175,32 +175,6 @@ impl<'a> Switches<'a> {
     }
 }
 
-fn processes(policy: Policy, switches: &Switches<'_>) -> Policy {
-    let mut process = policy.process.clone();
-    if let Choice {
-        value: true,
-        origin,
-    } = switches.choose(Switch::WeakerNestedSandbox)
-    {
-        process.proc_mount = ProcMount::Inherited(origin);
-    }
-    if let Choice {
-        value: true,
-        origin,
-    } = switches.choose(Switch::NestedUserNamespaces)
-    {
-        process.user_namespaces = UserNamespaces::Allowed(origin);
-    }
-    if let Choice {
-        value: true,
-        origin,
-    } = switches.choose(Switch::StrictReads)
-    {
-        process.strict_reads = StrictReads::On(origin);
-    }
-    Policy { process, ..policy }
-}
-
 /// The hosts that statements are about.
 pub(crate) fn network(entries: &[Entry]) -> NetworkPolicy {
     network_by(entries, &Switches::of(entries))
@@ -241,6 +215,7 @@ fn network_by(entries: &[Entry], switches: &Switches<'_>) -> NetworkPolicy {
             | Effect::PublishPort(_)
             | Effect::IgnoreViolation { .. }
             | Effect::Text(..)
+            | Effect::Device(_)
             | Effect::AllowVariable(_)
             | Effect::DenyVariable { .. }
             | Effect::SetVariable { .. }

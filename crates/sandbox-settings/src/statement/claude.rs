@@ -87,6 +87,8 @@ impl Reader<'_> {
             presets,
             ignore_violations,
             enable_weaker_nested_sandbox,
+            allow_nested_user_namespaces,
+            allow_ptrace,
             enable_weaker_network_isolation,
             fail_if_unavailable,
             ripgrep,
@@ -128,6 +130,13 @@ impl Reader<'_> {
             Switch::WeakerNestedSandbox,
             enable_weaker_nested_sandbox,
         );
+        let key = "sandbox.allowNestedUserNamespaces";
+        self.switch(
+            key,
+            Switch::NestedUserNamespaces,
+            allow_nested_user_namespaces,
+        );
+        self.switch("sandbox.allowPtrace", Switch::Ptrace, allow_ptrace);
         let key = "sandbox.enableWeakerNetworkIsolation";
         self.switch(
             key,
@@ -145,6 +154,7 @@ impl Reader<'_> {
             deny_read,
             allow_read,
             preset,
+            devices,
             unprotect,
             strict_reads,
             allow_managed_read_paths_only,
@@ -166,6 +176,7 @@ impl Reader<'_> {
             Effect::AllowRead,
         );
         self.file_preset("sandbox.filesystem.preset", preset);
+        self.devices("sandbox.filesystem.devices", devices);
         self.unprotect("sandbox.filesystem.unprotect", unprotect);
         let key = "sandbox.filesystem.strictReads";
         self.switch(key, Switch::StrictReads, strict_reads);

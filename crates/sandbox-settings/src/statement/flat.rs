@@ -26,6 +26,7 @@ impl Reader<'_> {
             ignore_violations,
             enable_weaker_nested_sandbox,
             allow_nested_user_namespaces,
+            allow_ptrace,
             enable_weaker_network_isolation,
             allow_apple_events,
             allow_pty,
@@ -59,6 +60,7 @@ impl Reader<'_> {
             Switch::WeakerNetworkIsolation,
             enable_weaker_network_isolation,
         );
+        self.switch("allowPtrace", Switch::Ptrace, allow_ptrace);
         self.switch("allowAppleEvents", Switch::AppleEvents, allow_apple_events);
         self.switch("allowPty", Switch::Pty, allow_pty);
         if let Some(Git { safe_directories }) = git {
@@ -225,6 +227,7 @@ impl Reader<'_> {
             allow_write,
             deny_write,
             preset,
+            devices,
             unprotect,
             strict_reads,
             allow_git_config,
@@ -239,6 +242,7 @@ impl Reader<'_> {
         );
         self.paths("filesystem.denyWrite", Some(deny_write), Effect::DenyWrite);
         self.file_preset("filesystem.preset", preset);
+        self.devices("filesystem.devices", devices);
         self.unprotect("filesystem.unprotect", unprotect);
         self.switch("filesystem.strictReads", Switch::StrictReads, strict_reads);
         self.switch(

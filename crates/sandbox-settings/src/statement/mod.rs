@@ -11,8 +11,8 @@ use std::ffi::{OsStr, OsString};
 
 use ipnet::IpNet;
 use sandbox_policy::{
-    DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, Port, PortMapping,
-    ProtectedPath, VariablePattern, VariablePatternError,
+    AbsolutePath, DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, Port,
+    PortMapping, ProtectedPath, VariablePattern, VariablePatternError,
 };
 
 use crate::wire::Preset;
@@ -67,6 +67,7 @@ pub(crate) enum Effect {
         name: OsString,
         value: OsString,
     },
+    Device(AbsolutePath),
     Preset(Preset),
     /// A protected path loses its protection.
     Unprotect(&'static ProtectedPath),
@@ -97,6 +98,7 @@ pub(crate) enum Switch {
     AutoAllowBash,
     WeakerNestedSandbox,
     NestedUserNamespaces,
+    Ptrace,
     StrictAllowlist,
     AllUnixSockets,
     LocalBinding,
@@ -145,6 +147,7 @@ impl Effect {
             | Self::PublishPort(_)
             | Self::IgnoreViolation { .. }
             | Self::Unprotect(_)
+            | Self::Device(_)
             | Self::Text(..) => false,
         }
     }
@@ -159,7 +162,8 @@ impl Effect {
             | Self::Unprotect(_)
             | Self::Preset(Preset::Workspace) => true,
             // `secrets` is about variables too: its files are looked after where they are added.
-            Self::Preset(Preset::Secrets | Preset::CleanEnvironment)
+            Self::Preset(Preset::Secrets | Preset::CleanEnvironment | Preset::Gpu)
+            | Self::Device(_)
             | Self::AllowVariable(_)
             | Self::DenyVariable { .. }
             | Self::SetVariable { .. }
@@ -189,6 +193,8 @@ impl Effect {
             | Self::Unprotect(_)
             | Self::Text(..)
             | Self::AllowVariable(_)
+            | Self::Device(_)
+            | Self::Preset(Preset::Gpu)
             // Values decide which programs start: no list of such variables is complete.
             | Self::SetVariable { .. }
             // Whoever listens there decides where permitted names lead.
@@ -198,7 +204,7 @@ impl Effect {
             | Self::DenyDomain { .. }
             | Self::DenyAddress(_)
             | Self::DenyVariable { .. }
-            | Self::Preset(_) => false,
+            | Self::Preset(Preset::Workspace | Preset::Secrets | Preset::CleanEnvironment) => false,
             Self::Switch(switch, value) => switch.widening() == *value,
         }
     }
@@ -211,6 +217,7 @@ impl Switch {
             Self::Enabled | Self::AllowUnsandboxedCommands | Self::AutoAllowBash => true,
             Self::WeakerNestedSandbox
             | Self::NestedUserNamespaces
+            | Self::Ptrace
             | Self::StrictAllowlist
             | Self::AllUnixSockets
             | Self::LocalBinding
@@ -231,6 +238,7 @@ impl Switch {
             | Self::AutoAllowBash
             | Self::WeakerNestedSandbox
             | Self::NestedUserNamespaces
+            | Self::Ptrace
             | Self::AllUnixSockets
             | Self::LocalBinding
             | Self::GitConfig

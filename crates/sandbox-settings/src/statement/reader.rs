@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, ffi::OsStr, ops::Range};
 
 use sandbox_policy::{
-    DomainPattern, DomainPatternError, PROTECTED_PATHS, PathBase, PathPattern, PatternSyntax,
-    PortMapping, VariablePattern, VariablePatternError,
+    DeviceRule, DomainPattern, DomainPatternError, PROTECTED_PATHS, PathBase, PathPattern,
+    PatternSyntax, PortMapping, VariablePattern, VariablePatternError,
 };
 
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
     wire::{
         FilePreset, Preset, Variables,
         text::{
-            AllowedDomain, DeniedDomain, NonEmptyText, PathEntry, PathEntryText, PathText,
-            PortNumber, ProtectedName, PublishText, Unsupported, VariableText,
+            AllowedDomain, DeniedDomain, DeviceText, NonEmptyText, PathEntry, PathEntryText,
+            PathText, PortNumber, ProtectedName, PublishText, Unsupported, VariableText,
         },
     },
 };
@@ -258,6 +258,15 @@ impl<'a> Reader<'a> {
             match PROTECTED_PATHS.iter().find(|row| row.path == value) {
                 Some(row) => self.state(key, &value, &span, Effect::Unprotect(row)),
                 None => self.find(&span, unknown_name(key.to_owned(), value)),
+            }
+        }
+    }
+
+    pub(super) fn devices(&mut self, key: &'static str, devices: Option<Vec<DeviceText>>) {
+        for DeviceText(Located { value, span }) in devices.into_iter().flatten() {
+            match DeviceRule::path(&value) {
+                Some(path) => self.state(key, value, &span, Effect::Device(path)),
+                None => self.find(&span, SettingsErrorKind::Device { text: value }),
             }
         }
     }

@@ -4,8 +4,8 @@ use std::{ffi::OsStr, net::IpAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use sandbox_policy::{
-    DomainPattern, PathBase, PathError, PathPattern, PatternError, PatternSyntax, PortMapping,
-    VariablePattern, VariablePatternError,
+    DeviceRule, DomainPattern, PathBase, PathError, PathPattern, PatternError, PatternSyntax,
+    PortMapping, VariablePattern, VariablePatternError,
 };
 
 use crate::{
@@ -30,6 +30,10 @@ pub(super) fn check(format: &str, text: &str, base: &PathBase) -> Result<(), Mis
         text::LITERAL_PATH => check_path(text, PatternSyntax::Literal, base),
         text::ABSOLUTE_PATH => check_absolute(text, base),
         text::ADDRESS_RANGE => check_address(text),
+        text::DEVICE_PATH if DeviceRule::path(text).is_none() => {
+            let text = text.to_owned();
+            Err(plain(SettingsErrorKind::Device { text }))
+        }
         text::VARIABLE_PATTERN => check_variable(text, VariablePattern::parse(text).map(|_| ())),
         text::VARIABLE_NAME => check_variable(text, VariablePattern::name(text).map(|_| ())),
         text::PORT_MAPPING => check_mapping(text),

@@ -9,8 +9,9 @@ use serde::Deserialize;
 use super::{
     FilePreset, Preset, Variables,
     text::{
-        AllowedDomain, BooleanSchema, DeniedDomain, GrantingRule, Ignored, NonEmptyText, PathEntry,
-        PathText, PortNumber, ProgramSchema, ProtectedName, PublishText, RefusingRule, Unsupported,
+        AllowedDomain, BooleanSchema, DeniedDomain, DeviceText, GrantingRule, Ignored,
+        NonEmptyText, PathEntry, PathText, PortNumber, ProgramSchema, ProtectedName, PublishText,
+        RefusingRule, Unsupported,
     },
 };
 use crate::json::Located;
@@ -63,6 +64,10 @@ pub(crate) struct SandboxSection {
     pub(crate) ignore_violations: Option<BTreeMap<String, Vec<NonEmptyText>>>,
     /// Show the outer `/proc` where a container forbids mounting a fresh one. Weakens the sandbox.
     pub(crate) enable_weaker_nested_sandbox: Option<Located<bool>>,
+    /// Let the command create namespaces, in which it can mount nothing. Weakens the sandbox.
+    pub(crate) allow_nested_user_namespaces: Option<Located<bool>>,
+    /// Let the command debug and trace its own processes (gdb, strace). Weakens the sandbox.
+    pub(crate) allow_ptrace: Option<Located<bool>>,
     /// macOS: let the command talk to the trust daemon. Weakens the sandbox.
     pub(crate) enable_weaker_network_isolation: Option<Located<bool>>,
     /// Ignored: a sandbox that can't be set up is an error always.
@@ -115,6 +120,8 @@ pub(crate) struct ClaudeFilesystem {
     pub(crate) allow_read: Option<Vec<PathEntry>>,
     /// Close reads to all but system paths, toolchains and the working directory.
     pub(crate) preset: Option<Located<FilePreset>>,
+    /// Linux: devices of the host that can be used besides the harmless ones: `/dev/kvm`, `/dev/dri`. Weakens the sandbox.
+    pub(crate) devices: Option<Vec<DeviceText>>,
     /// Protected paths that can be written all the same, by name, wherever they are. Weakens the sandbox.
     pub(crate) unprotect: Option<Vec<ProtectedName>>,
     /// Judge every file by its name when it is opened, so that `denyRead` also holds for files that the host replaces while the command runs, and every refused read is told. An open takes some 65 µs longer.

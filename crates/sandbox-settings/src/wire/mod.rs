@@ -25,6 +25,8 @@ pub(crate) enum Preset {
     Secrets,
     /// No variable is passed on but those that nearly every program needs.
     CleanEnvironment,
+    /// Devices for graphics and computing can be used. Weakens the sandbox.
+    Gpu,
 }
 
 /// Named sets of rules about files.
@@ -36,7 +38,12 @@ pub(crate) enum FilePreset {
 }
 
 impl Preset {
-    pub(crate) const ALL: [Self; 3] = [Self::Workspace, Self::Secrets, Self::CleanEnvironment];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Workspace,
+        Self::Secrets,
+        Self::CleanEnvironment,
+        Self::Gpu,
+    ];
 
     /// The name in settings.
     pub(crate) fn name(self) -> &'static str {
@@ -44,6 +51,7 @@ impl Preset {
             Self::Workspace => "workspace",
             Self::Secrets => "secrets",
             Self::CleanEnvironment => "cleanEnvironment",
+            Self::Gpu => "gpu",
         }
     }
 }

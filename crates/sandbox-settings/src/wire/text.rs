@@ -25,6 +25,8 @@ pub(crate) const LITERAL_PATH: &str = "literal-path";
 pub(crate) const VARIABLE_PATTERN: &str = "variable-pattern";
 /// `format` of a variable's name.
 pub(crate) const VARIABLE_NAME: &str = "variable-name";
+/// `format` of a path below `/dev`.
+pub(crate) const DEVICE_PATH: &str = "device-path";
 /// `format` of an absolute path.
 pub(crate) const ABSOLUTE_PATH: &str = "absolute-path";
 /// `format` of an address or CIDR range.
@@ -77,6 +79,8 @@ text_type! {
     VariableText: VARIABLE_PATTERN;
     /// A variable's name.
     VariableName: VARIABLE_NAME;
+    /// A device of the host's.
+    DeviceText: DEVICE_PATH;
 }
 
 /// The name of a protected path, as the table has it.

@@ -4,7 +4,7 @@
 //!
 //! 1. The root becomes read-only (or, where the policy closes `/`, an empty one of our own), cut off
 //!    from mount events of the host. The host's trees that later steps attach were cloned before.
-//! 2. `/dev` and `/proc`.
+//! 2. `/dev` and `/proc`, and the devices that settings open.
 //! 3. Everything else, ancestors first: so a step can never hide what an earlier one attached, which
 //!    [`MountPlan`]'s constructor checks.
 //! 4. Private directories that hold only mount points are sealed: read-only, not listable.
@@ -54,6 +54,14 @@ pub enum MountKind {
     },
     /// A minimal `/dev` with a private `/dev/pts` and `/dev/shm`.
     Devices,
+    /// A device of the host's, or a directory of some, in our `/dev`. Its mode and owner can't be
+    /// changed.
+    Device {
+        /// A node or a directory.
+        kind: PathKind,
+        /// Which object it must be.
+        identity: FileIdentity,
+    },
     /// A private writable directory, empty at the start.
     Scratch,
     /// A tree of the host's.
@@ -133,6 +141,7 @@ pub(super) fn lower(
     policy: &FilesystemPolicy,
     facts: &HostFacts,
     fresh_proc: bool,
+    devices: Vec<MountOp>,
 ) -> Result<MountPlan, PlanError> {
     let known = Known::new(facts);
     let pins = pins(policy, &known);
@@ -147,6 +156,7 @@ pub(super) fn lower(
     let base = judged.of(&root);
     regions.insert(&root, base);
     let mut operations = base_operations(base, facts, fresh_proc)?;
+    operations.extend(devices);
     // Ancestors first; among equals the order of the paths, so that equal inputs give equal plans.
     let mut ordered: Vec<_> = points.iter().filter(|path| **path != root).collect();
     ordered.sort_by_key(|path| (path.depth(), *path));

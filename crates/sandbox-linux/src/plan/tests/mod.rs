@@ -62,6 +62,7 @@ impl Host {
             sockets: BTreeMap::new(),
             leaves_reads_open: false,
             write_links: WriteLinks::Known,
+            devices: BTreeMap::new(),
         };
         Self { facts }
     }

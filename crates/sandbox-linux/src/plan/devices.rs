@@ -1,0 +1,91 @@
+//! Devices that settings open: which of them can be shared, and the mounts for them.
+
+use std::collections::BTreeMap;
+
+use sandbox_policy::{AbsolutePath, DeviceRule};
+
+use super::{MountKind, MountOp, PlanError, PlanNotice};
+use crate::facts::{DeviceKind, HostFacts, PathKind};
+
+/// Names that every sandbox's `/dev` has, so that nothing is to be done for them.
+const SHARED: [&str; 12] = [
+    "null", "zero", "full", "random", "urandom", "tty", "ptmx", "fd", "stdin", "stdout", "stderr",
+    "core",
+];
+/// Directories that are the sandbox's own.
+const OWN: [&str; 2] = ["pts", "shm"];
+
+/// The mounts, to be made right after the one of `/dev`.
+pub(super) fn lower(
+    rules: &[DeviceRule],
+    facts: &HostFacts,
+    notices: &mut Vec<PlanNotice>,
+) -> Result<Vec<MountOp>, PlanError> {
+    let mut operations: BTreeMap<AbsolutePath, MountKind> = BTreeMap::new();
+    for rule in rules {
+        let refuse = |reason| {
+            Err(PlanError::Device {
+                path: rule.path.clone(),
+                reason,
+                origin: rule.origin.to_string(),
+            })
+        };
+        if is_below(&rule.path, &SHARED) {
+            continue;
+        }
+        let Some(found) = facts.devices.get(&rule.path) else {
+            if !rule.optional {
+                notices.push(PlanNotice::MissingDevice {
+                    path: rule.path.clone(),
+                    origin: rule.origin.to_string(),
+                });
+            }
+            continue;
+        };
+        if is_below(&rule.path, &OWN) || is_below(&found.canonical, &OWN) {
+            return refuse("the sandbox has its own");
+        }
+        let kind = match found.kind {
+            DeviceKind::Character => PathKind::File,
+            DeviceKind::Directory => PathKind::Directory,
+            DeviceKind::Block => {
+                return refuse(
+                    "a block device holds whole file systems, in which no rule would hold",
+                );
+            }
+            DeviceKind::HoldsBlock => {
+                return refuse("block devices lie in it, and those hold whole file systems");
+            }
+            DeviceKind::Other => return refuse("it is no device of /dev"),
+        };
+        if found.canonical != rule.path {
+            let to = found.canonical.clone();
+            operations.insert(rule.path.clone(), MountKind::Symlink { to });
+        }
+        let identity = found.identity;
+        operations.insert(
+            found.canonical.clone(),
+            MountKind::Device { kind, identity },
+        );
+    }
+    let directories: Vec<_> = operations.keys().cloned().collect();
+    let is_covered = |path: &AbsolutePath| {
+        let mut others = directories.iter().filter(|other| *other != path);
+        others.any(|other| path.is_within(other))
+    };
+    operations.retain(|path, _| !is_covered(path));
+    let operations = operations.into_iter().map(|(target, kind)| MountOp {
+        target,
+        kind,
+        creates_target: true,
+    });
+    Ok(operations.collect())
+}
+
+/// Whether a path is, or lies in, one of these names of `/dev`.
+fn is_below(path: &AbsolutePath, names: &[&str]) -> bool {
+    let Ok(rest) = path.as_path().strip_prefix("/dev") else {
+        return false;
+    };
+    names.iter().any(|name| rest.starts_with(name))
+}
