@@ -146,21 +146,29 @@ impl Invocation {
                         .tool,
                 )
             }
-            (None, [line]) if has_white_space(line) && !is_program(line, environment) => {
-                Action::Run(CommandWords::shell(line.clone(), Vec::new()))
-            }
-            (None, [program, arguments @ ..]) => Action::Run(CommandWords {
-                program: program.clone(),
-                name: None,
-                arguments: arguments.to_vec(),
-                line: None,
-            }),
+            (None, _) => Action::Run(CommandWords::new(words, environment)),
         };
         Ok(Self { options, action })
     }
 }
 
 impl CommandWords {
+    /// Words without options in front. A single one with white space is a line for the shell, unless
+    /// there is a program of exactly that name.
+    pub(crate) fn new(words: Vec<OsString>, environment: &Environment) -> Self {
+        let mut words = words.into_iter();
+        let program = words.next().unwrap_or_default();
+        if words.len() == 0 && has_white_space(&program) && !is_program(&program, environment) {
+            return Self::shell(program, Vec::new());
+        }
+        Self {
+            program,
+            name: None,
+            arguments: words.collect(),
+            line: None,
+        }
+    }
+
     /// A line for the shell; further words are its `$0`, `$1`, ….
     fn shell(line: OsString, words: Vec<OsString>) -> Self {
         let (program, name) = if is_file(Path::new(BASH)) {

@@ -29,6 +29,18 @@ pub(crate) fn run(
     command: &CommandWords,
     environment: &Environment,
 ) -> ExitCode {
+    observed(options, command, environment, |_| (), |()| None)
+}
+
+/// As [`run`], with an observer: `begin` makes it before anything runs, `end` is called when nothing
+/// does any more, and may have an exit code of its own.
+pub(super) fn observed<O>(
+    options: &Options,
+    command: &CommandWords,
+    environment: &Environment,
+    begin: impl FnOnce(&Sandbox) -> O,
+    end: impl FnOnce(O) -> Option<ExitCode>,
+) -> ExitCode {
     let started = Instant::now();
     log_command(command);
     let settings = match settings(options, environment) {
@@ -84,14 +96,11 @@ pub(crate) fn run(
     if !options.quiet {
         known.iter().for_each(|text| message::notice(text));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build();
-    let runtime = match runtime.map_err(RunError::Runtime) {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return error.report(command),
     };
+    let observer = begin(&sandbox);
     let writer = options.violations.as_ref();
     let writer = writer.map(|destination| Writer::start(destination, sandbox.violations()));
     let writer = match writer.transpose() {
@@ -104,6 +113,37 @@ pub(crate) fn run(
     if let Some(writer) = writer {
         writer.finish();
     }
+    say_what_was_refused(options, command, environment, &sandbox, &known);
+    let code = end(observer);
+    match outcome {
+        Ok((status, mut child)) => {
+            // Whoever inherits this process's children may never reap them, as the first process of
+            // many containers does not.
+            runtime.block_on(child.reaped());
+            // The process ends: the kernel closes everything faster than the tasks would.
+            std::mem::forget((runtime, child, sandbox));
+            code.unwrap_or_else(|| exit_code::of(status))
+        }
+        Err(error) => error.report(command),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(RunError::Runtime)
+}
+
+/// What is said at the end. `known` are notices that were said at the start.
+fn say_what_was_refused(
+    options: &Options,
+    command: &CommandWords,
+    environment: &Environment,
+    sandbox: &Sandbox,
+    known: &[String],
+) {
     let report = sandbox.report();
     if !options.quiet {
         // Some things are known of a kernel only when a command has been launched on it.
@@ -114,17 +154,6 @@ pub(crate) fn run(
         violations::print_block(sandbox.violations(), &command.display());
     } else if !options.quiet {
         violations::print_summary(&report);
-    }
-    match outcome {
-        Ok((status, mut child)) => {
-            // Whoever inherits this process's children may never reap them, as the first process of
-            // many containers does not.
-            runtime.block_on(child.reaped());
-            // The process ends: the kernel closes everything faster than the tasks would.
-            std::mem::forget((runtime, child, sandbox));
-            exit_code::of(status)
-        }
-        Err(error) => error.report(command),
     }
 }
 
