@@ -18,6 +18,7 @@ pub use remedy::{Remedy, SettingEntry};
 pub(crate) use report::Reporter;
 #[cfg(test)]
 pub(crate) use store::Refused;
+#[cfg(any(test, target_os = "linux"))]
 pub(crate) use store::Refusee;
 pub use store::{Subscription, ViolationStore, ViolationStream};
 

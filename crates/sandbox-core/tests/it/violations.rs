@@ -1,5 +1,7 @@
 //! Refusals as a host program hears of them.
 
+use std::time::Duration;
+
 use sandbox_core::{DenialReason, Operation};
 
 use super::{sandbox, workspace};
@@ -16,7 +18,8 @@ async fn each_command_has_its_own_and_a_stream_has_all() {
         let command = sandbox.command("sh").args(["-c".to_owned(), line]);
         let output = command.key(key).output().await.unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
-        let told = stream.next().await.unwrap();
+        let next = tokio::time::timeout(Duration::from_secs(10), stream.next());
+        let told = next.await.unwrap().unwrap();
         let object = place.join(key).display().to_string();
         assert_eq!(&*told.command, key);
         assert_eq!(told.object, object);
