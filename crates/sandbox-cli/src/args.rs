@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand, ValueEnum};
     name = "srt",
     version,
     about = "Runs a command with exactly the files and hosts that the settings name",
-    override_usage = "srt [OPTIONS] <PROGRAM> [ARGS]...\n       srt [OPTIONS] -c <LINE> [ARGS]...\n       srt [OPTIONS] <settings|explain|trust|plan|schema>",
+    override_usage = "srt [OPTIONS] <PROGRAM> [ARGS]...\n       srt [OPTIONS] -c <LINE> [ARGS]...\n       srt [OPTIONS] <settings|explain|learn|trust|plan|doctor|schema>",
     after_help = AFTER_HELP,
     term_width = 100
 )]
@@ -143,6 +143,28 @@ pub(crate) enum Tool {
     },
     /// Print how the settings would be enforced here
     Plan,
+    /// Say what this machine can do and which refusals can be seen on it
+    ///
+    /// Ends with status 0 if a sandbox works here, 1 if not.
+    Doctor {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a command, and propose the settings by which it would have been refused less
+    Learn {
+        /// Add the proposed entries to the settings file
+        #[arg(long)]
+        write: bool,
+        /// The program and its arguments, which are taken as they are
+        #[arg(
+            value_name = "PROGRAM",
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            required = true
+        )]
+        words: Vec<OsString>,
+    },
     /// Say whether the command could do something, and which rule decides
     ///
     /// Ends with status 0 if it could, 1 if it would be refused.
@@ -176,7 +198,9 @@ pub(crate) enum Operation {
 
 impl Tool {
     /// The words that name a tool.
-    pub(crate) const NAMES: [&'static str; 5] = ["settings", "schema", "trust", "plan", "explain"];
+    pub(crate) const NAMES: [&'static str; 7] = [
+        "settings", "schema", "trust", "plan", "explain", "doctor", "learn",
+    ];
 }
 
 const AFTER_HELP: &str = "\
@@ -185,13 +209,16 @@ Commands of srt itself, as the first word (`srt -- NAME` runs a program of that 
   explain <read|write|connect|resolve|socket> <OBJECT> [--json]
                        Say whether the command could do that, and which rule decides
   trust [--dry-run]    Let this project's settings, as they are now, widen what commands may do
+  learn [--write] <PROGRAM> [ARGS]...
+                       Run a command, and propose settings for what it was refused
   plan                 Print how the settings would be enforced here
+  doctor [--json]      Say what this machine can do and which refusals can be seen on it
   schema               Print the JSON Schema of settings files
 
 Exit status:
   the command's; 128+N if signal N killed it; 125 if the sandbox can't be set up or settings are
   wrong; 126 if the program can't be executed; 127 if it is not found; 2 for wrong usage.
-  `srt explain` ends with 0 for allow and 1 for deny
+  `srt explain` ends with 0 for allow and 1 for deny, `srt doctor` with 1 if no sandbox works here
 
 Examples:
   srt npm test

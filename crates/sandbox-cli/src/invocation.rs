@@ -79,6 +79,27 @@ impl Invocation {
         environment: &Environment,
     ) -> Result<Self, UsageError> {
         let options_ended = ended_by_dashes(words, &args.words);
+        let (options, line, words) = Options::new(args, environment);
+        let action = match (line, words.as_slice()) {
+            (Some(line), _) => Action::Run(CommandWords::shell(line, words)),
+            (None, []) => return Err(UsageError::NoCommand),
+            (None, [first, ..]) if !options_ended && is_tool(first) => {
+                let words = [OsString::from("srt")].into_iter().chain(words);
+                Action::Tool(
+                    ToolArgs::try_parse_from(words)
+                        .map_err(UsageError::Tool)?
+                        .tool,
+                )
+            }
+            (None, _) => Action::Run(CommandWords::new(words, environment)),
+        };
+        Ok(Self { options, action })
+    }
+}
+
+impl Options {
+    /// The options, the shell line, and the other words.
+    fn new(args: Args, environment: &Environment) -> (Self, Option<OsString>, Vec<OsString>) {
         let Args {
             line,
             settings,
@@ -129,7 +150,7 @@ impl Invocation {
         let debug = debug || environment.debug;
         let violations = violations.map(Destination::File);
         let violations = violations.or_else(|| violations_fd.map(Destination::Descriptor));
-        let options = Options {
+        let options = Self {
             settings,
             overrides,
             trust,
@@ -139,32 +160,27 @@ impl Invocation {
             quiet,
             violations,
         };
-        let action = match (line, words.as_slice()) {
-            (Some(line), _) => Action::Run(CommandWords::shell(line, words)),
-            (None, []) => return Err(UsageError::NoCommand),
-            (None, [first, ..]) if !options_ended && is_tool(first) => {
-                let words = [OsString::from("srt")].into_iter().chain(words);
-                Action::Tool(
-                    ToolArgs::try_parse_from(words)
-                        .map_err(UsageError::Tool)?
-                        .tool,
-                )
-            }
-            (None, [line]) if has_white_space(line) && !is_program(line, environment) => {
-                Action::Run(CommandWords::shell(line.clone(), Vec::new()))
-            }
-            (None, [program, arguments @ ..]) => Action::Run(CommandWords {
-                program: program.clone(),
-                name: None,
-                arguments: arguments.to_vec(),
-                line: None,
-            }),
-        };
-        Ok(Self { options, action })
+        (options, line, words)
     }
 }
 
 impl CommandWords {
+    /// Words without options in front. A single one with white space is a line for the shell, unless
+    /// there is a program of exactly that name.
+    pub(crate) fn new(words: Vec<OsString>, environment: &Environment) -> Self {
+        let mut words = words.into_iter();
+        let program = words.next().unwrap_or_default();
+        if words.len() == 0 && has_white_space(&program) && !is_program(&program, environment) {
+            return Self::shell(program, Vec::new());
+        }
+        Self {
+            program,
+            name: None,
+            arguments: words.collect(),
+            line: None,
+        }
+    }
+
     /// A line for the shell; further words are its `$0`, `$1`, ….
     fn shell(line: OsString, words: Vec<OsString>) -> Self {
         let (program, name) = if is_file(Path::new(BASH)) {

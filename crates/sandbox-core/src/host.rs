@@ -49,3 +49,12 @@ pub fn inherited_descriptor(number: i32) -> io::Result<File> {
         .write(true)
         .open(format!("/dev/fd/{number}"))
 }
+
+/// The kernel's name, release and machine (uname(2)).
+pub(crate) fn kernel() -> String {
+    let found = rustix::system::uname();
+    let parts = [found.sysname(), found.release(), found.machine()];
+    parts
+        .map(|part| part.to_bytes().escape_ascii().to_string())
+        .join(" ")
+}

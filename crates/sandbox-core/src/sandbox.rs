@@ -44,7 +44,9 @@ impl Sandbox {
 
     /// A sandbox for the policy of loaded settings.
     pub fn from_settings(settings: &crate::settings::Settings) -> Result<Self, BuildError> {
-        Self::new(settings.policy.clone())
+        Self::builder(settings.policy.clone())
+            .ignore_violations(settings.ignore_violations.clone())
+            .build()
     }
 
     pub(crate) fn from_parts(

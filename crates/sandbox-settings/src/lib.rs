@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod describe;
+mod edit;
 mod error;
 mod finding;
 mod json;
@@ -37,6 +38,7 @@ mod validate;
 mod wire;
 
 pub use describe::{describe, describe_lines};
+pub use edit::{Addition, EditError, with_additions};
 pub use error::{SettingsError, SettingsErrorKind, SettingsErrors, TrustError};
 pub use layer::{Choice, Format, IgnoredKey, Layer};
 pub use live::{NetworkLine, NetworkUpdate};

@@ -101,6 +101,7 @@ const TABLE: &[Row] = &[
             "clap",
             "miette",
             "serde_json",
+            "similar",
             "thiserror",
             "tokio",
             "tracing",

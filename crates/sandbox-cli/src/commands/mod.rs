@@ -1,6 +1,8 @@
 //! What `srt` does: runs a command, or is a tool of its own. One file each.
 
+mod doctor;
 mod explain;
+mod learn;
 mod plan;
 mod run;
 mod settings;
@@ -12,7 +14,7 @@ use std::process::ExitCode;
 use crate::{
     args::Tool,
     env::Environment,
-    invocation::{Action, Invocation},
+    invocation::{Action, CommandWords, Invocation},
     message,
 };
 
@@ -24,6 +26,13 @@ pub(crate) fn execute(invocation: Invocation, environment: &Environment) -> Exit
         Action::Tool(Tool::Settings { json }) => settings::print(&options, environment, json),
         Action::Tool(Tool::Schema) => schema(),
         Action::Tool(Tool::Trust { dry_run }) => trust::trust(&options, environment, dry_run),
+        Action::Tool(Tool::Doctor { json }) => doctor::print(json),
+        Action::Tool(Tool::Learn { write, words }) => learn::learn(
+            &options,
+            &CommandWords::new(words, environment),
+            environment,
+            write,
+        ),
         Action::Tool(Tool::Plan) => plan::print(&options, environment),
         Action::Tool(Tool::Explain {
             operation,

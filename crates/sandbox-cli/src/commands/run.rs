@@ -29,6 +29,18 @@ pub(crate) fn run(
     command: &CommandWords,
     environment: &Environment,
 ) -> ExitCode {
+    observed(options, command, environment, |_| (), |()| None)
+}
+
+/// As [`run`], with an observer: `begin` makes it before anything runs, `end` is called when nothing
+/// does any more, and may have an exit code of its own.
+pub(super) fn observed<O>(
+    options: &Options,
+    command: &CommandWords,
+    environment: &Environment,
+    begin: impl FnOnce(&Sandbox) -> O,
+    end: impl FnOnce(O) -> Option<ExitCode>,
+) -> ExitCode {
     let started = Instant::now();
     log_command(command);
     let settings = match settings(options, environment) {
@@ -36,15 +48,8 @@ pub(crate) fn run(
         Err(code) => return code,
     };
     tracing::debug!("settings loaded after {:?}", started.elapsed());
-    match unsandboxed::placement(&settings, options, command) {
-        Ok(Placement::Inside) => {}
-        Ok(Placement::Outside { key, origin }) => {
-            message::notice(&format!(
-                "running without a sandbox, because of `{key}` ({origin})"
-            ));
-            return unsandboxed::execute(command);
-        }
-        Err(error) => return message::set_up_error(&error, None),
+    if let Err(code) = place(&settings, options, command) {
+        return code;
     }
     let channel = match options.control_fd.map(Channel::open).transpose() {
         Ok(channel) => channel,
@@ -59,19 +64,9 @@ pub(crate) fn run(
     let modes = TerminalModes::save();
     // Most runs need the settings only once.
     let live = channel.map(|channel| (channel, settings.clone()));
-    let asked = options.ask.map(|limit| (limit, settings.clone()));
-    let descriptors = DescriptorLimit::current();
-    let mut builder =
-        load::builder(settings, environment).max_connections(descriptors.connections_when_raised());
-    if let Some((limit, settings)) = asked {
-        match Asker::start(settings, environment.home.clone()) {
-            Ok(asker) => builder = builder.decider(Arc::new(asker)).decision_timeout(limit),
-            Err(error) => return message::set_up_error(&error, None),
-        }
-    }
-    let sandbox = match builder.build() {
+    let sandbox = match build(settings, options, environment) {
         Ok(sandbox) => sandbox,
-        Err(error) => return message::set_up_error(&error, None),
+        Err(code) => return code,
     };
     tracing::debug!("sandbox prepared after {:?}", started.elapsed());
     log_plan(&sandbox);
@@ -84,14 +79,11 @@ pub(crate) fn run(
     if !options.quiet {
         known.iter().for_each(|text| message::notice(text));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build();
-    let runtime = match runtime.map_err(RunError::Runtime) {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return error.report(command),
     };
+    let observer = begin(&sandbox);
     let writer = options.violations.as_ref();
     let writer = writer.map(|destination| Writer::start(destination, sandbox.violations()));
     let writer = match writer.transpose() {
@@ -104,6 +96,37 @@ pub(crate) fn run(
     if let Some(writer) = writer {
         writer.finish();
     }
+    say_what_was_refused(options, command, environment, &sandbox, &known);
+    let code = end(observer);
+    match outcome {
+        Ok((status, mut child)) => {
+            // Whoever inherits this process's children may never reap them, as the first process of
+            // many containers does not.
+            runtime.block_on(child.reaped());
+            // The process ends: the kernel closes everything faster than the tasks would.
+            std::mem::forget((runtime, child, sandbox));
+            code.unwrap_or_else(|| exit_code::of(status))
+        }
+        Err(error) => error.report(command),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(RunError::Runtime)
+}
+
+/// What is said at the end. `known` are notices that were said at the start.
+fn say_what_was_refused(
+    options: &Options,
+    command: &CommandWords,
+    environment: &Environment,
+    sandbox: &Sandbox,
+    known: &[String],
+) {
     let report = sandbox.report();
     if !options.quiet {
         // Some things are known of a kernel only when a command has been launched on it.
@@ -115,17 +138,39 @@ pub(crate) fn run(
     } else if !options.quiet {
         violations::print_summary(&report);
     }
-    match outcome {
-        Ok((status, mut child)) => {
-            // Whoever inherits this process's children may never reap them, as the first process of
-            // many containers does not.
-            runtime.block_on(child.reaped());
-            // The process ends: the kernel closes everything faster than the tasks would.
-            std::mem::forget((runtime, child, sandbox));
-            exit_code::of(status)
+}
+
+/// Runs the command outside where the settings say so; then its exit code is the error.
+fn place(settings: &Settings, options: &Options, command: &CommandWords) -> Result<(), ExitCode> {
+    match unsandboxed::placement(settings, options, command) {
+        Ok(Placement::Inside) => Ok(()),
+        Ok(Placement::Outside { key, origin }) => {
+            message::notice(&format!(
+                "running without a sandbox, because of `{key}` ({origin})"
+            ));
+            Err(unsandboxed::execute(command))
         }
-        Err(error) => error.report(command),
+        Err(error) => Err(message::set_up_error(&error, None)),
     }
+}
+
+fn build(
+    settings: Settings,
+    options: &Options,
+    environment: &Environment,
+) -> Result<Sandbox, ExitCode> {
+    let asked = options.ask.map(|limit| (limit, settings.clone()));
+    let descriptors = DescriptorLimit::current();
+    let mut builder =
+        load::builder(settings, environment).max_connections(descriptors.connections_when_raised());
+    if let Some((limit, settings)) = asked {
+        let asker = Asker::start(settings, environment.home.clone());
+        let asker = asker.map_err(|error| message::set_up_error(&error, None))?;
+        builder = builder.decider(Arc::new(asker)).decision_timeout(limit);
+    }
+    builder
+        .build()
+        .map_err(|error| message::set_up_error(&error, None))
 }
 
 /// Why there is no exit status.

@@ -16,6 +16,9 @@ use sandbox_policy::{DenialReason, Operation, Origin};
 
 pub use remedy::{Remedy, SettingEntry};
 pub(crate) use report::Reporter;
+#[cfg(test)]
+pub(crate) use store::Refused;
+#[cfg(any(test, target_os = "linux"))]
 pub(crate) use store::Refusee;
 pub use store::{Subscription, ViolationStore, ViolationStream};
 

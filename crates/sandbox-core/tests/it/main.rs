@@ -10,6 +10,7 @@ mod files;
 mod life;
 mod network;
 mod streams;
+mod violations;
 
 use std::path::Path;
 

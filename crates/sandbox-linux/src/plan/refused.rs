@@ -3,7 +3,7 @@
 
 use sandbox_policy::{Denial, DenialReason, Operation, Origin};
 
-use super::seccomp::{ArgumentTest, FilterAction, FilterSpec, SyscallRule};
+use super::seccomp::{ArgumentTest, FilterAction, SyscallRule};
 
 impl ArgumentTest {
     /// Whether the arguments pass it, as the filter has it: by the low half of one of them.
@@ -87,17 +87,6 @@ impl SyscallRule {
             "ioctl" => format!("{name}({})", named(&REQUESTS, second)),
             _ => name.to_owned(),
         }
-    }
-}
-
-impl FilterSpec {
-    /// The rule that refuses a call, of those that are reported.
-    #[must_use]
-    pub fn reported(&self, name: &str, arguments: &[u64; 6]) -> Option<&SyscallRule> {
-        self.rules().iter().find(|rule| {
-            let mut tests = rule.tests.iter();
-            rule.name == name && rule.is_reported() && tests.all(|test| test.holds(arguments))
-        })
     }
 }
 

@@ -313,8 +313,10 @@ impl World {
         };
         let request = Request::new(*call, &notification.data.args);
         let outcome = answering.perform(request);
-        if matches!(outcome, Err(Errno::ACCESS)) {
-            answering.report_closed_way(request);
+        match outcome {
+            Err(Errno::ACCESS) => answering.report_closed_way(request),
+            Err(Errno::ROFS) => answering.report_read_only(request),
+            _ => {}
         }
         outcome
     }

@@ -98,6 +98,18 @@ impl Answering<'_> {
         }
     }
 
+    /// Tells of a place that the policy opens and a mount does not: a directory of the host's that is
+    /// shown in a private one.
+    pub(super) fn report_read_only(&self, request: Request) {
+        let mut paths = request.paths().into_iter().flatten();
+        let path = paths.find_map(|path| self.lexical(path));
+        if let Some(path) = path.filter(|_| !self.is_reported.get()) {
+            let object = path.escape_ascii().to_string();
+            let reason = DenialReason::WriteNotAllowed;
+            self.report(&Denial::by_default(reason, object));
+        }
+    }
+
     /// A path as it was written, from the root on.
     fn lexical(&self, argument: PathArgument) -> Option<Vec<u8>> {
         use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};

@@ -106,16 +106,20 @@ pub(super) fn filesystem(
         origin,
     } = switches.choose(Switch::FilesystemDisabled)
     {
-        let pattern = PathPattern::Subtree(AbsolutePath::root());
-        rules.allow_write.push(ReadAllow {
-            rule: PathRule { pattern, origin },
-            layer: Layer::BuiltIn.id(),
-        });
-        rules.scratch.clear();
-        rules.protected = Protection::none();
+        open_everything(&mut rules, origin);
     }
     guard(&mut rules, guarded);
     rules
+}
+
+fn open_everything(rules: &mut FilesystemPolicy, origin: Origin) {
+    let pattern = PathPattern::Subtree(AbsolutePath::root());
+    rules.allow_write.push(ReadAllow {
+        rule: PathRule { pattern, origin },
+        layer: Layer::BuiltIn.id(),
+    });
+    rules.scratch.clear();
+    rules.protected = Protection::none();
 }
 
 /// The protected paths without those that settings open.

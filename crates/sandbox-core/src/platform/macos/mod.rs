@@ -34,7 +34,7 @@ use sandbox_policy::{
 };
 use sandbox_proxy::Proxy;
 
-use super::{Launch, Shown, SocketVerdict, listed};
+use super::{Launch, Shown, SocketVerdict};
 use crate::{
     builder::LaunchThread,
     child::{Serving, StateChange},

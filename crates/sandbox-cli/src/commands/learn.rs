@@ -1,0 +1,205 @@
+//! `srt learn`: runs a command as always, and proposes settings for what it was refused.
+
+use std::{
+    fs,
+    io::{self, ErrorKind, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use sandbox_core::{
+    AbsolutePath, Learner, Proposal,
+    settings::{EditError, Format, Layer, LoadedFile, Settings, trust_files, with_additions},
+};
+use similar::TextDiff;
+
+use super::run;
+use crate::{
+    env::Environment,
+    invocation::{CommandWords, Options},
+    load, message, render,
+};
+
+/// Why nothing can be proposed or written.
+#[derive(Debug, thiserror::Error)]
+enum LearnError {
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot add to `{}`", path.display())]
+    Edit {
+        path: PathBuf,
+        #[source]
+        source: EditError,
+    },
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The file that entries are proposed for.
+struct Target {
+    path: PathBuf,
+    format: Format,
+    /// Its text; none where there is no such file.
+    text: Option<String>,
+}
+
+pub(super) fn learn(
+    options: &Options,
+    command: &CommandWords,
+    environment: &Environment,
+    write: bool,
+) -> ExitCode {
+    let end = |learner: Learner| {
+        let settings = match load::load(options, environment) {
+            Ok(settings) => settings,
+            Err(errors) => return Some(render::settings_errors(&errors)),
+        };
+        let own = own_files(&settings, environment);
+        let proposal = learner.proposal(environment.home.as_ref(), &own);
+        let told = tell(&proposal, options, environment, &settings, write);
+        told.err().map(|error| message::set_up_error(&error, None))
+    };
+    let begin = |sandbox: &sandbox_core::Sandbox| Learner::new(sandbox.violations());
+    run::observed(options, command, environment, begin, end)
+}
+
+/// Files that decide about later runs.
+fn own_files(settings: &Settings, environment: &Environment) -> Vec<AbsolutePath> {
+    let files = settings.files.iter().map(|file| file.path.to_path_buf());
+    let home = environment.home.iter().flat_map(|home| {
+        [".srt-settings.json", ".claude", ".local/share/srt"].map(|name| home.as_path().join(name))
+    });
+    let work = environment.working_directory.as_path().join(".claude");
+    let all = files.chain(home).chain([work]);
+    let base = &environment.working_directory;
+    let paths = all.filter_map(|path| AbsolutePath::resolve(base, path).ok());
+    paths.collect()
+}
+
+fn tell(
+    proposal: &Proposal,
+    options: &Options,
+    environment: &Environment,
+    settings: &Settings,
+    write: bool,
+) -> Result<(), LearnError> {
+    for (object, reason) in &proposal.kept {
+        let text = format!("not proposed: `{object}`: {reason}");
+        message::say(format_args!("srt: {}", message::visible(&text)));
+    }
+    if proposal.additions.is_empty() {
+        message::say(format_args!("srt: there is nothing to propose"));
+        return Ok(());
+    }
+    let target = Target::choose(environment, settings)?;
+    let old = target.text.as_deref().unwrap_or("");
+    let base = if old.trim().is_empty() { "{}\n" } else { old };
+    let new = with_additions(base, target.format, &proposal.additions).map_err(|source| {
+        let path = target.path.clone();
+        LearnError::Edit { path, source }
+    })?;
+    let diff = TextDiff::from_lines(old, &new);
+    let name = target.path.display().to_string();
+    let mut unified = diff.unified_diff();
+    let text = unified.header(&name, &name).to_string();
+    let lines = text.lines().map(message::visible);
+    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    if message::print(&text) != ExitCode::SUCCESS {
+        return Ok(());
+    }
+    if !write {
+        message::say(format_args!(
+            "srt: `srt learn --write` adds this to the settings; what comes after may be refused next time"
+        ));
+        return Ok(());
+    }
+    replace(&target.path, &new).map_err(|source| {
+        let path = target.path.clone();
+        LearnError::Write { path, source }
+    })?;
+    trust_again(options, environment, settings, &target.path);
+    Ok(())
+}
+
+impl Target {
+    /// The flat file that decides, or this project's own file for this user.
+    fn choose(environment: &Environment, settings: &Settings) -> Result<Self, LearnError> {
+        let by = |layer| settings.files.iter().find(|file| file.layer == layer);
+        let (path, format) = match by(Layer::Flag).or_else(|| by(Layer::Home)) {
+            Some(file) => (file.path.to_path_buf(), file.format),
+            None => {
+                let directory = environment.working_directory.as_path().join(".claude");
+                (directory.join("settings.local.json"), Format::Claude)
+            }
+        };
+        let text = read(&path)?;
+        Ok(Self { path, format, text })
+    }
+}
+
+fn read(path: &Path) -> Result<Option<String>, LearnError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(LearnError::Read {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Replaces a file as a whole, where its symlinks lead.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let real = match fs::canonicalize(path) {
+        Ok(real) => real,
+        Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
+        Err(error) => return Err(error),
+    };
+    if let Some(directory) = real.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let mut name = real.clone().into_os_string();
+    name.push(".srt-new");
+    let beside = PathBuf::from(name);
+    let mut file = fs::File::options()
+        .write(true)
+        .create_new(true)
+        .open(&beside)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| {
+        if let Ok(old) = fs::metadata(&real) {
+            file.set_permissions(old.permissions())?;
+        }
+        file.sync_all()?;
+        fs::rename(&beside, &real)
+    });
+    if written.is_err() {
+        fs::remove_file(&beside)?;
+    }
+    written
+}
+
+/// A project's file widens nothing until its content is trusted. If all of it was before, the user has
+/// just asked for the rest.
+fn trust_again(options: &Options, environment: &Environment, settings: &Settings, path: &Path) {
+    let Ok(changed) = load::load(options, environment) else {
+        return;
+    };
+    let files: Vec<LoadedFile> = changed.untrusted_files().cloned().collect();
+    let is_ours = |file: &LoadedFile| file.layer == Layer::Local && *file.path == *path;
+    let only_ours = settings.held_back.is_empty() && files.iter().all(is_ours);
+    let trusted = match &environment.trust_store {
+        Some(store) if only_ours => trust_files(store, &files).is_ok(),
+        Some(_) | None => false,
+    };
+    if !files.is_empty() && !trusted {
+        message::notice("this project is not trusted: `srt trust` lists and trusts what was added");
+    }
+}

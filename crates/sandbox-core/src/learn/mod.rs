@@ -1,0 +1,332 @@
+//! From what a command was refused to the smallest settings that would let it pass.
+//!
+//! Nothing is proposed that a rule of somebody's closes, that would weaken the sandbox as a whole, or
+//! that is worth more to others than to the command: the home directory, the system's directories,
+//! secrets, protected places, sockets that are as good as no sandbox. A directory stands for files in
+//! it only if several of them were asked for.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    net::IpAddr,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use sandbox_policy::{
+    AbsolutePath, DenialReason, FileVerdict, Operation, Policy, WORKSPACE_SECRETS,
+};
+use sandbox_settings::Addition;
+
+use crate::violation::{Subscription, Violation, ViolationStore};
+
+/// Listens to what a sandbox's commands are refused.
+#[derive(Debug)]
+pub struct Learner {
+    seen: Arc<Mutex<Seen>>,
+    _subscription: Subscription,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    kinds: HashSet<(Operation, String)>,
+    violations: Vec<Arc<Violation>>,
+}
+
+/// What could be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Proposal {
+    /// Entries that would have let the command go on.
+    pub additions: Vec<Addition>,
+    /// What was refused and should stay so, with the reason.
+    pub kept: Vec<(String, &'static str)>,
+}
+
+/// Distinct refusals that are remembered.
+const MOST: usize = 10_000;
+/// Files of one directory that speak for the directory.
+const EVIDENCE: usize = 3;
+
+impl Learner {
+    /// Listens from now on.
+    #[must_use]
+    pub fn new(store: &ViolationStore) -> Self {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let told = Arc::clone(&seen);
+        let subscription = store.subscribe(move |violation| {
+            // It is whole at every point where a panic could have left it.
+            let mut seen = told.lock().unwrap_or_else(PoisonError::into_inner);
+            let kind = (violation.operation, violation.object.clone());
+            if seen.violations.len() < MOST && seen.kinds.insert(kind) {
+                seen.violations.push(Arc::clone(violation));
+            }
+        });
+        Self {
+            seen,
+            _subscription: subscription,
+        }
+    }
+
+    /// What follows from what was heard so far. `own` are files that decide about later runs.
+    #[must_use]
+    pub fn proposal(&self, home: Option<&AbsolutePath>, own: &[AbsolutePath]) -> Proposal {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        propose(&seen.violations, &Guard { home, own })
+    }
+}
+
+fn propose(violations: &[Arc<Violation>], guard: &Guard<'_>) -> Proposal {
+    let mut entries: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
+    let mut kept = Vec::new();
+    for violation in violations {
+        match wanted(violation, guard) {
+            Ok((key, value)) => drop(entries.entry(key).or_default().insert(value)),
+            Err(reason) => kept.push((violation.object.clone(), reason)),
+        }
+    }
+    let mut additions = Vec::new();
+    for (key, values) in entries {
+        let values = match key {
+            WRITE | READ => directories(values, guard),
+            HOSTS => hosts(values),
+            _ => values,
+        };
+        additions.extend(values.into_iter().map(|value| Addition { key, value }));
+    }
+    kept.sort();
+    kept.dedup();
+    Proposal { additions, kept }
+}
+
+const WRITE: &str = "filesystem.allowWrite";
+const READ: &str = "filesystem.allowRead";
+const HOSTS: &str = "network.allowedDomains";
+
+/// The entry that would permit it, or why there is none.
+fn wanted(
+    violation: &Violation,
+    guard: &Guard<'_>,
+) -> Result<(&'static str, String), &'static str> {
+    let entry = violation.remedy.as_ref().and_then(|it| it.entry.as_ref());
+    let Some(entry) = entry else {
+        let is_call = violation.reason == DenialReason::CallRefused;
+        return Err(if violation.rule.is_some() && !is_call {
+            "a rule closes it on purpose"
+        } else {
+            "no entry of the settings opens it"
+        });
+    };
+    match entry.key {
+        WRITE | READ => guard.path(&entry.value)?,
+        HOSTS => guard.host(&entry.value)?,
+        "filesystem.unprotect" => return Err("it is protected: programs run or obey it"),
+        "network.allowUnixSockets" => guard.socket(&entry.value)?,
+        _ => return Err("it would weaken the sandbox as a whole"),
+    }
+    Ok((entry.key, entry.value.clone()))
+}
+
+/// What is never proposed.
+struct Guard<'g> {
+    home: Option<&'g AbsolutePath>,
+    own: &'g [AbsolutePath],
+}
+
+/// Directories of the system.
+const SYSTEM: [&str; 17] = [
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/proc",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/var/lib",
+    "/var/log",
+    "/var/run",
+    "/var/spool",
+    "/System",
+];
+
+/// Places of the home directory with what only its owner should know.
+const SECRETS: [&str; 35] = [
+    ".ssh",
+    ".gnupg",
+    ".aws",
+    ".azure",
+    ".kube",
+    ".docker",
+    ".netrc",
+    ".git-credentials",
+    ".npmrc",
+    ".pypirc",
+    ".pgpass",
+    ".my.cnf",
+    ".vault-token",
+    ".terraform.d",
+    ".password-store",
+    ".cargo/credentials",
+    ".cargo/credentials.toml",
+    ".gem/credentials",
+    ".m2/settings.xml",
+    ".gradle/gradle.properties",
+    ".config/gcloud",
+    ".config/gh",
+    ".config/hub",
+    ".config/op",
+    ".config/sops",
+    ".config/rclone",
+    ".config/google-chrome",
+    ".config/chromium",
+    ".config/BraveSoftware",
+    ".mozilla",
+    ".thunderbird",
+    ".local/share/keyrings",
+    ".local/share/kwalletd",
+    ".bash_history",
+    "Library/Keychains",
+];
+
+/// Sockets whose owners do whatever they are asked for.
+const MIGHTY_SOCKETS: [&str; 10] = [
+    "docker.sock",
+    "containerd.sock",
+    "podman.sock",
+    "crio.sock",
+    "buildkitd.sock",
+    "libvirt-sock",
+    "snapd.socket",
+    "system_bus_socket",
+    "bus",
+    "private",
+];
+
+impl Guard<'_> {
+    fn path(&self, text: &str) -> Result<(), &'static str> {
+        // The text of a violation is inert, so such a name is not what it was.
+        if text.contains("\\u{") || text.contains(['\u{fffd}', '…']) {
+            return Err("its name can't be written down exactly");
+        }
+        let path = AbsolutePath::new(text).map_err(|_relative| "it is no path")?;
+        if path.depth() <= 1 {
+            return Err("it is the root directory, or lies right in it");
+        }
+        if let Some(home) = self.home
+            && home.is_within(&path)
+        {
+            return Err("it holds the home directory");
+        }
+        let is_in = |place: &&str| path.as_path().starts_with(place);
+        if SYSTEM.iter().any(is_in) {
+            return Err("it is the system's");
+        }
+        if (self.own.iter()).any(|own| path.is_within(own) || own.is_within(&path)) {
+            return Err("it decides what later runs may do");
+        }
+        if self.is_secret(&path) {
+            return Err("it is secret");
+        }
+        if is_protected(&path) {
+            return Err("it is protected: programs run or obey it");
+        }
+        self.socket(text)
+    }
+
+    fn is_secret(&self, path: &AbsolutePath) -> bool {
+        let system = WORKSPACE_SECRETS.iter().map(|row| row.path);
+        let mut secrets = system.chain(SECRETS).filter_map(|name| match self.home {
+            Some(home) => AbsolutePath::resolve(home, name).ok(),
+            None => AbsolutePath::new(name).ok(),
+        });
+        secrets.any(|secret| path.is_within(&secret) || secret.is_within(path))
+    }
+
+    fn socket(&self, text: &str) -> Result<(), &'static str> {
+        let name = Path::new(text).file_name().and_then(|name| name.to_str());
+        match name {
+            Some(name) if MIGHTY_SOCKETS.contains(&name) => {
+                Err("whoever can talk to it needs no sandbox")
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn host(&self, text: &str) -> Result<(), &'static str> {
+        if text.contains("\\u{") || text.contains('*') {
+            return Err("it is no host");
+        }
+        let host = match text.rsplit_once(':') {
+            Some((host, _)) if !host.contains(':') || host.ends_with(']') => host,
+            Some(_) | None => text,
+        };
+        let is_local = match host.trim_matches(['[', ']']).parse() {
+            Ok(IpAddr::V4(address)) => address.is_link_local() || address.is_unspecified(),
+            Ok(IpAddr::V6(address)) => {
+                address.is_unicast_link_local()
+                    || address.is_unspecified()
+                    || address.is_unique_local()
+            }
+            Err(_name) => false,
+        };
+        if is_local {
+            return Err("such addresses are of the machine's own services");
+        }
+        Ok(())
+    }
+}
+
+/// Whether the table closes the path, were everything else open.
+fn is_protected(path: &AbsolutePath) -> bool {
+    match Policy::restrictive().allow_write("/") {
+        Ok(policy) => match policy.filesystem.judge_write(path) {
+            FileVerdict::Allow(_) => false,
+            FileVerdict::Deny(_) => true,
+        },
+        Err(_unusable) => true,
+    }
+}
+
+/// Several files of one directory are the directory; what lies in another value is that one.
+fn directories(values: BTreeSet<String>, guard: &Guard<'_>) -> BTreeSet<String> {
+    let mut by_parent: BTreeMap<String, usize> = BTreeMap::new();
+    for value in &values {
+        if let Some(parent) = Path::new(value).parent().and_then(Path::to_str) {
+            *by_parent.entry(parent.to_owned()).or_default() += 1;
+        }
+    }
+    let enough = by_parent
+        .into_iter()
+        .filter(|(_, count)| *count >= EVIDENCE);
+    let general = enough.map(|(parent, _)| parent);
+    let general = general.filter(|parent| guard.path(parent).is_ok());
+    let all: BTreeSet<String> = values.into_iter().chain(general).collect();
+    let is_covered = |value: &String| {
+        let mut above = Path::new(value).ancestors().skip(1);
+        above.any(|path| path.to_str().is_some_and(|path| all.contains(path)))
+    };
+    all.iter()
+        .filter(|value| !is_covered(value))
+        .cloned()
+        .collect()
+}
+
+/// A name stands for each of its ports if it was looked up, and so no port is known.
+fn hosts(values: BTreeSet<String>) -> BTreeSet<String> {
+    let has_name = |value: &String| {
+        let name = value.rsplit_once(':').map(|(name, _)| name);
+        name.is_some_and(|name| values.contains(name))
+    };
+    values
+        .iter()
+        .filter(|value| !has_name(value))
+        .cloned()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! What is proposed, and what never is.
+
+use std::sync::Arc;
+
+use sandbox_policy::{AbsolutePath, Denial, DenialReason, Operation, Origin};
+
+use super::{Learner, Proposal};
+use crate::violation::{Refused, Refusee, ViolationStore};
+
+fn learn(refused: &[(Operation, Denial)]) -> Proposal {
+    let store = ViolationStore::new(Vec::new());
+    let learner = Learner::new(&store);
+    let command = Arc::from("x");
+    for (operation, denial) in refused {
+        let refused = Refused {
+            command: &command,
+            operation: *operation,
+            call: None,
+            denial,
+        };
+        store.report(refused, Refusee::default);
+    }
+    let home = AbsolutePath::new("/home/u").unwrap();
+    let own = [AbsolutePath::new("/home/u/.srt-settings.json").unwrap()];
+    learner.proposal(Some(&home), &own)
+}
+
+fn writes(paths: &[&str]) -> Proposal {
+    let denial = |path: &&str| {
+        let denial = Denial::by_default(DenialReason::WriteNotAllowed, (*path).to_owned());
+        (Operation::FileWrite, denial)
+    };
+    learn(&paths.iter().map(denial).collect::<Vec<_>>())
+}
+
+fn values(proposal: &Proposal) -> Vec<&str> {
+    let values = proposal.additions.iter().map(|it| it.value.as_str());
+    values.collect()
+}
+
+#[test]
+fn several_files_speak_for_their_directory_and_fewer_do_not() {
+    let two = writes(&["/home/u/cache/a", "/home/u/cache/b"]);
+    assert_eq!(values(&two), ["/home/u/cache/a", "/home/u/cache/b"]);
+    let three = writes(&["/home/u/cache/a", "/home/u/cache/b", "/home/u/cache/c"]);
+    assert_eq!(values(&three), ["/home/u/cache"]);
+    let made = writes(&["/home/u/cache", "/home/u/cache/a/b"]);
+    assert_eq!(values(&made), ["/home/u/cache"]);
+    // Not the home directory, however many files of it there are.
+    let home = writes(&["/home/u/a", "/home/u/b", "/home/u/c", "/home/u/d"]);
+    assert_eq!(values(&home).len(), 4);
+    // Nor a directory with secrets in it.
+    let config = writes(&[
+        "/home/u/.config/a",
+        "/home/u/.config/b",
+        "/home/u/.config/c",
+    ]);
+    assert!(!values(&config).contains(&"/home/u/.config"), "{config:?}");
+}
+
+#[test]
+fn what_is_guarded_is_never_proposed() {
+    for path in [
+        "/",
+        "/home",
+        "/home/u",
+        "/etc/hosts",
+        "/usr/lib/x",
+        "/run/docker.sock",
+        "/srv/x/docker.sock",
+        "/home/u/.ssh/config",
+        "/home/u/.ssh",
+        "/home/u/.aws/credentials",
+        "/home/u/.bashrc",
+        "/home/u/p/.git/hooks/post-commit",
+        "/home/u/.srt-settings.json",
+        "/home/u/a\u{1b}b",
+    ] {
+        let proposal = writes(&[path]);
+        assert_eq!(values(&proposal), <[&str; 0]>::default(), "{path}");
+        assert_eq!(proposal.kept.len(), 1, "{path}");
+    }
+}
+
+#[test]
+fn rules_of_authors_and_weakenings_stay() {
+    let mut denied = Denial::by_default(DenialReason::WriteDenied, "/home/u/x/y".to_owned());
+    denied.rule = Some(("x".to_owned(), Origin::Flag("--deny-write x".into())));
+    let call = Denial::by_default(DenialReason::CallRefused, "mount".to_owned());
+    let host = Denial::by_default(DenialReason::HostDenied, "a.test:443".to_owned());
+    let metadata = Denial::by_default(
+        DenialReason::HostNotAllowed,
+        "169.254.169.254:80".to_owned(),
+    );
+    let proposal = learn(&[
+        (Operation::FileWrite, denied),
+        (Operation::Mount, call),
+        (Operation::Connect, host),
+        (Operation::Connect, metadata),
+    ]);
+    assert_eq!(values(&proposal), <[&str; 0]>::default());
+    assert_eq!(proposal.kept.len(), 4);
+}
+
+#[test]
+fn hosts_are_named_once() {
+    let denial = |text: &str| Denial::by_default(DenialReason::HostNotAllowed, text.to_owned());
+    let proposal = learn(&[
+        (Operation::Lookup, denial("a.test")),
+        (Operation::Connect, denial("a.test:443")),
+        (Operation::Connect, denial("b.test:22")),
+    ]);
+    assert_eq!(values(&proposal), ["a.test", "b.test:22"]);
+}

@@ -1,0 +1,132 @@
+//! Adding entries to the text of a settings file. Comments and layout stay.
+
+use jsonc_parser::{
+    ParseOptions,
+    cst::{CstInputValue, CstRootNode},
+};
+use sandbox_policy::{PathBase, PathPattern, PatternSyntax};
+
+use crate::layer::Format;
+
+/// An entry for a list of the settings.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a key and a value are all that an entry is"
+)]
+pub struct Addition {
+    /// The key of the list in the flat format, such as `filesystem.allowWrite`.
+    pub key: &'static str,
+    /// The entry.
+    pub value: String,
+}
+
+/// Why a text can't be added to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EditError {
+    /// It is no JSON.
+    #[error("cannot read the settings")]
+    Parse(#[source] jsonc_parser::errors::ParseError),
+    /// What should be an object or a list is something else.
+    #[error("`{key}` can't be added to: something on its way is no object, or it is no list")]
+    Shape {
+        /// The key.
+        key: String,
+    },
+}
+
+/// The text with further entries. Those that it has already are not repeated.
+pub fn with_additions(
+    text: &str,
+    format: Format,
+    additions: &[Addition],
+) -> Result<String, EditError> {
+    let root = CstRootNode::parse(text, &ParseOptions::default()).map_err(EditError::Parse)?;
+    for Addition { key, value } in additions {
+        let shape = || EditError::Shape {
+            key: (*key).to_owned(),
+        };
+        let mut object = root.object_value_or_create().ok_or_else(shape)?;
+        let prefix = match format {
+            Format::Claude => Some("sandbox"),
+            Format::Flat => None,
+        };
+        let mut names: Vec<&str> = prefix.into_iter().chain(key.split('.')).collect();
+        let list = names.pop().ok_or_else(shape)?;
+        for name in names {
+            object = object.object_value_or_create(name).ok_or_else(shape)?;
+        }
+        let array = object.array_value_or_create(list).ok_or_else(shape)?;
+        let is_there = array.elements().iter().any(|element| {
+            let literal = element.as_string_lit();
+            literal.and_then(|text| text.decoded_value().ok()).as_ref() == Some(value)
+        });
+        if !is_there {
+            array.append(entry(key, value));
+        }
+    }
+    Ok(root.to_string())
+}
+
+/// A path in which a pattern would be read is written so that it is none.
+fn entry(key: &str, value: &str) -> CstInputValue {
+    let text = CstInputValue::String(value.to_owned());
+    let is_path = key.starts_with("filesystem.");
+    if !is_path || is_plain(value) {
+        return text;
+    }
+    CstInputValue::Object(vec![
+        ("path".to_owned(), text),
+        ("literal".to_owned(), CstInputValue::Bool(true)),
+    ])
+}
+
+fn is_plain(path: &str) -> bool {
+    let base = PathBase {
+        home: None,
+        working_directory: sandbox_policy::AbsolutePath::root(),
+    };
+    let parsed = PathPattern::parse(path.as_ref(), PatternSyntax::Glob, &base);
+    matches!(parsed, Ok(PathPattern::Subtree(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addition(key: &'static str, value: &str) -> Addition {
+        let value = value.to_owned();
+        Addition { key, value }
+    }
+
+    #[test]
+    fn comments_and_layout_stay() {
+        let text = "{\n  // mine\n  \"filesystem\": {\n    \"allowWrite\": [\n      \".\"\n    ]\n  }\n}\n";
+        let additions = [
+            addition("filesystem.allowWrite", "/a"),
+            addition("filesystem.allowWrite", "."),
+            addition("filesystem.allowWrite", "/b*"),
+            addition("network.allowedDomains", "a.example"),
+        ];
+        let edited = with_additions(text, Format::Flat, &additions).unwrap();
+        assert!(edited.contains("// mine"), "{edited}");
+        assert_eq!(edited.matches("\".\"").count(), 1, "{edited}");
+        assert!(edited.contains("\"literal\": true"), "{edited}");
+        let twice = with_additions(&edited, Format::Flat, &additions[..2]).unwrap();
+        assert_eq!(twice, edited);
+    }
+
+    #[test]
+    fn an_empty_file_of_claudes_gets_what_it_needs() {
+        let additions = [addition("network.allowedDomains", "a.example")];
+        let edited = with_additions("{}\n", Format::Claude, &additions).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&edited).unwrap();
+        assert_eq!(
+            value["sandbox"]["network"]["allowedDomains"][0],
+            "a.example"
+        );
+        let error = with_additions("{\"sandbox\": 1}", Format::Claude, &additions);
+        assert!(matches!(error, Err(EditError::Shape { .. })));
+    }
+}
