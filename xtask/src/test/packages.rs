@@ -2,7 +2,10 @@
 
 use anyhow::Result;
 
-use crate::{apt, shell::is_installed};
+use crate::{
+    apt,
+    shell::{is_installed, say},
+};
 
 /// A Debian and Ubuntu package.
 struct Need {
@@ -29,6 +32,11 @@ const NEEDS: &[Need] = &[
         "gcc",
         Some("gcc"),
         "isolation and programs suites: small probes, a C build",
+    ),
+    need(
+        "gdb",
+        Some("gdb"),
+        "isolation suite: a debugger, where tracing is allowed",
     ),
     need(
         "git",
@@ -62,6 +70,11 @@ const NEEDS: &[Need] = &[
         "network suite: a client with a proxy command",
     ),
     need(
+        "postgresql",
+        None,
+        "programs suite: a server and its client over a private socket",
+    ),
+    need(
         "procps",
         Some("ps"),
         "lifecycle and isolation suites: process listings",
@@ -89,6 +102,9 @@ const NEEDS: &[Need] = &[
     need("wget", Some("wget"), "network suite: another HTTP client"),
 ];
 
+/// What is tried where the distribution has it: Ubuntu has no such package of its own.
+const CHROMIUM: &str = "chromium";
+
 /// Installs what is missing.
 pub(super) fn ensure() -> Result<()> {
     let missing: Vec<&str> = NEEDS
@@ -96,7 +112,13 @@ pub(super) fn ensure() -> Result<()> {
         .filter(|need| !need.program.is_some_and(is_installed))
         .map(|need| need.package)
         .collect();
-    apt::ensure(&missing)
+    apt::ensure(&missing)?;
+    if !is_installed(CHROMIUM)
+        && let Err(error) = apt::ensure(&[CHROMIUM])
+    {
+        say(format!("no browser is tried: {error}"));
+    }
+    Ok(())
 }
 
 const fn need(package: &'static str, program: Option<&'static str>, by: &'static str) -> Need {
