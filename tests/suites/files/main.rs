@@ -11,6 +11,7 @@ mod denies;
 mod devices;
 mod differential;
 mod driver;
+mod faults;
 mod future;
 mod ghosts;
 mod git;

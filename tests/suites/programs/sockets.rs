@@ -21,6 +21,10 @@ fn settings(listed: &[&str]) -> Value {
 struct Agent(Child);
 
 impl Agent {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the agent belongs to the host and runs beside the sandbox"
+    )]
     fn start(program: &Path, socket: &Path) -> Self {
         let child = Command::new(program)
             .args(["-D", "-a"])

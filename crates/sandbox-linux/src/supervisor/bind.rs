@@ -67,6 +67,9 @@ impl Answering<'_> {
 
     /// A duplicate of the caller's descriptor.
     pub(super) fn socket(&self, number: i32) -> Result<OwnedFd, Errno> {
+        if number < 0 {
+            return Err(Errno::BADF);
+        }
         let thread = Pid::from_raw(self.view.caller.thread).ok_or(Errno::ACCESS)?;
         let process = match rustix::process::pidfd_open(thread, PidfdFlags::empty()) {
             // Not the first thread of its process.
