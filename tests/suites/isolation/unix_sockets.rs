@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use sandbox_tests::{Bed, UnixWitness, host, python, time_scale};
+use sandbox_tests::{Bed, UnixWitness, host, python, race_time};
 use serde_json::{Value, json};
 
 const LIBRARY: &str = include_str!("unix_sockets.py");
@@ -359,7 +359,8 @@ fn no_race_reaches_a_forbidden_socket() {
     let (good, bad) = (outside.path().join("good"), outside.path().join("bad!"));
     let good_count = count(&good);
     let bad_count = count(&bad);
-    let seconds = if time_scale() > 4.0 { "3" } else { "10" };
+    let seconds = race_time().as_secs_f64() / 2.0;
+    let seconds = seconds.to_string();
     for mode in ["address", "descriptor", "path"] {
         let before = good_count.load(Ordering::SeqCst);
         let work = place(&bed);
@@ -372,7 +373,7 @@ fn no_race_reaches_a_forbidden_socket() {
                 LIBRARY,
                 &["race", mode, text(&good), text(&bad), seconds],
             )
-            .within(120.0)
+            .within(300.0)
             .run()
             .ok();
         let reached = good_count.load(Ordering::SeqCst) - before;

@@ -82,8 +82,10 @@ enum WantedAccel {
 
 /// Cases that take too long in an emulated machine for every run: they race, generate thousands of calls or
 /// run whole programs, and `cargo xtask test-linux` has them.
-const SLOW: [&str; 9] = [
+const SLOW: [&str; 11] = [
     "races::",
+    "no_race_reaches",
+    "faults::callers",
     "ghosts::",
     "differential::",
     "life::",
