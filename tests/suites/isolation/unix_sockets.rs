@@ -371,7 +371,7 @@ fn no_race_reaches_a_forbidden_socket() {
             .py(
                 &python,
                 LIBRARY,
-                &["race", mode, text(&good), text(&bad), seconds],
+                &["race", mode, text(&good), text(&bad), &seconds],
             )
             .within(300.0)
             .run()

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 /// A server: see its first lines.
 const SERVE: &str = include_str!("serve.py");
 /// A client: see its first lines.
-const ASK: &str = include_str!("ask.py");
+const ASK: &str = include_str!("ports.py");
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
