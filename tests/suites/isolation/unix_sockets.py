@@ -102,6 +102,9 @@ def private(directory):
 def attempt(path):
     try:
         return client(path).recv(10).decode().strip()
+    except PermissionError:
+        # EPERM of the supervisor, EACCES of Landlock.
+        return 'refused'
     except OSError as error:
         return name_of(error)
 

@@ -110,7 +110,8 @@ impl Answering<'_> {
             let object = place.path.escape_ascii().to_string();
             self.tell(Operation::UnixSocket, &Denial::unlisted_socket(object));
         }
-        Err(Errno::ACCESS)
+        // As upstream's filter answers, for which programs have a message of their own.
+        Err(Errno::PERM)
     }
 
     /// A listed socket in a place that the host's tree is not shown at: its name is all that leads there.
