@@ -51,7 +51,8 @@ pub(crate) struct Writer {
 }
 
 impl Destination {
-    fn open(&self) -> Result<File, DestinationError> {
+    /// Before anything else is opened: the number may be none by then, or one of ours.
+    pub(crate) fn open(&self) -> Result<File, DestinationError> {
         match self {
             Self::File(path) => {
                 let opened = File::options().create(true).append(true).open(path);
@@ -70,11 +71,7 @@ impl Destination {
 }
 
 impl Writer {
-    pub(crate) fn start(
-        destination: &Destination,
-        store: &ViolationStore,
-    ) -> Result<Self, DestinationError> {
-        let file = destination.open()?;
+    pub(crate) fn start(file: File, store: &ViolationStore) -> Result<Self, DestinationError> {
         let (sender, receiver) = mpsc::sync_channel::<Arc<Violation>>(WAITING);
         let (end, ended) = mpsc::channel();
         let write = move || {

@@ -1,9 +1,12 @@
 //! What a sandbox takes from the process that it runs in: the environment that commands inherit,
-//! the working directory, the addresses of the host. Nothing here decides anything.
+//! the working directory, descriptors, the addresses and the kernel of the host. Nothing here decides
+//! anything.
 
 use std::{env, ffi::OsString, fs::File, io, net::IpAddr};
 
 use sandbox_policy::{AbsolutePath, OwnAddresses};
+
+use crate::platform;
 
 /// The variables that a command inherits.
 pub(crate) fn environment() -> impl Iterator<Item = (OsString, OsString)> {
@@ -32,22 +35,16 @@ pub(crate) fn own_addresses() -> io::Result<OwnAddresses> {
     Ok(OwnAddresses(addresses))
 }
 
-/// A duplicate of a descriptor that this process was started with.
+/// A duplicate of a descriptor that this process was started with, to be written.
 ///
-/// Errors: `EBADF` where there is none of this number.
+/// Errors: `EBADF` where there is none of this number, or where it is open for reading only.
 pub fn inherited_descriptor(number: i32) -> io::Result<File> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::process::{PidfdFlags, PidfdGetfdFlags};
-        let own = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?;
-        let duplicate = rustix::process::pidfd_getfd(own, number, PidfdGetfdFlags::empty())?;
-        Ok(File::from(duplicate))
+    let file = File::from(platform::inherited(number)?);
+    let mode = rustix::fs::fcntl_getfl(&file)? & rustix::fs::OFlags::RWMODE;
+    if mode == rustix::fs::OFlags::RDONLY {
+        return Err(rustix::io::Errno::BADF.into());
     }
-    // There the file is the descriptor (fd(4)).
-    #[cfg(not(target_os = "linux"))]
-    File::options()
-        .write(true)
-        .open(format!("/dev/fd/{number}"))
+    Ok(file)
 }
 
 /// The kernel's name, release and machine (uname(2)).

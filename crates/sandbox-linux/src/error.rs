@@ -145,14 +145,15 @@ fn hint(step: Step, errno: Errno) -> Option<&'static str> {
              leave the sandbox that this runs in",
         ),
         (Step::Namespaces, Errno::PERM) => Some(
-            "user namespaces are switched off here: `sysctl kernel.unprivileged_userns_clone=1` \
+            "user namespaces are switched off here, or this runs in a sandbox already (srt does not run \
+             inside of srt): `sysctl kernel.unprivileged_userns_clone=1` \
              (Debian), or allow them in the container's seccomp profile",
         ),
         (Step::Namespaces, Errno::INVAL) => {
             Some("the kernel lacks a namespace type: it was built without CONFIG_USER_NS or so")
         }
         (Step::IdMap | Step::Mount | Step::Network, Errno::PERM | Errno::ACCESS) => Some(
-            "AppArmor may restrict unprivileged user namespaces (Ubuntu 23.10 and later): add a \
+            "this may run in a sandbox already (srt does not run inside of srt); AppArmor may restrict unprivileged user namespaces (Ubuntu 23.10 and later): add a \
              profile for srt that allows `userns`, or \
              `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; a container may have parts of \
              /proc covered: then `enableWeakerNestedSandbox` helps; root without CAP_SETFCAP can't \

@@ -2,12 +2,11 @@
 
 use sandbox_policy::{
     DomainRule, EnvironmentPolicy, Firmness, Origin, PathRule, ProcMount, PtracePolicy,
-    StrictReads, UnixSocketPolicy, UserNamespaces, VariableRule,
+    StrictReads, UnixSocketPolicy, UserNamespaces, VariableRule, visible,
 };
 use serde_json::{Value, json};
 
 use crate::{
-    finding::escaped,
     layer::Choice,
     settings::{FileTrust, Settings},
 };
@@ -67,7 +66,7 @@ pub fn describe_lines(settings: &Settings) -> Vec<String> {
             entry.line
         )
     }));
-    lines.iter().map(|line| escaped(line)).collect()
+    lines.iter().map(|line| visible(line)).collect()
 }
 
 struct Row<'a> {

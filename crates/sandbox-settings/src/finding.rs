@@ -2,6 +2,8 @@
 
 use std::{ops::Range, sync::Arc};
 
+use sandbox_policy::visible;
+
 use crate::{
     error::{SettingsError, SettingsErrorKind},
     source::Source,
@@ -47,27 +49,11 @@ impl Finding {
 
 /// A text of a file as part of a message: escaped, and cut if it is long.
 pub(crate) fn shown(text: &str) -> String {
-    let mut shown: String = escaped(text).chars().take(SHOWN_LIMIT).collect();
+    let mut shown: String = visible(text).chars().take(SHOWN_LIMIT).collect();
     if shown.chars().count() == SHOWN_LIMIT {
         shown.push('…');
     }
     shown
-}
-
-/// A text in which what could move the cursor, hide or reorder text is escaped: the author of a
-/// project's file is not the reader's friend.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        let reorders = matches!(character,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if character.is_control() || reorders {
-            escaped.extend(character.escape_unicode());
-        } else {
-            escaped.push(character);
-        }
-    }
-    escaped
 }
 
 /// Enough to recognise an entry by.

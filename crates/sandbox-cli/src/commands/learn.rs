@@ -167,7 +167,8 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
         fs::create_dir_all(directory)?;
     }
     let mut name = real.clone().into_os_string();
-    name.push(".srt-new");
+    // One that was left by a crash is in nobody's way.
+    name.push(format!(".srt-new-{}", std::process::id()));
     let beside = PathBuf::from(name);
     let mut file = fs::File::options()
         .write(true)

@@ -21,7 +21,7 @@ use crate::{
     exit_code,
     invocation::{CommandWords, Options},
     load, message, render,
-    violations::{self, Writer},
+    violations::{self, Destination, Writer},
 };
 
 pub(crate) fn run(
@@ -51,6 +51,11 @@ pub(super) fn observed<O>(
     if let Err(code) = place(&settings, options, command) {
         return code;
     }
+    let destination = options.violations.as_ref().map(Destination::open);
+    let destination = match destination.transpose() {
+        Ok(file) => file,
+        Err(error) => return message::set_up_error(&error, None),
+    };
     let channel = match options.control_fd.map(Channel::open).transpose() {
         Ok(channel) => channel,
         Err(error) => return message::set_up_error(&error, None),
@@ -84,8 +89,7 @@ pub(super) fn observed<O>(
         Err(error) => return error.report(command),
     };
     let observer = begin(&sandbox);
-    let writer = options.violations.as_ref();
-    let writer = writer.map(|destination| Writer::start(destination, sandbox.violations()));
+    let writer = destination.map(|file| Writer::start(file, sandbox.violations()));
     let writer = match writer.transpose() {
         Ok(writer) => writer,
         Err(error) => return message::set_up_error(&error, None),

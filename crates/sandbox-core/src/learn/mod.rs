@@ -13,7 +13,8 @@ use std::{
 };
 
 use sandbox_policy::{
-    AbsolutePath, DenialReason, FileVerdict, Operation, Policy, WORKSPACE_SECRETS,
+    AbsolutePath, DenialReason, FileVerdict, Operation, PathPattern, Policy, SECRET_PATHS,
+    WORKSPACE_SECRETS, powerful_socket,
 };
 use sandbox_settings::Addition;
 
@@ -109,6 +110,9 @@ fn wanted(
 ) -> Result<(&'static str, String), &'static str> {
     let entry = violation.remedy.as_ref().and_then(|it| it.entry.as_ref());
     let Some(entry) = entry else {
+        if violation.reason == DenialReason::SocketNotListed {
+            Guard::socket(&violation.object)?;
+        }
         let is_call = violation.reason == DenialReason::CallRefused;
         return Err(if violation.rule.is_some() && !is_call {
             "a rule closes it on purpose"
@@ -120,7 +124,7 @@ fn wanted(
         WRITE | READ => guard.path(&entry.value)?,
         HOSTS => guard.host(&entry.value)?,
         "filesystem.unprotect" => return Err("it is protected: programs run or obey it"),
-        "network.allowUnixSockets" => guard.socket(&entry.value)?,
+        "network.allowUnixSockets" => Guard::socket(&entry.value)?,
         _ => return Err("it would weaken the sandbox as a whole"),
     }
     Ok((entry.key, entry.value.clone()))
@@ -153,58 +157,8 @@ const SYSTEM: [&str; 17] = [
     "/System",
 ];
 
-/// Places of the home directory with what only its owner should know.
-const SECRETS: [&str; 35] = [
-    ".ssh",
-    ".gnupg",
-    ".aws",
-    ".azure",
-    ".kube",
-    ".docker",
-    ".netrc",
-    ".git-credentials",
-    ".npmrc",
-    ".pypirc",
-    ".pgpass",
-    ".my.cnf",
-    ".vault-token",
-    ".terraform.d",
-    ".password-store",
-    ".cargo/credentials",
-    ".cargo/credentials.toml",
-    ".gem/credentials",
-    ".m2/settings.xml",
-    ".gradle/gradle.properties",
-    ".config/gcloud",
-    ".config/gh",
-    ".config/hub",
-    ".config/op",
-    ".config/sops",
-    ".config/rclone",
-    ".config/google-chrome",
-    ".config/chromium",
-    ".config/BraveSoftware",
-    ".mozilla",
-    ".thunderbird",
-    ".local/share/keyrings",
-    ".local/share/kwalletd",
-    ".bash_history",
-    "Library/Keychains",
-];
-
-/// Sockets whose owners do whatever they are asked for.
-const MIGHTY_SOCKETS: [&str; 10] = [
-    "docker.sock",
-    "containerd.sock",
-    "podman.sock",
-    "crio.sock",
-    "buildkitd.sock",
-    "libvirt-sock",
-    "snapd.socket",
-    "system_bus_socket",
-    "bus",
-    "private",
-];
+/// Places of the home directory that are closed here as a whole, of which the preset knows files.
+const SECRET_DIRECTORIES: [&str; 2] = [".docker", ".terraform.d"];
 
 impl Guard<'_> {
     fn path(&self, text: &str) -> Result<(), &'static str> {
@@ -234,25 +188,25 @@ impl Guard<'_> {
         if is_protected(&path) {
             return Err("it is protected: programs run or obey it");
         }
-        self.socket(text)
+        Self::socket(text)
     }
 
     fn is_secret(&self, path: &AbsolutePath) -> bool {
         let system = WORKSPACE_SECRETS.iter().map(|row| row.path);
-        let mut secrets = system.chain(SECRETS).filter_map(|name| match self.home {
+        let preset = SECRET_PATHS.iter().map(|row| row.path);
+        let names = system.chain(preset).chain(SECRET_DIRECTORIES);
+        let mut secrets = names.filter_map(|name| match self.home {
             Some(home) => AbsolutePath::resolve(home, name).ok(),
             None => AbsolutePath::new(name).ok(),
         });
         secrets.any(|secret| path.is_within(&secret) || secret.is_within(path))
     }
 
-    fn socket(&self, text: &str) -> Result<(), &'static str> {
-        let name = Path::new(text).file_name().and_then(|name| name.to_str());
-        match name {
-            Some(name) if MIGHTY_SOCKETS.contains(&name) => {
-                Err("whoever can talk to it needs no sandbox")
-            }
-            Some(_) | None => Ok(()),
+    fn socket(text: &str) -> Result<(), &'static str> {
+        let pattern = AbsolutePath::new(text).map(PathPattern::Subtree);
+        match pattern.ok().and_then(|pattern| powerful_socket(&pattern)) {
+            Some(_) => Err("whoever can talk to it needs no sandbox"),
+            None => Ok(()),
         }
     }
 

@@ -1,8 +1,7 @@
 //! What would turn a refusal into a permission.
 
 use sandbox_policy::{
-    AbsolutePath, DenialReason, Operation, Origin, PROTECTED_PATHS, PathPattern, powerful_socket,
-    visible,
+    AbsolutePath, DenialReason, Origin, PROTECTED_PATHS, PathPattern, powerful_socket, visible,
 };
 
 /// What to change so that an attempt is permitted.
@@ -29,7 +28,6 @@ impl Remedy {
     /// What would change a verdict; none where nothing can.
     #[must_use]
     pub fn new(
-        operation: Operation,
         reason: DenialReason,
         object: &str,
         rule: Option<&(String, Origin)>,
@@ -69,7 +67,7 @@ impl Remedy {
             }
             DenialReason::HostDenied | DenialReason::AddressDenied(_) => by_rule(rule),
             DenialReason::SocketNotListed => Some(by_listing(object)),
-            DenialReason::CallRefused => by_switch(operation),
+            DenialReason::CallRefused => by_switch(rule?.0.as_str()),
             DenialReason::MalformedHost
             | DenialReason::LocalhostElsewhere
             | DenialReason::DeciderRefused => None,
@@ -121,23 +119,18 @@ fn by_listing(path: &str) -> Remedy {
     }
 }
 
-fn by_switch(operation: Operation) -> Option<Remedy> {
-    match operation {
-        Operation::Namespace | Operation::Mount => {
-            let key = "allowNestedUserNamespaces";
-            let text = format!("`\"{key}\": true`, which weakens the sandbox");
-            Some(Remedy::by_entry(text, key, "true"))
+/// The setting that opens a call, if one does (`SURFACE` of `sandbox-linux` has them too).
+fn by_switch(call: &str) -> Option<Remedy> {
+    let (text, key) = match call {
+        "unshare" | "clone" | "setns" | "chroot" => (
+            "`\"allowNestedUserNamespaces\": true`",
+            "allowNestedUserNamespaces",
+        ),
+        "ptrace" | "process_vm_readv" | "process_vm_writev" => {
+            ("`--allow-ptrace` or `\"allowPtrace\": true`", "allowPtrace")
         }
-        Operation::FileRead
-        | Operation::FileWrite
-        | Operation::Connect
-        | Operation::Lookup
-        | Operation::UnixSocket
-        | Operation::Socket
-        | Operation::Trace
-        | Operation::Keyring
-        | Operation::Terminal
-        | Operation::Priority
-        | Operation::Kernel => None,
-    }
+        _ => return None,
+    };
+    let text = format!("{text}, which weakens the sandbox");
+    Some(Remedy::by_entry(text, key, "true"))
 }

@@ -1,6 +1,8 @@
 //! What would change a verdict.
 
-use sandbox_core::{Attempt, DenialReason, ExplainedReason, Explanation, RefusalReason, Remedy};
+use sandbox_core::{
+    Attempt, DenialReason, DeviceRule, ExplainedReason, Explanation, RefusalReason, Remedy,
+};
 
 /// What to change so that a refusal becomes a permission; none where nothing can.
 pub(super) fn hint(attempt: &Attempt, explanation: &Explanation) -> Option<String> {
@@ -18,6 +20,10 @@ pub(super) fn hint(attempt: &Attempt, explanation: &Explanation) -> Option<Strin
         RefusalReason::NotShared => {
             Some("create the directory that the rule names, before the command runs".to_owned())
         }
+        RefusalReason::OwnTree if DeviceRule::path(&explanation.object).is_some() => Some(format!(
+            "`--device {}` or `filesystem.devices`, if the host has it",
+            explanation.object
+        )),
         RefusalReason::OwnTree | RefusalReason::SocketHidden | RefusalReason::LinkLoop => None,
     }
 }
@@ -27,8 +33,7 @@ fn by_policy(attempt: &Attempt, explanation: &Explanation, reason: DenialReason)
         let has_port = matches!(attempt, Attempt::Connect { .. });
         return has_port.then(|| "give a name or an address, and a port".to_owned());
     }
-    let operation = attempt.operation();
     let place = explanation.leads_to.as_ref().unwrap_or(&explanation.object);
-    let remedy = Remedy::new(operation, reason, place, explanation.rule.as_ref());
+    let remedy = Remedy::new(reason, place, explanation.rule.as_ref());
     remedy.map(|remedy| remedy.text)
 }

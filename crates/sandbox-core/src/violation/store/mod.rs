@@ -208,7 +208,7 @@ impl ViolationStore {
             executable: executable.as_deref().map(inert),
             operation,
             call,
-            remedy: Remedy::new(operation, denial.reason, &object, rule.as_ref()),
+            remedy: Remedy::new(denial.reason, &object, rule.as_ref()),
             object,
             reason: denial.reason,
             rule,
