@@ -65,7 +65,7 @@ pub use plan::{
     ArgumentTest, BindAccess, FilterAction, FilterSpec, IdMap, LandlockRule, LinuxPlan,
     ListedSocket, MountKind, MountOp, MountPlan, NestedNamespaces, PlanError, PlanNotice, PortPlan,
     Reads, RuleAnchor, RulesetSpec, SURFACE, Shown, SocketGuard, SupervisedCall, Supervision,
-    SurfaceRow, SyscallRule, Tracing, Widening, environment, lower,
+    SurfaceRow, SyscallRule, Tracing, Widening, closes, environment, lower,
 };
 
 #[cfg(target_os = "linux")]

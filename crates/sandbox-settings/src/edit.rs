@@ -88,7 +88,8 @@ fn is_plain(path: &str) -> bool {
         working_directory: sandbox_policy::AbsolutePath::root(),
     };
     let parsed = PathPattern::parse(path.as_ref(), PatternSyntax::Glob, &base);
-    matches!(parsed, Ok(PathPattern::Subtree(_)))
+    // `/a/**` is the directory, not what is named so.
+    matches!(parsed, Ok(PathPattern::Subtree(subtree)) if subtree.as_bytes() == path.as_bytes())
 }
 
 #[cfg(test)]
@@ -107,12 +108,13 @@ mod tests {
             addition("filesystem.allowWrite", "/a"),
             addition("filesystem.allowWrite", "."),
             addition("filesystem.allowWrite", "/b*"),
+            addition("filesystem.allowWrite", "/c/**"),
             addition("network.allowedDomains", "a.example"),
         ];
         let edited = with_additions(text, Format::Flat, &additions).unwrap();
         assert!(edited.contains("// mine"), "{edited}");
         assert_eq!(edited.matches("\".\"").count(), 1, "{edited}");
-        assert!(edited.contains("\"literal\": true"), "{edited}");
+        assert_eq!(edited.matches("\"literal\": true").count(), 2, "{edited}");
         let twice = with_additions(&edited, Format::Flat, &additions[..2]).unwrap();
         assert_eq!(twice, edited);
     }

@@ -15,6 +15,7 @@ mod faults;
 mod future;
 mod ghosts;
 mod git;
+mod handles;
 mod life;
 mod opened_devices;
 mod preset;

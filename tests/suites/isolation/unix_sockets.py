@@ -214,6 +214,25 @@ def race(mode, good, bad, seconds):
     thread.join()
     print(tries, 'tries')
 
+def moved():
+    def tried(what):
+        try:
+            what()
+            print('done', attempt('d/listed'))
+        except OSError as error:
+            print(name_of(error))
+    os.rename('d/listed', 'd/old')
+    tried(lambda: os.link('secret', 'd/listed'))
+    tried(lambda: os.rename('secret', 'd/listed'))
+    os.rename('d', 'gone')
+    tried(lambda: os.rename('e', 'd'))
+    os.mkdir('d2')
+    listener = server('own')
+    os.makedirs('d', exist_ok=True)
+    os.rename('own', 'd/listed')
+    talk(listener, 'd/listed')
+    print('own ok')
+
 what, *rest = sys.argv[1:]
 if what == 'private':
     private(*rest)
@@ -221,6 +240,8 @@ elif what == 'reach':
     reach(*rest)
 elif what == 'later':
     later(*rest)
+elif what == 'moved':
+    moved()
 elif what == 'connect':
     print(attempt(*rest))
 elif what == 'abstract':

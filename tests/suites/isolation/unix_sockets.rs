@@ -204,6 +204,60 @@ fn listed_sockets_are_open_and_their_neighbours_are_not() {
     assert_eq!(witnesses[1].1.accepted(), 0);
 }
 
+/// A listed name says which socket may be connected to: the command gives it to no other one.
+#[test]
+fn a_listed_name_is_given_to_no_other_socket_of_the_host() {
+    let python = python!("socket");
+    let bed = Bed::new();
+    let work = place(&bed);
+    for name in ["d", "e"] {
+        std::fs::create_dir(work.path().join(name)).unwrap();
+    }
+    let named = |name: &str| work.path().join(name);
+    let listed = UnixWitness::at(&named("d/listed"));
+    let others = ["secret", "e/listed"].map(|name| UnixWitness::at(&named(name)));
+    let entry = named("d/listed");
+    let run = bed
+        .srt()
+        .flat(&settings(&[text(&entry)]))
+        .directory(work.path());
+    let output = run.py(&python, LIBRARY, &["moved"]).run().ok();
+    assert!(!output.text().contains("HOST"), "{output}");
+    assert!(output.text().ends_with("own ok\n"), "{output}");
+    assert_eq!(
+        others.each_ref().map(UnixWitness::accepted),
+        [0, 0],
+        "{output}"
+    );
+    drop(listed);
+}
+
+/// An entry may list a directory, and a rule may close something in it.
+#[test]
+fn a_closed_place_in_a_listed_directory_is_closed() {
+    let python = python!("socket");
+    let bed = Bed::new();
+    let (hidden, shown) = (tempfile::tempdir_in("/tmp").unwrap(), place(&bed));
+    for directory in [hidden.path(), shown.path()] {
+        std::fs::create_dir(directory.join("deny")).unwrap();
+        let named = ["open", "one", "deny/two"].map(|name| directory.join(name));
+        let witnesses = named.each_ref().map(|path| UnixWitness::at(path));
+        let mut settings = settings(&[text(directory)]);
+        settings["filesystem"]["denyRead"] = json!([directory.join("one"), directory.join("deny")]);
+        for (path, open) in named.iter().zip([true, false, false]) {
+            let run = || bed.srt().flat(&settings);
+            let output = run()
+                .py(&python, LIBRARY, &["connect", text(path)])
+                .run()
+                .ok();
+            assert_eq!(output.text() == "HOST\n", open, "{path:?}: {output}");
+            let said = run().args(["explain", "socket", text(path)]).run();
+            assert_eq!(said.code(), Some(i32::from(!open)), "{said}");
+        }
+        assert_eq!(witnesses.each_ref().map(UnixWitness::accepted), [1, 0, 0]);
+    }
+}
+
 /// `/tmp` is private: a listed socket in the host's is found by its name, also one that the host makes
 /// or replaces while the command runs.
 #[test]

@@ -29,6 +29,8 @@ enum LearnError {
         #[source]
         source: io::Error,
     },
+    #[error("`{}` is a symlink, so it is not this project's own", path.display())]
+    Link { path: PathBuf },
     #[error("cannot add to `{}`", path.display())]
     Edit {
         path: PathBuf,
@@ -100,6 +102,7 @@ fn tell(
         return Ok(());
     }
     let target = Target::choose(environment, settings)?;
+    target.require_own()?;
     let old = target.text.as_deref().unwrap_or("");
     let base = if old.trim().is_empty() { "{}\n" } else { old };
     let new = with_additions(base, target.format, &proposal.additions).map_err(|source| {
@@ -142,6 +145,25 @@ impl Target {
         };
         let text = read(&path)?;
         Ok(Self { path, format, text })
+    }
+}
+
+impl Target {
+    /// A project's file comes with the repository: a symlink in its place may lead into the settings of
+    /// other projects, or of the user.
+    fn require_own(&self) -> Result<(), LearnError> {
+        if self.format != Format::Claude {
+            return Ok(());
+        }
+        let places = [self.path.parent(), Some(self.path.as_path())];
+        for place in places.into_iter().flatten() {
+            if fs::symlink_metadata(place).is_ok_and(|found| found.is_symlink()) {
+                return Err(LearnError::Link {
+                    path: place.to_owned(),
+                });
+            }
+        }
+        Ok(())
     }
 }
 

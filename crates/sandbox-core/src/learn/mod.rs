@@ -13,8 +13,8 @@ use std::{
 };
 
 use sandbox_policy::{
-    AbsolutePath, DenialReason, FileVerdict, Operation, PathPattern, Policy, SECRET_PATHS,
-    WORKSPACE_SECRETS, powerful_socket,
+    AbsolutePath, AddressClass, DenialReason, FileVerdict, Operation, PathPattern, Policy,
+    SECRET_PATHS, WORKSPACE_SECRETS, powerful_socket,
 };
 use sandbox_settings::Addition;
 
@@ -122,7 +122,7 @@ fn wanted(
     };
     match entry.key {
         WRITE | READ => guard.path(&entry.value)?,
-        HOSTS => guard.host(&entry.value)?,
+        HOSTS => Guard::host(&entry.value)?,
         "filesystem.unprotect" => return Err("it is protected: programs run or obey it"),
         "network.allowUnixSockets" => Guard::socket(&entry.value)?,
         _ => return Err("it would weaken the sandbox as a whole"),
@@ -163,7 +163,7 @@ const SECRET_DIRECTORIES: [&str; 2] = [".docker", ".terraform.d"];
 impl Guard<'_> {
     fn path(&self, text: &str) -> Result<(), &'static str> {
         // The text of a violation is inert, so such a name is not what it was.
-        if text.contains("\\u{") || text.contains(['\u{fffd}', '…']) {
+        if text.contains(['\\', '\u{fffd}', '…']) {
             return Err("its name can't be written down exactly");
         }
         let path = AbsolutePath::new(text).map_err(|_relative| "it is no path")?;
@@ -185,10 +185,25 @@ impl Guard<'_> {
         if self.is_secret(&path) {
             return Err("it is secret");
         }
-        if is_protected(&path) {
+        if is_protected(&path) || self.is_of_programs(&path) {
             return Err("it is protected: programs run or obey it");
         }
-        Self::socket(text)
+        let socket = AbsolutePath::new(text).map(PathPattern::Subtree);
+        match socket.ok().and_then(|socket| powerful_socket(&socket)) {
+            Some(_) => Err("whoever can talk to it needs no sandbox"),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether programs of the user's find their settings, or themselves, in this place of the home.
+    fn is_of_programs(&self, path: &AbsolutePath) -> bool {
+        let below = self.home.and_then(|home| {
+            let rest = path.as_path().strip_prefix(home.as_path()).ok()?;
+            rest.components().next()?.as_os_str().to_str()
+        });
+        below.is_some_and(|first| {
+            (first.starts_with('.') && first != ".cache") || ["bin", "go"].contains(&first)
+        })
     }
 
     fn is_secret(&self, path: &AbsolutePath) -> bool {
@@ -203,6 +218,9 @@ impl Guard<'_> {
     }
 
     fn socket(text: &str) -> Result<(), &'static str> {
+        if text.contains(['*', '?', '[', '\\']) {
+            return Err("its name can't be written down exactly");
+        }
         let pattern = AbsolutePath::new(text).map(PathPattern::Subtree);
         match pattern.ok().and_then(|pattern| powerful_socket(&pattern)) {
             Some(_) => Err("whoever can talk to it needs no sandbox"),
@@ -210,29 +228,39 @@ impl Guard<'_> {
         }
     }
 
-    fn host(&self, text: &str) -> Result<(), &'static str> {
-        if text.contains("\\u{") || text.contains('*') {
+    fn host(text: &str) -> Result<(), &'static str> {
+        if text.contains('\\') || text.contains('*') {
             return Err("it is no host");
         }
-        let host = match text.rsplit_once(':') {
-            Some((host, _)) if !host.contains(':') || host.ends_with(']') => host,
-            Some(_) | None => text,
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port),
+            Some(_) | None => (text, ""),
         };
-        let is_local = match host.trim_matches(['[', ']']).parse() {
-            Ok(IpAddr::V4(address)) => address.is_link_local() || address.is_unspecified(),
-            Ok(IpAddr::V6(address)) => {
-                address.is_unicast_link_local()
-                    || address.is_unspecified()
-                    || address.is_unique_local()
-            }
-            Err(_name) => false,
-        };
-        if is_local {
+        let host = host.trim_matches(['[', ']']);
+        let class = host.parse().ok().and_then(AddressClass::of);
+        let is_loopback = class == Some(AddressClass::Loopback)
+            || host == "localhost"
+            || host.ends_with(".localhost");
+        if is_loopback {
+            let is_mighty = port.parse().is_ok_and(|port| MIGHTY_PORTS.contains(&port));
+            return if is_mighty {
+                Err("whoever can talk to it needs no sandbox")
+            } else {
+                Ok(())
+            };
+        }
+        let is_metadata = host.ends_with(".internal") || host == "metadata";
+        let is_unique_local = matches!(host.parse(), Ok(IpAddr::V6(it)) if it.is_unique_local());
+        if class.is_some() || is_unique_local || is_metadata {
             return Err("such addresses are of the machine's own services");
         }
         Ok(())
     }
 }
+
+/// TCP ports of the host's at which services do whatever they are asked: a shell, containers, a
+/// debugger of the browser or of a phone.
+const MIGHTY_PORTS: [u16; 10] = [22, 2222, 2375, 2376, 2377, 4243, 5037, 9222, 9229, 10_250];
 
 /// Whether the table closes the path, were everything else open.
 fn is_protected(path: &AbsolutePath) -> bool {

@@ -9,9 +9,9 @@ use std::{
 };
 
 use sandbox_linux::{
-    BindAccess, ChildEvent, CommandSpec, Endpoints, Exit, Follower, IdMap, LaunchError, MountKind,
-    PlanError, PrepareError, Prepared, ProbeError, REPORT_BYTES, Running, SignalSource, Sockets,
-    Stream, Supervision, Transparent, Transport,
+    BindAccess, ChildEvent, CommandSpec, Endpoints, Exit, Follower, IdMap, LaunchError,
+    ListedSocket, MountKind, PlanError, PrepareError, Prepared, ProbeError, REPORT_BYTES, Running,
+    SignalSource, Sockets, Stream, Supervision, Transparent, Transport,
 };
 use sandbox_policy::{AbsolutePath, FilesystemPolicy, Policy, Port, UnixSocketPolicy};
 use sandbox_proxy::{FrontEnd, Proxy};
@@ -166,9 +166,15 @@ impl Backend {
             return SocketVerdict::Unfiltered(origin.clone());
         }
         let listed = self.prepared.plan().sockets.listed();
-        let mut named = listed.iter().filter(|listed| {
-            listed.names(path) || (listed.is_hidden && listed.landing_of(path).is_some())
-        });
+        let filesystem = self.prepared.filesystem();
+        let leads_there = |listed: &&ListedSocket| {
+            let landing = listed.is_hidden.then(|| listed.landing_of(path)).flatten();
+            match landing {
+                Some(landing) => !sandbox_linux::closes(filesystem, &landing),
+                None => listed.names(path),
+            }
+        };
+        let mut named = listed.iter().filter(leads_there);
         match named.next() {
             Some(listed) => SocketVerdict::Listed {
                 rule: listed.rule.clone(),

@@ -12,6 +12,14 @@ const SHARED: [&str; 12] = [
     "null", "zero", "full", "random", "urandom", "tty", "ptmx", "fd", "stdin", "stdout", "stderr",
     "core",
 ];
+/// Names of disks and of the host's memory, also those that are no block devices, and directories in
+/// which such appear.
+const RAW: [&str; 9] = [
+    "block", "bsg", "disk", "kmem", "mapper", "md", "mem", "port", "zvol",
+];
+/// How the names of SCSI and NVMe disks' character devices begin (devices.txt of the kernel).
+const RAW_PREFIXES: [&str; 4] = ["sg", "nvme", "ng", "st"];
+
 /// Directories that are the sandbox's own.
 const OWN: [&str; 2] = ["pts", "shm"];
 
@@ -44,6 +52,9 @@ pub(super) fn lower(
         };
         if is_below(&rule.path, &OWN) || is_below(&found.canonical, &OWN) {
             return refuse("the sandbox has its own");
+        }
+        if is_raw(&rule.path) || is_raw(&found.canonical) {
+            return refuse("whole disks, or the host's memory, lie behind such devices");
         }
         let kind = match found.kind {
             DeviceKind::Character => PathKind::File,
@@ -80,6 +91,18 @@ pub(super) fn lower(
         creates_target: true,
     });
     Ok(operations.collect())
+}
+
+/// Whether a device, or one that may appear in a directory, knows no files and so no rules.
+fn is_raw(path: &AbsolutePath) -> bool {
+    let rest = path.as_path().strip_prefix("/dev").ok();
+    let first = rest.and_then(|rest| rest.components().next());
+    let name = first.and_then(|name| name.as_os_str().to_str());
+    let is_numbered = |prefix: &&str| {
+        let rest = name.and_then(|name| name.strip_prefix(prefix));
+        rest.is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_digit()))
+    };
+    is_below(path, &RAW) || RAW_PREFIXES.iter().any(is_numbered)
 }
 
 /// Whether a path is, or lies in, one of these names of `/dev`.

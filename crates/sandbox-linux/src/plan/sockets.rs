@@ -86,6 +86,15 @@ impl ListedSocket {
         }
     }
 
+    /// Whether a name at or below a path could be listed.
+    #[must_use]
+    pub fn may_name_below(&self, path: &AbsolutePath) -> bool {
+        match &self.landing {
+            Some(landing) => landing.is_within(path) || path.is_within(landing),
+            None => true,
+        }
+    }
+
     /// Where a path leads that was written as the entry is, or without symlinks.
     #[must_use]
     pub fn landing_of(&self, path: &AbsolutePath) -> Option<AbsolutePath> {
@@ -104,6 +113,15 @@ impl ListedSocket {
     }
 }
 
+/// Whether a rule of somebody's closes a place: what a preset leaves out an entry may name.
+#[must_use]
+pub fn closes(filesystem: &FilesystemPolicy, path: &AbsolutePath) -> bool {
+    match filesystem.judge_read(path) {
+        FileVerdict::Deny(denial) => !matches!(denial.rule, None | Some((_, Origin::BuiltIn(_)))),
+        FileVerdict::Allow(_) => false,
+    }
+}
+
 fn listed(
     rule: &PathRule,
     filesystem: &FilesystemPolicy,
@@ -114,19 +132,13 @@ fn listed(
         PathPattern::Subtree(path) => Some(facts.sockets.get(path).unwrap_or(path).clone()),
         PathPattern::Glob(_) => None,
     };
-    let is_hidden = landing.as_ref().is_some_and(|landing| {
-        match judged.of(landing) {
+    let is_hidden = landing
+        .as_ref()
+        .is_some_and(|landing| match judged.of(landing) {
             mounts::Region::Scratch => true,
-            // What a preset leaves out an entry may name; a rule that closes the place stands.
-            mounts::Region::Hidden => match filesystem.judge_read(landing) {
-                FileVerdict::Deny(denial) => {
-                    matches!(denial.rule, None | Some((_, Origin::BuiltIn(_))))
-                }
-                FileVerdict::Allow(_) => false,
-            },
+            mounts::Region::Hidden => !closes(filesystem, landing),
             mounts::Region::ReadOnly | mounts::Region::Writable => false,
-        }
-    });
+        });
     ListedSocket {
         rule: rule.clone(),
         landing,

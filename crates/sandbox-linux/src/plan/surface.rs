@@ -199,6 +199,15 @@ pub const SURFACE: &[SurfaceRow] = &[
         "userfaultfd",
         "stalls kernel copies, which exploits rely on",
     ),
+    // seccomp(2): SECCOMP_FILTER_FLAG_NEW_LISTENER. Of two filters that notify the newer one's listener is
+    // asked, and it may have calls continued.
+    SurfaceRow {
+        test: Some(ArgumentTest::Masked(1, 8, 8)),
+        ..absent(
+            "seccomp",
+            "a listener of its own would decide instead of the supervisor, once that is gone",
+        )
+    },
     absent("io_uring_setup", URING),
     absent("io_uring_enter", URING),
     absent("io_uring_register", URING),

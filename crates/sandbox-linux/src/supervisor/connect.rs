@@ -16,7 +16,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{Mode, OFlags, ResolveFlags},
+    fs::{FileType, Mode, OFlags, ResolveFlags},
     net::{
         AddressFamily, SocketAddrUnix,
         sockopt::{self, Timeout},
@@ -29,11 +29,11 @@ use super::{
     bound::SocketIdentity,
     caller::PLACE,
     request::SocketArgument,
-    resolve::{Object, handle_path},
+    resolve::{Object, Place, handle_path, open_place},
     rules::is_within,
 };
 use crate::{
-    plan::ListedSocket,
+    plan::{ListedSocket, closes},
     sys::{self, Errno, notify::Answer},
 };
 
@@ -91,7 +91,7 @@ impl Answering<'_> {
         let Object { handle, place } = object;
         let identity = SocketIdentity::of(&handle)?;
         self.is_still_waiting()?;
-        if self.world.rules.bound.contains(identity) {
+        if self.world.rules.bound.contains(&identity) {
             return Ok(handle);
         }
         // Found through a process's descriptor: its own path counts.
@@ -128,6 +128,14 @@ impl Answering<'_> {
         let mut hidden = hidden.filter(|listed| listed.is_hidden);
         let landing = hidden.find_map(|listed| listed.landing_of(&path));
         let landing = landing.ok_or(Errno::NOENT)?;
+        // The entry may list a directory, and a rule may close a place in it.
+        if closes(self.world.rules.policy(), &landing) {
+            self.tell(
+                Operation::UnixSocket,
+                &Denial::unlisted_socket(landing.as_path().display().to_string()),
+            );
+            return Err(Errno::PERM);
+        }
         let text = CString::new(landing.as_bytes()).map_err(|_nul| Errno::NOENT)?;
         let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let handle = rustix::fs::openat2(rustix::fs::CWD, text, PLACE, Mode::empty(), resolve)?;
@@ -141,6 +149,11 @@ impl Answering<'_> {
         if rustix::fs::fcntl_getfl(&socket)?.contains(OFlags::NONBLOCK) {
             return target.connect(socket.as_fd()).map(|()| Outcome::Done);
         }
+        // How long it waits is the caller's to set, at any moment, and its server may never have room.
+        if let Target::Socket(_) = target {
+            wait(self.world, self.id, socket, target)?;
+            return Ok(Outcome::Later);
+        }
         let timeout = sockopt::socket_timeout(&socket, Timeout::Send)?;
         sockopt::set_socket_timeout(&socket, Timeout::Send, Some(SHORTEST))?;
         let connected = target.connect(socket.as_fd());
@@ -153,6 +166,51 @@ impl Answering<'_> {
             }
             Err(errno) => Err(errno),
         }
+    }
+}
+
+/// A listed name says which of the host's sockets may be connected to: no other one gets that name.
+impl Answering<'_> {
+    pub(super) fn permit_moved_socket(&self, from: &Place, to: &Place) -> Result<(), Errno> {
+        if self.world.rules.sockets.listed().is_empty() {
+            return Ok(());
+        }
+        let handle = open_place(from.directory.as_fd(), &from.name)?;
+        self.permit_socket_name(handle.as_fd(), to)
+    }
+
+    pub(super) fn permit_socket_name(
+        &self,
+        moved: BorrowedFd<'_>,
+        to: &Place,
+    ) -> Result<(), Errno> {
+        let rules = &self.world.rules;
+        let entries = rules.sockets.listed();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let path = AbsolutePath::new(OsStr::from_bytes(&to.path));
+        let path = path.map_err(|_no_path| Errno::ACCESS)?;
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(moved)?.st_mode);
+        let is_listed = match kind {
+            FileType::Directory => entries.iter().any(|entry| entry.may_name_below(&path)),
+            FileType::Socket => {
+                let is_own = rules.bound.contains(&SocketIdentity::of(moved)?);
+                !is_own && entries.iter().any(|entry| entry.names(&path))
+            }
+            FileType::RegularFile
+            | FileType::Symlink
+            | FileType::Fifo
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => false,
+        };
+        if !is_listed {
+            return Ok(());
+        }
+        let object = to.path.escape_ascii().to_string();
+        self.tell(Operation::UnixSocket, &Denial::unlisted_socket(object));
+        Err(Errno::ACCESS)
     }
 }
 
@@ -183,7 +241,7 @@ const NAME_SERVICES: [&[u8]; 6] = [
 const SHORTEST: Duration = Duration::from_micros(1);
 
 /// Connections that may wait at a time for their servers.
-const MOST_WAITING: usize = 64;
+const MOST_WAITING: usize = 512;
 
 /// Waits for a server that has no room yet, or an address that does not answer.
 fn wait(world: &World, id: u64, socket: OwnedFd, target: Target) -> Result<(), Errno> {

@@ -84,6 +84,7 @@ impl Answering<'_> {
         if is_link(&rustix::fs::fstat(&source.handle)?) {
             self.permit_link_at(&place)?;
         }
+        self.permit_socket_name(source.handle.as_fd(), &place)?;
         // A second name must not make a closed file writable. One without any name is the caller's.
         let source = self.permit_object(source, Access::Write, &Change::LinkAway)?;
         rustix::fs::linkat(
@@ -153,8 +154,10 @@ impl Answering<'_> {
             return Err(Errno::NOTDIR);
         }
         self.permit_moved_link(&from, &to)?;
+        self.permit_moved_socket(&from, &to)?;
         if exchange {
             self.permit_moved_link(&to, &from)?;
+            self.permit_moved_socket(&to, &from)?;
         }
         // What lies in a directory moves with it: no rule may mean something else there.
         let judge = self.world.rules.judge();

@@ -259,19 +259,42 @@ impl Answering<'_> {
         let Object { handle, place } = object;
         let place = match place {
             Some(place) => place,
-            None if self.is_nameless(handle.as_fd())? => return Ok(handle),
+            None if self.is_nameless(handle.as_fd())? => {
+                return self.permit_unplaced(handle, access);
+            }
             None => match self.view.place_of(handle.as_fd()) {
                 Ok(Some(place)) => place,
                 Ok(None) => return Ok(handle),
                 // A standard stream from a place that is not shown inside: it is open for reading, and
                 // nothing could be found there by a name.
-                Err(Errno::NOENT | Errno::NOTDIR) if access == Access::Read => return Ok(handle),
+                Err(Errno::NOENT | Errno::NOTDIR) if access == Access::Read => {
+                    return self.permit_unplaced(handle, access);
+                }
                 Err(errno) => return Err(errno),
             },
         };
         match self.permit_change(&place, access, change)?.through {
             Through::Sandbox => Ok(handle),
             Through::Host(directory) => open_place(directory.as_fd(), &place.name),
+        }
+    }
+
+    /// Something that was found through a descriptor and is at no place inside. Where names close files
+    /// for reading, a handle to one that was closed can outlive its name.
+    fn permit_unplaced(&self, handle: OwnedFd, access: Access) -> Result<OwnedFd, Errno> {
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&handle)?.st_mode);
+        let rules = &self.world.rules;
+        if access != Access::Read || !kind.is_file() || !rules.judges_opens() {
+            return Ok(handle);
+        }
+        let path = self.view.path_of(handle.as_fd())?;
+        // A memory file (memfd_create(2)) has such a path, and nothing else can.
+        let is_memory = path.starts_with(b"/memfd:");
+        let is_gone = path.ends_with(b" (deleted)");
+        if is_memory || (!is_gone && rules.judge().may_read(&path)) {
+            Ok(handle)
+        } else {
+            Err(Errno::ACCESS)
         }
     }
 
@@ -407,14 +430,13 @@ impl Answering<'_> {
         let is_own = self.view.is_own(number)?;
         let is_visible = self.view.rules.fresh_proc && number != INIT;
         let makes_namespaces = self.world.rules.nested_namespaces == NestedNamespaces::Allowed;
-        let maps = makes_namespaces && NAMESPACE_FILES.contains(&file);
+        let maps = makes_namespaces && is_own && NAMESPACE_FILES.contains(&file);
         let permitted = match access {
             Access::Read => is_own || is_visible || file.is_empty() || PUBLIC_FILES.contains(&file),
             Access::Write if is_own => maps || OWN_PROCESS_FILES.contains(&file),
             Access::Write => {
                 is_visible
-                    && (maps
-                        || OTHER_PROCESS_FILES.contains(&file)
+                    && (OTHER_PROCESS_FILES.contains(&file)
                         || (file == MEMORY_FILE && self.view.is_traced(number)?))
             }
             Access::Remove | Access::MakeDirectory => false,

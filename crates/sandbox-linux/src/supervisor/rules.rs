@@ -94,6 +94,11 @@ impl Rules {
         }
     }
 
+    /// Whether every open is judged by its name.
+    pub(super) fn judges_opens(&self) -> bool {
+        self.supervision == Supervision::Opens
+    }
+
     pub(crate) fn judge(&self) -> &FileJudge {
         self.judge.get_or_init(|| FileJudge::new(self.policy()))
     }

@@ -9,6 +9,7 @@
 pub(crate) mod clone;
 pub(crate) mod exec;
 pub(crate) mod fd;
+pub(crate) mod handle;
 pub(crate) mod landlock;
 pub(crate) mod memory;
 pub(crate) mod mount;
