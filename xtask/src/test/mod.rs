@@ -143,10 +143,12 @@ fn prepare(args: &Args, steps: &mut Steps) -> Result<Machine> {
 /// Builds binary and suites, and runs the suites as each user that we can be.
 fn black_box(machine: Machine, steps: &mut Steps) -> Result<()> {
     let root = machine != Machine::Ordinary;
-    // Not below /tmp, which the sandbox replaces by its own, and not in the checkout, which another user may be unable to
-    // enter.
+    // Not below /tmp, which the sandbox replaces by its own, not in the checkout, which another user may be unable to
+    // enter, and not in a place of the system's, of which `srt learn` proposes nothing.
     let base = if root {
-        PathBuf::from("/var/lib")
+        let base = PathBuf::from("/srv");
+        std::fs::create_dir_all(&base)?;
+        base
     } else {
         workspace::target_directory()?
     };
