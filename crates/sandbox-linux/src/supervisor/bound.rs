@@ -1,7 +1,7 @@
 //! Which Unix sockets were made inside.
 
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     os::fd::AsFd,
     sync::{Mutex, PoisonError},
 };
@@ -12,7 +12,14 @@ use crate::sys::{self, Errno};
 
 /// The sockets that commands of one sandbox bound to a path.
 #[derive(Debug, Default)]
-pub(crate) struct BoundSockets(Mutex<HashSet<SocketIdentity>>);
+pub(crate) struct BoundSockets(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    sockets: HashSet<SocketIdentity>,
+    /// The same, oldest first.
+    order: VecDeque<SocketIdentity>,
+}
 
 /// A socket's inode. Numbers are used again after a removal, and the next one can be born in the same
 /// tick of the clock, so the filesystem's handle belongs to it: that has the generation, too.
@@ -25,21 +32,25 @@ pub(super) struct SocketIdentity {
 }
 
 impl BoundSockets {
-    /// More than these are forgotten, which closes them.
+    /// Of more than these the oldest are forgotten, which closes them.
     const MOST: usize = 65_536;
 
     pub(super) fn insert(&self, socket: SocketIdentity) {
-        // A set is whole at every point where a panic could have left it.
-        let mut sockets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if sockets.len() >= Self::MOST {
-            sockets.clear();
+        // Both are whole at every point where a panic could have left them, or close a socket more.
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.order.len() >= Self::MOST
+            && let Some(oldest) = known.order.pop_front()
+        {
+            known.sockets.remove(&oldest);
         }
-        sockets.insert(socket);
+        if known.sockets.insert(socket.clone()) {
+            known.order.push_back(socket);
+        }
     }
 
     pub(super) fn contains(&self, socket: &SocketIdentity) -> bool {
-        let sockets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sockets.contains(socket)
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.sockets.contains(socket)
     }
 }
 

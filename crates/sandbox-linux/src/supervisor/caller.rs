@@ -103,6 +103,13 @@ impl Caller<'_> {
         CString::new(path).map_err(|_nul| Errno::INVAL)
     }
 
+    /// Its memory, to be written.
+    pub(super) fn memory(&self) -> Result<OwnedFd, Errno> {
+        let path = self.entry(format_args!("mem"))?;
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        rustix::fs::openat(self.proc, path.as_c_str(), flags, Mode::empty())
+    }
+
     /// What the kernel tells about the thread (proc_pid_status(5)).
     fn status(&self) -> Result<Vec<u8>, Errno> {
         self.read(format_args!("status"))

@@ -16,7 +16,7 @@ use super::{
     Answering, Outcome,
     request::{SocketArgument, SocketEnd},
 };
-use crate::sys::{self, Errno};
+use crate::sys::Errno;
 
 /// What callers wrote, by what the kernel knows.
 #[derive(Debug, Default)]
@@ -108,11 +108,21 @@ impl Answering<'_> {
         self.view.caller.bytes(argument.length, &mut room)?;
         let room = usize::try_from(i32::from_ne_bytes(room)).map_err(|_negative| Errno::INVAL)?;
         let length = u32::try_from(content.len()).map_err(|_large| Errno::INVAL)?;
-        self.is_still_waiting()?;
         let shown = content.get(..room).unwrap_or(&content);
-        let thread = self.view.caller.thread;
-        sys::memory::write(thread, argument.address, shown)?;
-        sys::memory::write(thread, argument.length, &length.to_ne_bytes())?;
+        // The memory is held by then: a thread id can become another process's, the file can't.
+        let memory = self.view.caller.memory()?;
+        self.is_still_waiting()?;
+        write_all(&memory, argument.address, shown)?;
+        write_all(&memory, argument.length, &length.to_ne_bytes())?;
         Ok(Outcome::Done)
+    }
+}
+
+fn write_all(memory: &OwnedFd, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+    match rustix::io::pwrite(memory, bytes, address) {
+        Ok(written) if written == bytes.len() => Ok(()),
+        // What is not there, or not to be written (proc_pid_mem(5)).
+        Ok(_) | Err(Errno::IO) => Err(Errno::FAULT),
+        Err(errno) => Err(errno),
     }
 }

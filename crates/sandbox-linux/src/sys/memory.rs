@@ -1,29 +1,7 @@
-//! Another process's memory (process_vm_readv(2), process_vm_writev(2)).
+//! Another process's memory (process_vm_readv(2)).
 #![expect(unsafe_code, reason = "system call wrappers")]
 
 use super::Errno;
-
-/// Copies bytes to memory of a process. `EFAULT` unless all of them fit.
-pub(crate) fn write(pid: libc::pid_t, address: u64, from: &[u8]) -> Result<(), Errno> {
-    let address = usize::try_from(address).map_err(|_large| Errno::FAULT)?;
-    let local = libc::iovec {
-        iov_base: from.as_ptr().cast_mut().cast(),
-        iov_len: from.len(),
-    };
-    let remote = libc::iovec {
-        iov_base: std::ptr::without_provenance_mut(address),
-        iov_len: from.len(),
-    };
-    // SAFETY: the kernel reads the slice, which is borrowed for the call, and writes nothing to it; the
-    // other address is of the other process and is checked there.
-    let result =
-        unsafe { libc::process_vm_writev(pid, &raw const local, 1, &raw const remote, 1, 0) };
-    match usize::try_from(result) {
-        Ok(written) if written == from.len() => Ok(()),
-        Ok(_some) => Err(Errno::FAULT),
-        Err(_negative) => Err(super::last_errno()),
-    }
-}
 
 /// The smallest page of any architecture: where memory may end.
 const PAGE: usize = 4096;
