@@ -1,6 +1,6 @@
 # Runs a command on a new terminal, plays the steps read from standard input as JSON, and
 # prints what came of it as JSON.
-import fcntl, json, os, select, signal, struct, sys, termios, time
+import fcntl, json, os, re, select, signal, struct, sys, termios, time
 
 plan = json.load(sys.stdin)
 master, slave = os.openpty()
@@ -42,6 +42,7 @@ def take(seconds):
 
 def play():
     global seen
+    asked = 0
     for number, (kind, value) in enumerate(plan["steps"]):
         if kind == "expect":
             end = time.monotonic() + plan["limit"]
@@ -50,7 +51,16 @@ def play():
                     return "step %d: no %r" % (number, value)
                 take(0.05)
             seen = found + len(value.encode())
+            if "wants to reach" in value:
+                asked = found
         elif kind == "send":
+            if "{code}" in value:
+                end = time.monotonic() + plan["limit"]
+                while not (codes := re.findall(rb"`o (\d{3})`", transcript[asked:])):
+                    if time.monotonic() > end:
+                        return "step %d: no code" % number
+                    take(0.05)
+                value = value.replace("{code}", codes[-1].decode())
             os.write(master, value.encode())
         elif kind == "resize":
             fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", value[0], value[1], 0, 0))

@@ -68,7 +68,7 @@ impl<'b> Terminal<'b> {
         self.step("expect", &json!(text))
     }
 
-    /// Types.
+    /// Types, with the code of the last question that was expected for `{code}`.
     #[must_use]
     pub fn send(self, text: &str) -> Self {
         self.step("send", &json!(text))

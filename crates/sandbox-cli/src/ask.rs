@@ -1,7 +1,8 @@
 //! `--ask`: questions on the terminal about hosts that no rule names.
 //!
-//! One thread asks one question at a time. Only the words below are an answer; whatever else comes
-//! out of the terminal, and silence, is none, and no answer is a no.
+//! One thread asks one question at a time. Only the words below are an answer, a yes only with the
+//! code that the question shows; whatever else comes out of the terminal, and silence, is none, and
+//! no answer is a no.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -67,6 +68,7 @@ impl Asker {
             settings,
             home,
             known: HashMap::new(),
+            guesses: 0,
             waiting: VecDeque::new(),
         };
         thread::Builder::new()
@@ -97,6 +99,8 @@ struct Desk {
     home: Option<AbsolutePath>,
     /// Answers for the rest of the run.
     known: HashMap<Target, Decision>,
+    /// Lines that were no answer, since the last yes.
+    guesses: usize,
     waiting: VecDeque<Question>,
 }
 
@@ -133,16 +137,26 @@ impl Desk {
     }
 
     fn decide(&mut self, question: &Question) -> Decision {
+        // A program that guesses codes would hit one some day.
+        if self.guesses >= GUESSES {
+            return Decision::Refuse(Some("too many lines were no answers".to_owned()));
+        }
         let answer = match self.ask(question) {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!("cannot ask on the terminal: {error}");
+                // The question is on the screen; other errors mean that the terminal is not ours.
+                if error.kind() == io::ErrorKind::Other {
+                    let target = message::visible(&question.target.to_string());
+                    self.say(&format!("\nsrt: `{target}` is refused: {error}\n"));
+                }
                 return Decision::Refuse(Some("nobody could be asked".to_owned()));
             }
         };
-        let decision = match answer {
-            Answer::Once | Answer::Run | Answer::Always => Decision::Approve,
-            Answer::Never | Answer::No => Decision::Refuse(None),
+        let decision = if answer.is_yes() {
+            Decision::Approve
+        } else {
+            Decision::Refuse(None)
         };
         // The command can write over the question; what was answered stands below what it has written.
         self.confirm(answer, &question.target);
@@ -152,22 +166,37 @@ impl Desk {
         decision
     }
 
-    fn ask(&self, question: &Question) -> io::Result<Answer> {
+    fn ask(&mut self, question: &Question) -> io::Result<Answer> {
         let target = message::visible(&question.target.to_string());
-        let text = format!(
-            "\nsrt: the command wants to reach `{target}`, which no rule names.\n\
-             srt: allow it? [o]nce, for this [r]un, [a]lways, [n]ever in this run; Enter refuses: "
-        );
         let gave_up = || question.answer.is_closed();
         for _ in 0..ATTEMPTS {
+            let code = Prompt::code()?;
+            let text = format!(
+                "\nsrt: the command wants to reach `{target}`, which no rule names.\n\
+                 srt: allow it? `o {code}` once, `r {code}` for this run, `a {code}` always; \
+                 `n` never in this run; Enter refuses: "
+            );
             let line = self.prompt.ask(&text, gave_up)?;
             if gave_up() {
                 self.prompt.say("\nsrt: no answer\n")?;
                 return Ok(Answer::No);
             }
-            match line.as_deref().map(Answer::parse) {
-                Some(Some(answer)) => return Ok(answer),
-                Some(None) => {}
+            match line.as_deref().map(|line| Answer::parse(line, &code)) {
+                Some(Some(answer)) => {
+                    if answer.is_yes() {
+                        self.guesses = 0;
+                    }
+                    return Ok(answer);
+                }
+                Some(None) => {
+                    self.guesses += 1;
+                    if self.guesses >= GUESSES {
+                        self.prompt.say(
+                            "srt: too many lines were no answers; nothing is asked any more\n",
+                        )?;
+                        break;
+                    }
+                }
                 // The end of the line that was broken off.
                 None => {
                     self.prompt.say("\n")?;
@@ -187,9 +216,12 @@ impl Desk {
             Answer::Never => format!("`{target}` is refused for this run"),
             Answer::No => format!("`{target}` is refused"),
         };
-        let line = format!("srt: {}\n", message::visible(&said));
-        // It is done whether or not it can be said.
-        self.prompt.say(&line).unwrap_or(());
+        self.say(&format!("srt: {}\n", message::visible(&said)));
+    }
+
+    /// Says what is done, whether or not it can be said.
+    fn say(&self, text: &str) {
+        self.prompt.say(text).unwrap_or(());
     }
 
     fn remember(&self, target: &Target) -> String {
@@ -205,17 +237,34 @@ impl Desk {
 }
 
 impl Answer {
-    fn parse(line: &str) -> Option<Self> {
-        match line.trim().to_ascii_lowercase().as_str() {
-            "o" | "once" => Some(Self::Once),
-            "r" | "run" => Some(Self::Run),
-            "a" | "always" => Some(Self::Always),
-            "n" | "never" => Some(Self::Never),
-            "" | "no" => Some(Self::No),
-            _ => None,
-        }
+    /// A yes needs the code of its question: `o 123`, `once 123` or `o123`.
+    fn parse(line: &str, code: &str) -> Option<Self> {
+        let line = line.trim().to_ascii_lowercase();
+        let end = line
+            .find(|letter: char| !letter.is_ascii_alphabetic())
+            .unwrap_or(line.len());
+        let (word, given) = line.split_at(end);
+        let given = given.trim_start();
+        let answer = match word {
+            "o" | "once" => Self::Once,
+            "r" | "run" => Self::Run,
+            "a" | "always" => Self::Always,
+            "n" | "never" => Self::Never,
+            "" | "no" => Self::No,
+            _ => return None,
+        };
+        let is_meant = given == code || (given.is_empty() && !answer.is_yes());
+        is_meant.then_some(answer)
+    }
+
+    const fn is_yes(self) -> bool {
+        matches!(self, Self::Once | Self::Run | Self::Always)
     }
 }
 
 /// How often something else than an answer is asked about again.
 const ATTEMPTS: usize = 3;
+
+/// After how many lines in a row that were no answer nobody is asked any more: one chance in a
+/// hundred for a program that guesses codes.
+const GUESSES: usize = 10;

@@ -42,7 +42,7 @@ fn each_answer_means_what_it_says() {
     // Once is once; never is for good.
     let session = run(&twice)
         .expect(&ask)
-        .send("o\n")
+        .send("o {code}\n")
         .expect("one=200")
         .expect(&ask)
         .send("never\n")
@@ -55,7 +55,7 @@ fn each_answer_means_what_it_says() {
     assert_eq!(origin.accepted(), 1);
     let session = run(&twice)
         .expect(&ask)
-        .send("r\n")
+        .send("r {code}\n")
         .expect("three=200")
         .end()
         .play(&python)
@@ -106,7 +106,7 @@ fn always_is_written_to_the_users_file_and_nothing_else_is_changed() {
     };
     let session = Terminal::of(&bed, &srt().options(["--ask"]).sh(&rest))
         .expect(&question(NAME, port))
-        .send("a\n")
+        .send("a {code}\n")
         .expect("is allowed in")
         .expect("two=200")
         .expect("other=403")
@@ -159,11 +159,97 @@ fn silence_and_what_was_typed_before_are_no_answers() {
     let srt = named(&bed, &open_to(port)).options(["--ask=10"]).sh(&rest);
     Terminal::of(&bed, &srt)
         .expect(&question(NAME, port))
-        .send("r\n")
+        .send("r {code}\n")
         .expect("one=200")
         .end()
         .play(&python)
         .played();
+}
+
+#[test]
+fn a_yes_without_the_code_of_its_question_is_no_answer() {
+    let python = python!("termios");
+    need!("curl");
+    need_names!();
+    let bed = Bed::new();
+    let origin = Origin::start();
+    let port = origin.port();
+    let ask = question(NAME, port);
+    let run = |rest: &str| {
+        let srt = named(&bed, &open_to(port)).options(["--ask"]);
+        Terminal::of(&bed, &srt.sh(&line(port, rest)))
+    };
+    let session = run(&format!("get one {NAME}; get two {NAME}"))
+        .expect(&ask)
+        .send("a\n")
+        .expect(&ask)
+        .send("r 1{code}\n")
+        .expect(&ask)
+        .send("once\n")
+        .expect("one=403")
+        // A new question has a new code.
+        .expect(&ask)
+        .send("once{code}\n")
+        .expect("two=200")
+        .end()
+        .play(&python)
+        .played();
+    assert_eq!(count(&session.transcript, &ask), 4, "{session:?}");
+    let codes: std::collections::HashSet<_> = session
+        .transcript
+        .split("`o ")
+        .skip(1)
+        .map(|rest| rest.split('`').next())
+        .collect();
+    // Four of a thousand: that they are all alike is one chance in a billion.
+    assert!(codes.len() > 1, "{session:?}");
+    assert_eq!(origin.accepted(), 1);
+    // A program that guesses is asked about no more.
+    let often = "for i in 1 2 3 4 5; do get try$i NAME; done".replace("NAME", NAME);
+    let session = (0..10)
+        .fold(run(&often), |session, _| session.expect(&ask).send("a\n"))
+        .expect("nothing is asked any more")
+        .expect("try5=403")
+        .end()
+        .play(&python)
+        .played();
+    assert_eq!(count(&session.transcript, &ask), 10, "{session:?}");
+    assert_eq!(origin.accepted(), 1);
+}
+
+#[test]
+fn a_question_under_which_the_modes_change_refuses() {
+    let python = python!("termios");
+    need!("curl");
+    need_names!();
+    let bed = Bed::new();
+    let origin = Origin::start();
+    let port = origin.port();
+    let run = |change: &str| {
+        let rest = format!("get one {NAME} & sleep 1; {change}; echo now; wait");
+        let srt = named(&bed, &open_to(port)).options(["--ask"]);
+        Terminal::of(&bed, &srt.sh(&line(port, &rest)))
+            .expect(&question(NAME, port))
+            .expect("now")
+            .pause(0.5)
+            .send("a {code}\n")
+    };
+    // What the modes do to a line, and what one character does.
+    for change in ["stty -echo", "stty kill n", "stty stop n"] {
+        let session = run(change).expect("one=403").end().play(&python).played();
+        assert!(
+            session.transcript.contains("changed the terminal's modes"),
+            "{change}: {session:?}"
+        );
+        assert_eq!(origin.accepted(), 0, "{change}");
+    }
+    // The control: what leaves them alone.
+    run("stty size")
+        .expect("one=200")
+        .end()
+        .play(&python)
+        .played();
+    assert_eq!(origin.accepted(), 1);
 }
 
 #[test]
@@ -182,7 +268,7 @@ fn questions_come_one_by_one_and_only_about_what_no_rule_decides() {
     let session = Terminal::of(&bed, &srt)
         .expect(&question(NAME, port))
         .pause(1.5)
-        .send("o\n")
+        .send("o {code}\n")
         .expect(&question(OTHER, port))
         .send("n\n")
         .expect("two=403")
@@ -198,7 +284,7 @@ fn questions_come_one_by_one_and_only_about_what_no_rule_decides() {
         .transcript
         .split_once(&question(OTHER, port))
         .unwrap();
-    assert!(before.contains("o\r\n"), "{session:?}");
+    assert!(before.contains("is allowed once"), "{session:?}");
     assert!(session.transcript.contains("again=200"), "{session:?}");
     // Denied hosts, strict lists, and names that are none.
     let mut strict = open_to(port);
@@ -258,17 +344,17 @@ fn the_terminal_is_the_commands_again_afterwards() {
     let bed = Bed::new();
     let origin = Origin::start();
     let port = origin.port();
-    // A program that has set modes of its own.
+    // A program that has set modes of its own, with another end of a line.
     let rest = line(
         port,
         &format!(
-            "stty raw -echo; get one {NAME}; stty -a | grep -o -e '-icanon' -e '-echo ' -e '-opost' | tr '\\n' ' '; stty sane; echo; read x; echo got:$x"
+            "stty raw -echo eol r; get one {NAME}; stty -a | grep -o -e '-icanon' -e '-echo ' -e '-opost' | tr '\\n' ' '; stty sane; echo; read x; echo got:$x"
         ),
     );
     let srt = named(&bed, &open_to(port)).options(["--ask"]).sh(&rest);
     Terminal::of(&bed, &srt)
         .expect(&question(NAME, port))
-        .send("r\n")
+        .send("r {code}\n")
         .expect("one=200")
         .expect("-opost")
         .expect("-icanon")
@@ -286,7 +372,7 @@ fn the_terminal_is_the_commands_again_afterwards() {
             "curl -s -o /dev/null -w 'one=%{{http_code}}\\n' http://{NAME}:{port}/\n"
         ))
         .expect(&question(NAME, port))
-        .send("r\n")
+        .send("r {code}\n")
         .expect("one=200")
         .expect("ready>")
         .send("read x; echo got:$x\n")

@@ -6,7 +6,7 @@ pub use prompt::Prompt;
 
 use std::{io, os::fd::AsFd};
 
-use rustix::termios::{self, OptionalActions, Termios};
+use rustix::termios::{self, OptionalActions, SpecialCodeIndex, Termios};
 
 pub use crate::platform::{Listening, ReceivedSignal, Signals};
 
@@ -43,7 +43,27 @@ fn same(one: &Termios, other: &Termios) -> bool {
         && one.output_modes == other.output_modes
         && one.control_modes == other.control_modes
         && one.local_modes == other.local_modes
+        && CODES
+            .iter()
+            .all(|code| one.special_codes[*code] == other.special_codes[*code])
 }
+
+/// The characters with a meaning in a line of text, termios(3).
+const CODES: [SpecialCodeIndex; 13] = [
+    SpecialCodeIndex::VINTR,
+    SpecialCodeIndex::VQUIT,
+    SpecialCodeIndex::VERASE,
+    SpecialCodeIndex::VKILL,
+    SpecialCodeIndex::VEOF,
+    SpecialCodeIndex::VEOL,
+    SpecialCodeIndex::VEOL2,
+    SpecialCodeIndex::VSTART,
+    SpecialCodeIndex::VSTOP,
+    SpecialCodeIndex::VSUSP,
+    SpecialCodeIndex::VREPRINT,
+    SpecialCodeIndex::VWERASE,
+    SpecialCodeIndex::VLNEXT,
+];
 
 fn is_foreground(stream: impl AsFd) -> bool {
     termios::tcgetpgrp(stream).is_ok_and(|group| group == rustix::process::getpgrp())

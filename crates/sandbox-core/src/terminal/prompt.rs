@@ -3,7 +3,10 @@
 //! A question takes the terminal from the command as far as it can: what was typed before counts for
 //! nothing, the modes are those of a line of text, and a job of a shell that runs inside is in the
 //! background meanwhile, so it can't read the answer. A command in the process group of `srt` itself
-//! can; it can't give one, as the filter refuses to type in its place (ioctl_tty(2), `TIOCSTI`).
+//! can, and though the filter refuses to type in the user's place (ioctl_tty(2), `TIOCSTI`), it can
+//! have a terminal type that answers queries (xterm's `OSC 11`), and change what the characters of
+//! line editing do to that. So a yes has to repeat a code that only the screen shows, and a question
+//! under which the modes change is over.
 
 use std::{
     fs::File,
@@ -20,6 +23,8 @@ use rustix::{
 #[derive(Debug)]
 pub struct Prompt {
     terminal: File,
+    /// The modes before a command had the terminal: what its user means by erase, kill and the rest.
+    users: Termios,
 }
 
 /// What a question changes, put back when it is over.
@@ -38,21 +43,32 @@ impl Prompt {
     /// `ENXIO` where there is no such terminal, `ENOTTY` where it belongs to other programs.
     pub fn open() -> io::Result<Self> {
         let terminal = File::options().read(true).write(true).open("/dev/tty")?;
-        let prompt = Self { terminal };
-        if !super::is_foreground(&prompt.terminal) {
+        if !super::is_foreground(&terminal) {
             return Err(rustix::io::Errno::NOTTY.into());
         }
-        Ok(prompt)
+        let users = termios::tcgetattr(&terminal)?;
+        Ok(Self { terminal, users })
+    }
+
+    /// Three random digits, for an answer that a program can't know before it was shown.
+    ///
+    /// # Errors
+    /// There are no random bytes (random(4)).
+    pub fn code() -> io::Result<String> {
+        let mut bytes = [0; 8];
+        File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+        Ok(format!("{:03}", u64::from_ne_bytes(bytes) % 1000))
     }
 
     /// Shows a text and reads a line; `None` where it ends in another way, or is `given_up` first.
     ///
     /// # Errors
-    /// The terminal is gone, or belongs to other programs than the command's.
+    /// The terminal is gone, or belongs to other programs than the command's, or its modes were
+    /// changed before the line was there.
     pub fn ask(&self, text: &str, given_up: impl Fn() -> bool) -> io::Result<Option<String>> {
-        let borrowed = Borrowed::take(&self.terminal)?;
+        let borrowed = Borrowed::take(&self.terminal, &self.users)?;
         self.say(text)?;
-        let line = self.line(given_up);
+        let line = self.line(&borrowed, given_up);
         drop(borrowed);
         line
     }
@@ -65,14 +81,27 @@ impl Prompt {
         (&self.terminal).write_all(text.as_bytes())
     }
 
-    fn line(&self, given_up: impl Fn() -> bool) -> io::Result<Option<String>> {
+    fn line(
+        &self,
+        borrowed: &Borrowed<'_>,
+        given_up: impl Fn() -> bool,
+    ) -> io::Result<Option<String>> {
         let mut line = Vec::new();
         while !given_up() {
             let mut ready = [PollFd::new(&self.terminal, PollFlags::IN)];
-            match poll(&mut ready, Some(&TURN)) {
-                Ok(0) | Err(rustix::io::Errno::INTR) => continue,
-                Ok(_) => {}
+            let is_ready = match poll(&mut ready, Some(&TURN)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => false,
+                Ok(_) => true,
                 Err(error) => return Err(error.into()),
+            };
+            // What was typed under other modes is not what was meant.
+            if !borrowed.is_unchanged() {
+                return Err(io::Error::other(
+                    "the command changed the terminal's modes meanwhile",
+                ));
+            }
+            if !is_ready {
+                continue;
             }
             let mut bytes = [0; 256];
             let length = (&self.terminal).read(&mut bytes)?;
@@ -90,7 +119,7 @@ impl Prompt {
 }
 
 impl<'a> Borrowed<'a> {
-    fn take(terminal: &'a File) -> io::Result<Self> {
+    fn take(terminal: &'a File, users: &Termios) -> io::Result<Self> {
         let foreground = termios::tcgetpgrp(terminal)?;
         let own = getpgrp();
         let taken = if foreground == own {
@@ -110,7 +139,8 @@ impl<'a> Borrowed<'a> {
             before,
             foreground: taken,
         };
-        let mut modes = borrowed.before.clone();
+        // Not the command's: its line ends and kill characters may make another answer of one.
+        let mut modes = users.clone();
         modes.local_modes |= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
         modes.input_modes |= InputModes::ICRNL;
         modes.output_modes |= OutputModes::OPOST | OutputModes::ONLCR;
@@ -119,14 +149,16 @@ impl<'a> Borrowed<'a> {
         borrowed.during = termios::tcgetattr(terminal)?;
         Ok(borrowed)
     }
+
+    fn is_unchanged(&self) -> bool {
+        termios::tcgetattr(self.terminal).is_ok_and(|now| super::same(&now, &self.during))
+    }
 }
 
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
         // The command may have set its own meanwhile.
-        let is_ours =
-            termios::tcgetattr(self.terminal).is_ok_and(|now| super::same(&now, &self.during));
-        if is_ours {
+        if self.is_unchanged() {
             termios::tcsetattr(self.terminal, OptionalActions::Now, &self.before).unwrap_or(());
         }
         if let Some(before) = self.foreground
