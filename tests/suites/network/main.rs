@@ -13,6 +13,7 @@ mod control;
 mod denied;
 mod external;
 mod forward;
+mod matrix;
 mod names;
 mod ports;
 mod socks;

@@ -19,6 +19,7 @@ use tokio::{
 
 use crate::{
     authorize::{Connection, OpenError, malformed_host},
+    dns::Origin,
     event::{FrontEnd, Outcome},
     serve::Session,
     tunnel::{self, Leg},
@@ -112,7 +113,11 @@ async fn connect(session: &Session, request: &Request) -> Result<Connection, Ref
         return Err(Refusal::Reply(Reply::CommandNotSupported));
     }
     let host = match &request.address {
-        Address::Ip(address) => Host::from_ip(*address),
+        // A client that looks names up itself has the address that the name service made up.
+        Address::Ip(address) => match session.shared.dns.origin(address.to_canonical()) {
+            Origin::Name(name) => Host::Name(name),
+            Origin::Stale | Origin::Foreign => Host::from_ip(*address),
+        },
         Address::Name(name) => Host::parse(name).map_err(|_not_a_host| {
             let denial = malformed_host(name);
             gate.report(
