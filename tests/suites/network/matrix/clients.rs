@@ -321,7 +321,7 @@ pub(super) const CLIENTS: &[Client] = &[
         "telnet",
         "greet",
         &["telnet"],
-        "sleep 1 | telnet $H $P",
+        "telnet $H $P < <(sleep 12)",
     )),
     optional(client(
         "tcl socket",
