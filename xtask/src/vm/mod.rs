@@ -82,7 +82,7 @@ enum WantedAccel {
 
 /// Cases that take too long in an emulated machine for every run: they race, generate thousands of calls or
 /// run whole programs, and `cargo xtask test-linux` has them.
-const SLOW: [&str; 11] = [
+const SLOW: [&str; 12] = [
     "races::",
     "no_race_reaches",
     "faults::callers",
@@ -94,6 +94,7 @@ const SLOW: [&str; 11] = [
     "git::",
     "builds::",
     "scripts::",
+    "matrix::",
 ];
 
 impl Args {

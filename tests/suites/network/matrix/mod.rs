@@ -22,17 +22,17 @@ mod clients;
 
 use clients::{CLIENTS, Client, Way};
 
-const WORLD: &str = include_str!("matrix/world.py");
+const WORLD: &str = include_str!("world.py");
 
 /// What the clients' programs are called in the bed, and their text.
 const PROGRAMS: [(&str, &str); 7] = [
     ("world.py", WORLD),
-    ("client.py", include_str!("matrix/client.py")),
-    ("client.js", include_str!("matrix/client.js")),
-    ("client.pl", include_str!("matrix/client.pl")),
-    ("client.tcl", include_str!("matrix/client.tcl")),
-    ("client.c", include_str!("matrix/client.c")),
-    ("Client.java", include_str!("matrix/Client.java")),
+    ("client.py", include_str!("client.py")),
+    ("client.js", include_str!("client.js")),
+    ("client.pl", include_str!("client.pl")),
+    ("client.tcl", include_str!("client.tcl")),
+    ("client.c", include_str!("client.c")),
+    ("Client.java", include_str!("Client.java")),
 ];
 
 /// The one name that is allowed, on one port for each client.
