@@ -125,6 +125,7 @@ impl Answering<'_> {
         let object = Object {
             handle: self.view.caller.base(file)?,
             place: None,
+            link: None,
         };
         let handle = self.permit_object(object, Access::Write, &Change::Metadata)?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -167,6 +168,7 @@ impl Answering<'_> {
             Object {
                 handle: self.view.caller.base(path.directory)?,
                 place: None,
+                link: None,
             }
         } else {
             self.view.object(path, follow)?

@@ -23,7 +23,7 @@ impl Answering<'_> {
     pub(super) fn bind(&mut self, argument: SocketArgument) -> Result<Outcome, Errno> {
         let mut content = [0; Address::LARGEST];
         let content = self.address(argument, &mut content)?;
-        let socket = self.socket(argument.socket)?;
+        let socket = self.descriptor(argument.socket)?;
         self.is_still_waiting()?;
         let Some(path) = Address::new(content).path() else {
             sys::net::bind(socket.as_fd(), content)?;
@@ -66,7 +66,7 @@ impl Answering<'_> {
     }
 
     /// A duplicate of the caller's descriptor.
-    pub(super) fn socket(&self, number: i32) -> Result<OwnedFd, Errno> {
+    pub(super) fn descriptor(&self, number: i32) -> Result<OwnedFd, Errno> {
         if number < 0 {
             return Err(Errno::BADF);
         }

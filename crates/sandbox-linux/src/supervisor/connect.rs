@@ -72,7 +72,7 @@ impl Answering<'_> {
     pub(super) fn connect(&mut self, argument: SocketArgument) -> Result<Outcome, Errno> {
         let mut content = [0; Address::LARGEST];
         let content = self.address(argument, &mut content)?;
-        let socket = self.socket(argument.socket)?;
+        let socket = self.descriptor(argument.socket)?;
         self.is_still_waiting()?;
         let is_unix = sockopt::socket_domain(&socket)? == AddressFamily::UNIX;
         let target = match Address::new(content).path() {
@@ -88,7 +88,7 @@ impl Answering<'_> {
             Err(Errno::NOENT) => return self.hidden_socket(path),
             found => found?,
         };
-        let Object { handle, place } = object;
+        let Object { handle, place, .. } = object;
         let identity = SocketIdentity::of(&handle)?;
         self.is_still_waiting()?;
         if self.world.rules.bound.contains(&identity) {

@@ -256,11 +256,15 @@ impl Answering<'_> {
         access: Access,
         change: &Change<'_>,
     ) -> Result<OwnedFd, Errno> {
-        let Object { handle, place } = object;
+        let Object {
+            handle,
+            place,
+            link,
+        } = object;
         let place = match place {
             Some(place) => place,
             None if self.is_nameless(handle.as_fd())? => {
-                return self.permit_unplaced(handle, access);
+                return self.permit_unplaced(handle, access, link.as_deref());
             }
             None => match self.view.place_of(handle.as_fd()) {
                 Ok(Some(place)) => place,
@@ -268,7 +272,7 @@ impl Answering<'_> {
                 // A standard stream from a place that is not shown inside: it is open for reading, and
                 // nothing could be found there by a name.
                 Err(Errno::NOENT | Errno::NOTDIR) if access == Access::Read => {
-                    return self.permit_unplaced(handle, access);
+                    return self.permit_unplaced(handle, access, link.as_deref());
                 }
                 Err(errno) => return Err(errno),
             },
@@ -281,10 +285,18 @@ impl Answering<'_> {
 
     /// Something that was found through a descriptor and is at no place inside. Where names close files
     /// for reading, a handle to one that was closed can outlive its name.
-    fn permit_unplaced(&self, handle: OwnedFd, access: Access) -> Result<OwnedFd, Errno> {
+    fn permit_unplaced(
+        &self,
+        handle: OwnedFd,
+        access: Access,
+        link: Option<&[u8]>,
+    ) -> Result<OwnedFd, Errno> {
         let kind = FileType::from_raw_mode(rustix::fs::fstat(&handle)?.st_mode);
         let rules = &self.world.rules;
         if access != Access::Read || !kind.is_file() || !rules.judges_opens() {
+            return Ok(handle);
+        }
+        if link.is_some_and(|link| self.reads_already(link, handle.as_fd())) {
             return Ok(handle);
         }
         let path = self.view.path_of(handle.as_fd())?;
@@ -296,6 +308,28 @@ impl Answering<'_> {
         } else {
             Err(Errno::ACCESS)
         }
+    }
+
+    /// Whether a link below `/proc` is one of the caller's own descriptors by which it can read the file
+    /// anyway.
+    fn reads_already(&self, link: &[u8], file: BorrowedFd<'_>) -> bool {
+        let own = || {
+            let below = link.strip_prefix(b"/proc/")?;
+            let mut components = below.split(|byte| *byte == b'/');
+            let process = str::from_utf8(components.next()?).ok()?.parse().ok()?;
+            let number = str::from_utf8(components.next_back()?).ok()?.parse().ok()?;
+            let is_descriptor = components.next_back() == Some(b"fd");
+            (is_descriptor && self.view.is_own(process).ok()?).then_some(number)
+        };
+        let reads = |number| -> Result<bool, Errno> {
+            let descriptor = self.descriptor(number)?;
+            let flags = rustix::fs::fcntl_getfl(&descriptor)?;
+            let (one, other) = (rustix::fs::fstat(&descriptor)?, rustix::fs::fstat(file)?);
+            let is_same = (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino);
+            let is_handle = flags.contains(OFlags::PATH);
+            Ok(is_same && !is_handle && flags & OFlags::RWMODE != OFlags::WRONLY)
+        };
+        own().is_some_and(|number| reads(number).unwrap_or(false))
     }
 
     /// What was found through a descriptor and has no name that a rule could mean: pipes, sockets,

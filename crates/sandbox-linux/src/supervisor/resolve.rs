@@ -66,6 +66,8 @@ pub(super) struct Object {
     pub(super) handle: OwnedFd,
     /// Its place; none if it was found through a process's descriptor (`/proc/self/fd/1`).
     pub(super) place: Option<Place>,
+    /// The path of the link below `/proc` that led here, if one did.
+    pub(super) link: Option<Vec<u8>>,
 }
 
 /// What a symlink at the end of a path leads to.
@@ -139,6 +141,7 @@ impl View<'_> {
                 return Ok(Object {
                     handle,
                     place: Some(place),
+                    link: None,
                 });
             }
             place = match self.follow(&place, handle.as_fd(), &mut links)? {
@@ -164,6 +167,7 @@ impl View<'_> {
             Target::Jump(handle) => Ok(Landing::Object(Object {
                 handle,
                 place: None,
+                link: Some(place.path.clone()),
             })),
             Target::Text(text) => {
                 let start = if text.starts_with(b"/") {

@@ -81,7 +81,7 @@ impl Answering<'_> {
         if self.state.socket_names.written.is_empty() {
             return Ok(Outcome::Continue);
         }
-        let socket = self.socket(argument.socket)?;
+        let socket = self.descriptor(argument.socket)?;
         let found: SocketAddrAny = match end {
             SocketEnd::Own => rustix::net::getsockname(socket.as_fd())?,
             SocketEnd::Peer => match rustix::net::getpeername(socket.as_fd())? {
