@@ -595,7 +595,7 @@ def sockets():
 @check
 def executing():
     put("s", "#!/bin/sh\necho ran $1\n"), os.chmod("s", 0o755)
-    busy = subprocess.run(["sh", "-c", "cp /bin/sleep z; ./z 0.2 & sleep 0.05; echo x > z; echo $?; wait"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+    busy = subprocess.run(["sh", "-c", "cp /bin/sleep z; ./z 9 & until readlink /proc/$!/exe | grep -q /z$; do sleep 0.01; done; echo x > z; echo $?; kill $!; wait"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
     fd = os.open("s", os.O_RDONLY)
     return subprocess.run(["./s", "x"], stdout=subprocess.PIPE).stdout, busy, subprocess.run(["/proc/self/fd/%d" % fd, "y"], pass_fds=[fd], stdout=subprocess.PIPE).stdout
 
