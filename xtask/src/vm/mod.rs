@@ -82,7 +82,8 @@ enum WantedAccel {
 
 /// Cases that take too long in an emulated machine for every run: they race, generate thousands of calls or
 /// run whole programs, and `cargo xtask test-linux` has them.
-const SLOW: [&str; 12] = [
+const SLOW: [&str; 13] = [
+    "flood::",
     "races::",
     "no_race_reaches",
     "faults::callers",
