@@ -33,6 +33,7 @@ mod resolve;
 mod rules;
 mod socket_names;
 mod standing;
+mod unplaced;
 
 use std::{
     cell::Cell,
