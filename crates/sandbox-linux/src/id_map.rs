@@ -1,19 +1,20 @@
 //! The id maps of the user namespace.
 //!
 //! An ordinary user's own ids are mapped by the child itself. A caller that may map all ids does it
-//! from outside (user_namespaces(7) asks for its capabilities in the parent namespace), by a thread,
-//! because the launching one is suspended meanwhile.
+//! from outside, as user_namespaces(7) asks for its capabilities in the parent namespace.
 
 use std::{
     ffi::CString,
     fs, io,
-    os::fd::OwnedFd,
-    thread::{self, JoinHandle},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
-use rustix::pipe::PipeFlags;
+use rustix::thread::futex;
 
 use crate::{plan::IdMap, stage::IdMaps, sys::Errno};
+
+/// Maps of a child, or of our own namespace: the kernel's file of each.
+const FILES: [&str; 2] = ["uid_map", "gid_map"];
 
 /// The map of the caller's own ids, as the child writes it.
 pub(crate) fn own(ids: IdMap) -> IdMaps<'static> {
@@ -30,70 +31,56 @@ pub(crate) fn own(ids: IdMap) -> IdMaps<'static> {
     }
 }
 
-/// A thread that maps all ids for one child.
+/// Maps all ids for one child.
 #[derive(Debug)]
 pub(crate) struct HostMaps {
-    ready: Option<OwnedFd>,
-    done: OwnedFd,
-    thread: Option<JoinHandle<()>>,
+    texts: [String; 2],
+    /// What the child waits for: [`WAIT`] until the maps are written.
+    word: AtomicU32,
 }
 
+const WAIT: u32 = 0;
+const DONE: u32 = 1;
+const FAILED: u32 = 2;
+
 impl HostMaps {
-    /// Starts the thread; it waits for the child to say its pid.
-    pub(crate) fn start() -> Result<Self, Errno> {
-        let (said, ready) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-        let (done, answer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-        let thread = thread::Builder::new()
-            .name("sandbox-id-map".into())
-            .spawn(move || {
-                // A failure is told by closing the pipe without an answer.
-                if serve(&said).is_ok() {
-                    rustix::io::write(&answer, b"1").map(drop).unwrap_or(());
-                }
-            });
-        let thread = thread.map_err(|_failed| Errno::AGAIN)?;
+    /// Every id of our own namespace, mapped to itself.
+    pub(crate) fn prepare() -> io::Result<Self> {
+        let read = |name| fs::read_to_string(format!("/proc/self/{name}"));
+        let [uid, gid] = FILES;
         Ok(Self {
-            ready: Some(ready),
-            done,
-            thread: Some(thread),
+            texts: [identity(&read(uid)?), identity(&read(gid)?)],
+            word: AtomicU32::new(WAIT),
         })
     }
 
-    /// The end that the child writes its pid to.
-    pub(crate) fn ready(&self) -> Option<&OwnedFd> {
-        self.ready.as_ref()
+    /// Writes them for a child and tells it.
+    pub(crate) fn write(&self, child: libc::pid_t) {
+        let mut files = FILES.iter().zip(&self.texts);
+        let written = files.try_for_each(|(name, text)| fs::write(file(child, name), text));
+        let word = if written.is_ok() { DONE } else { FAILED };
+        self.word.store(word, Ordering::SeqCst);
+        // Nobody may be waiting, and what waits has no other word.
+        match futex::wake(&self.word, futex::Flags::empty(), 1) {
+            Ok(_) | Err(_) => {}
+        }
     }
 
-    /// The end that it reads the answer from.
-    pub(crate) fn done(&self) -> &OwnedFd {
-        &self.done
-    }
-}
-
-impl Drop for HostMaps {
-    fn drop(&mut self) {
-        // Without a writer the thread's read ends, also if the child never spoke.
-        self.ready = None;
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
+    /// In the child: waits until they are written.
+    pub(crate) fn wait(&self) -> Result<(), Errno> {
+        while self.word.load(Ordering::SeqCst) == WAIT {
+            // However the wait ends, the word is looked at again.
+            futex::wait(&self.word, futex::Flags::empty(), WAIT, None).unwrap_or(());
+        }
+        match self.word.load(Ordering::SeqCst) {
+            DONE => Ok(()),
+            _ => Err(Errno::PERM),
         }
     }
 }
 
-fn serve(said: &OwnedFd) -> io::Result<()> {
-    let mut digits = [0_u8; 16];
-    let length = rustix::io::read(said, &mut digits)?;
-    let pid = digits
-        .get(..length)
-        .and_then(|digits| str::from_utf8(digits).ok());
-    let pid: u32 = pid
-        .and_then(|pid| pid.parse().ok())
-        .ok_or(io::ErrorKind::InvalidData)?;
-    for name in ["uid_map", "gid_map"] {
-        let own = fs::read_to_string(format!("/proc/self/{name}"))?;
-        fs::write(format!("/proc/{pid}/{name}"), identity(&own))?;
-    }
-    Ok(())
+fn file(child: libc::pid_t, name: &str) -> String {
+    format!("/proc/{child}/{name}")
 }
 
 /// Every range of ids of our own namespace, mapped to itself.

@@ -131,16 +131,10 @@ fn start(
     let (lifeline_inside, lifeline) = pipe()?;
     let (handover, handover_inside) = socket_pair().map_err(call("socketpair"))?;
     let (supervisor, supervisor_inside) = socket_pair().map_err(call("socketpair"))?;
-    let host_maps = match prepared.plan.ids {
-        IdMap::Identity => Some(id_map::HostMaps::start().map_err(call("pipe2"))?),
-        IdMap::Own { .. } => None,
-    };
-    let id_maps = match (&host_maps, prepared.plan.ids) {
-        (Some(maps), _) => IdMaps::ByHost {
-            ready: maps.ready(),
-            done: maps.done(),
-        },
-        (None, ids) => id_map::own(ids),
+    let host_maps = host_maps(prepared.plan.ids)?;
+    let id_maps = match &host_maps {
+        Some(maps) => IdMaps::ByHost(maps),
+        None => id_map::own(prepared.plan.ids),
     };
     let streams = command.streams;
     refuse_directories(&streams)?;
@@ -181,7 +175,11 @@ fn start(
     prepared.rules.make_ready();
     // No exit signal: pid 1 stays out of the host program's own wait loops.
     let flags = stage::NAMESPACES;
-    let cloned = sys::clone::clone_into(&stack, flags, stage::outer, &mut context);
+    let cloned = sys::clone::clone_beside(&stack, flags, stage::outer, &mut context, |child| {
+        if let Some(maps) = &host_maps {
+            maps.write(child);
+        }
+    });
     // What is left here names descriptors of a table that is gone with the child, not of ours.
     context.sources.drain(..).for_each(std::mem::forget);
     let failed = |failure| LaunchError::stage(failure, prepared);
@@ -201,6 +199,18 @@ fn start(
         lifeline,
     };
     Ok((running, follower))
+}
+
+/// The maps that the host program writes, if it does.
+fn host_maps(ids: IdMap) -> Result<Option<id_map::HostMaps>, LaunchError> {
+    let failed = |source| LaunchError::PrepareCall {
+        name: "read",
+        source,
+    };
+    match ids {
+        IdMap::Identity => id_map::HostMaps::prepare().map(Some).map_err(failed),
+        IdMap::Own { .. } => Ok(None),
+    }
 }
 
 fn failed_call(name: &'static str) -> impl FnOnce(Errno) -> LaunchError {
@@ -276,10 +286,6 @@ fn kept(context: &Context<'_>) -> Vec<RawFd> {
     kept.push(context.supervisor.as_raw_fd());
     kept.extend(context.streams);
     kept.extend(context.ruleset.as_ref().map(AsRawFd::as_raw_fd));
-    if let IdMaps::ByHost { ready, done } = &context.id_maps {
-        kept.extend(ready.map(AsRawFd::as_raw_fd));
-        kept.push(done.as_raw_fd());
-    }
     kept.sort_unstable();
     kept.dedup();
     kept

@@ -139,8 +139,8 @@ pub struct LoadedFile {
     /// Whether what it widens applies.
     pub trust: FileTrust,
     /// SHA-256 of the path, a NUL and the bytes that were parsed, in hexadecimal: the name under
-    /// which trust in this content is recorded.
-    pub digest: String,
+    /// which trust in this content is recorded. None for a file that needs no such record.
+    pub digest: Option<String>,
 }
 
 /// Whether what a file widens applies.

@@ -4,9 +4,11 @@
 //! bisection: when a filter is installed the kernel runs it for every number of its tables
 //! (`seccomp_cache_prepare`), so a list of comparisons costs a quarter of a millisecond at each
 //! launch. Tests of arguments are compiled by `seccompiler`, one program for each error. All of them
-//! are joined to one, since installing a program costs more than running it.
+//! are joined to one, since installing a program costs more than running it, and that one is made
+//! smaller.
 
 mod numbers;
+mod shrink;
 
 use std::collections::BTreeMap;
 
@@ -76,7 +78,7 @@ fn compile_for(
         program.extend(falling_through(&tests)?);
     }
     program.extend(bisection(architecture, &refused)?);
-    Ok(program)
+    Ok(shrink::shrink(program))
 }
 
 /// The program with a jump past its end wherever it allows a call, so that another one can follow.
@@ -326,23 +328,38 @@ mod tests {
     }
 
     const JUMP_IF_ANY_BIT: u16 = 0x45;
-    const MASK: u16 = 0x54;
+    const MASK: u16 = shrink::MASK;
 
     /// Runs a whole program for a call with the same value in all arguments.
     fn answer(program: &[Instruction], architecture: u32, number: u32, argument: u64) -> u32 {
+        let half = |shift: u32| u32::try_from(argument >> shift & 0xffff_ffff).unwrap();
+        run_with(program, |field| match field {
+            NUMBER => number,
+            ARCHITECTURE => architecture,
+            // Arguments start at 16, their low halves first.
+            _ if field % 8 == 0 => half(0),
+            _ => half(32),
+        })
+    }
+
+    /// The same with a value for each of the first three arguments.
+    pub(super) fn answer_each(program: &[Instruction], number: u32, arguments: [u32; 3]) -> u32 {
+        run_with(program, |field| match field {
+            16 => arguments[0],
+            24 => arguments[1],
+            32 => arguments[2],
+            _ => number,
+        })
+    }
+
+    fn run_with(program: &[Instruction], field: impl Fn(u32) -> u32) -> u32 {
         let (mut at, mut accumulator) = (0, 0_u32);
         loop {
             let Instruction { code, jt, jf, k } = program[at];
             at += 1;
             let taken = match code {
                 LOAD => {
-                    accumulator = match k {
-                        NUMBER => number,
-                        ARCHITECTURE => architecture,
-                        // Arguments start at 16, their low halves first.
-                        _ if k % 8 == 0 => u32::try_from(argument & 0xffff_ffff).unwrap(),
-                        _ => u32::try_from(argument >> 32).unwrap(),
-                    };
+                    accumulator = field(k);
                     continue;
                 }
                 MASK => {

@@ -4,6 +4,8 @@
 //! Calls are named; numbers belong to the kernel's table of one architecture and come later. What
 //! is not in the table passes: the filter is the third layer, behind mounts and Landlock.
 
+use std::sync::Arc;
+
 use super::{
     NestedNamespaces, Tracing,
     sockets::SocketGuard,
@@ -16,7 +18,8 @@ use super::{
 /// The whole filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilterSpec {
-    rules: Vec<SyscallRule>,
+    /// Shared by all who look something up in it while commands run.
+    rules: Arc<[SyscallRule]>,
 }
 
 /// A call that does not pass, or that does not with some arguments.
@@ -94,7 +97,9 @@ impl FilterSpec {
             reason: row.reason,
         }));
         rules.extend(socket_rules(sockets));
-        Self { rules }
+        Self {
+            rules: rules.into(),
+        }
     }
 
     /// The rules.

@@ -2,8 +2,8 @@
 //!
 //! Two processes: the *outer* stage is pid 1 of the new namespaces and sets them up; it clones the
 //! *inner* stage, which restricts itself and executes the command; then pid 1 executes the init
-//! image. The host's launcher thread is suspended meanwhile and reads the outcome from the shared
-//! [`Context`] when it wakes.
+//! image. The host's launcher thread waits meanwhile and reads the outcome from the shared
+//! [`Context`] then.
 //!
 //! Invariants: code here calls only `sys` and `rustix` with prepared arguments, so it does not
 //! allocate, lock, unwind or decide policy. Each stage has a descriptor table of its own: what the
@@ -24,6 +24,7 @@ use std::{
 };
 
 use crate::{
+    id_map::HostMaps,
     prepare::Prepared,
     sys::{
         Errno,
@@ -99,8 +100,7 @@ impl StageFailure {
     }
 }
 
-/// What the stages read and write. It lives on the launcher thread, which is suspended while they
-/// run.
+/// What the stages read and write. It lives on the launcher thread, which waits while they run.
 pub(crate) struct Context<'launch> {
     pub(crate) prepared: &'launch Prepared,
     pub(crate) ruleset: Option<OwnedFd>,
@@ -128,12 +128,8 @@ pub(crate) struct Context<'launch> {
 pub(crate) enum IdMaps<'launch> {
     /// By the child, for its own ids.
     Own { uid_map: CString, gid_map: CString },
-    /// By a thread of the host program, which waits for the child's pid on one pipe and answers on
-    /// the other.
-    ByHost {
-        ready: Option<&'launch OwnedFd>,
-        done: &'launch OwnedFd,
-    },
+    /// By the host program, beside the child.
+    ByHost(&'launch HostMaps),
 }
 
 /// The command as `execve` takes it.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{CWD, Mode, OFlags},
+    fs::{Mode, OFlags},
     io::FdFlags,
     process::Signal,
     thread::{CapabilitySet, CapabilitySets},
@@ -110,18 +110,7 @@ fn write_id_maps(maps: &IdMaps<'_>) -> Result<(), Errno> {
             write_file(c"/proc/self/uid_map", uid_map.as_bytes())?;
             write_file(c"/proc/self/gid_map", gid_map.as_bytes())
         }
-        IdMaps::ByHost { ready, done } => {
-            // The proc that is still mounted numbers pids as the host program does.
-            let mut digits = [0_u8; 16];
-            let length = rustix::fs::readlinkat_raw(CWD, c"/proc/self", &mut digits)?;
-            let digits = digits.get(..length).ok_or(Errno::NAMETOOLONG)?;
-            rustix::io::write(ready.ok_or(Errno::BADF)?, digits)?;
-            let mut answer = [0_u8; 1];
-            match rustix::io::read(done, &mut answer)? {
-                1 if answer == *b"1" => Ok(()),
-                _ => Err(Errno::PERM),
-            }
-        }
+        IdMaps::ByHost(maps) => maps.wait(),
     }
 }
 

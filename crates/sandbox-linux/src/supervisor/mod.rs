@@ -41,7 +41,7 @@ use std::{
     ffi::CString,
     fmt, io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     thread,
 };
 
@@ -80,16 +80,21 @@ struct World {
     proc: OwnedFd,
     rules: Arc<Rules>,
     refused: RefusalSink,
-    /// Numbers and names of the calls, sorted.
-    calls: Vec<(i64, &'static str, SupervisedCall)>,
-    /// The calls that are only refused.
-    refused_calls: refused::RefusedCalls,
+    calls: OnceLock<Calls>,
     /// The time (clock_gettime(2), `CLOCK_REALTIME`), in seconds and nanoseconds.
     started: (i64, u32),
     /// Held once more by each thread that waits for a FIFO's writer.
     waiting_readers: Arc<()>,
     /// The same for a server's room.
     waiting_connections: Arc<()>,
+}
+
+/// The calls that are notified. Looked up when the first one is, so that no launch waits for it.
+struct Calls {
+    /// Numbers and names of those that are performed, sorted.
+    performed: Vec<(i64, &'static str, SupervisedCall)>,
+    /// Those that are only refused.
+    refused: refused::RefusedCalls,
 }
 
 /// What does.
@@ -148,6 +153,12 @@ struct Created {
     name: CString,
 }
 
+/// After this time without a question the command is no short one.
+const LEISURE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 2_000_000,
+};
+
 /// Starts the thread. It ends with the last process inside.
 pub(crate) fn start(
     sockets: SupervisorSockets,
@@ -156,30 +167,19 @@ pub(crate) fn start(
     refused: RefusalSink,
 ) -> io::Result<()> {
     let SupervisorSockets { listener, root } = sockets;
-    let mut calls: Vec<_> = SUPERVISED_CALLS
-        .iter()
-        .chain([&CONNECT])
-        .filter_map(|(name, call)| filter::number(name).map(|number| (number, *name, *call)))
-        .collect();
-    calls.sort_unstable_by_key(|(number, ..)| *number);
-    let refused_calls = refused::RefusedCalls::new(&rules.filter);
     let world = World {
         listener,
         root,
         proc,
         rules,
         refused,
-        calls,
-        refused_calls,
+        calls: OnceLock::new(),
         started: now(),
         waiting_readers: Arc::new(()),
         waiting_connections: Arc::new(()),
     };
     let run = move || match prepare() {
-        Ok(umask) => {
-            world.rules.begin();
-            world.serve(umask);
-        }
+        Ok(umask) => world.serve(umask),
         // Dropping the listener fails every notified call.
         Err(_errno) => drop(world),
     };
@@ -224,6 +224,7 @@ impl World {
             socket_names: SocketNames::default(),
             former_repositories: HashSet::new(),
         };
+        self.make_ready();
         while self.wait(&mut state) {
             match sys::notify::receive(self.listener.as_fd()) {
                 Ok(notification) => self.answer(&mut state, &notification),
@@ -232,6 +233,29 @@ impl World {
                 Err(_errno) => return,
             }
         }
+    }
+
+    /// Makes ready for questions, while no command that ends at once has to wait for it.
+    fn make_ready(&self) {
+        let mut poll = [PollFd::new(&self.listener, PollFlags::IN)];
+        if let Ok(0) = rustix::event::poll(&mut poll, Some(&LEISURE)) {
+            self.rules.begin();
+            self.calls();
+        }
+    }
+
+    fn calls(&self) -> &Calls {
+        self.calls.get_or_init(|| {
+            let calls = SUPERVISED_CALLS.iter().chain([&CONNECT]);
+            let mut performed: Vec<_> = calls
+                .filter_map(|(name, call)| Some((filter::number(name)?, *name, *call)))
+                .collect();
+            performed.sort_unstable_by_key(|(number, ..)| *number);
+            Calls {
+                performed,
+                refused: refused::RefusedCalls::new(&self.rules.filter),
+            }
+        })
     }
 
     /// Waits for a notification; false when nobody is left who could send one.
@@ -290,10 +314,9 @@ impl World {
         if let Some(errno) = self.refuse_call(number, &notification.data.args, caller) {
             return Err(errno);
         }
-        let found = self
-            .calls
-            .binary_search_by_key(&number, |(number, ..)| *number);
-        let call = found.ok().and_then(|index| self.calls.get(index));
+        let calls = &self.calls().performed;
+        let found = calls.binary_search_by_key(&number, |(number, ..)| *number);
+        let call = found.ok().and_then(|index| calls.get(index));
         let (_, name, call) = call.ok_or(Errno::NOSYS)?;
         // 0: a thread of a pid namespace that this process can't see.
         if thread == 0 {

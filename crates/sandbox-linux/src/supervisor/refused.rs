@@ -17,24 +17,37 @@ use crate::{
 };
 
 /// The refused calls that the filter leaves to the supervisor, by number.
-pub(super) struct RefusedCalls(Vec<(i64, SyscallRule)>);
+#[derive(Debug)]
+pub(super) struct RefusedCalls {
+    filter: FilterSpec,
+    /// Numbers with indices of rules, sorted.
+    numbers: Vec<(i64, usize)>,
+}
 
 impl RefusedCalls {
     pub(super) fn new(filter: &FilterSpec) -> Self {
-        let reported = filter.rules().iter().filter(|rule| rule.is_reported());
-        let numbered = reported.filter_map(|rule| Some((filter::number(rule.name)?, rule.clone())));
-        let mut calls: Vec<_> = numbered.collect();
-        // A stable sort: of the rules for one call the first that holds decides.
-        calls.sort_by_key(|(number, _)| *number);
-        Self(calls)
+        let rules = filter.rules().iter().enumerate();
+        let reported = rules.filter(|(_, rule)| rule.is_reported());
+        let mut numbers: Vec<_> = reported
+            .filter_map(|(index, rule)| Some((filter::number(rule.name)?, index)))
+            .collect();
+        // By index within a number: of the rules for one call the first that holds decides.
+        numbers.sort_unstable();
+        Self {
+            filter: filter.clone(),
+            numbers,
+        }
     }
 
     fn rule(&self, number: i64, arguments: &[u64; 6]) -> Option<&SyscallRule> {
-        let start = self.0.partition_point(|(other, _)| *other < number);
-        let rules = self.0.get(start..).unwrap_or_default().iter();
-        let mut rules = rules.take_while(|(other, _)| *other == number);
-        let rule = rules.find(|(_, rule)| rule.tests.iter().all(|test| test.holds(arguments)));
-        rule.map(|(_, rule)| rule)
+        let start = self.numbers.partition_point(|(other, _)| *other < number);
+        let numbers = self.numbers.get(start..).unwrap_or_default().iter();
+        let rules = numbers
+            .take_while(|(other, _)| *other == number)
+            .filter_map(|(_, index)| self.filter.rules().get(*index));
+        rules
+            .into_iter()
+            .find(|rule| rule.tests.iter().all(|test| test.holds(arguments)))
     }
 }
 
@@ -46,7 +59,7 @@ impl World {
         arguments: &[u64; 6],
         caller: Caller<'_>,
     ) -> Option<Errno> {
-        let rule = self.refused_calls.rule(number, arguments)?;
+        let rule = self.calls().refused.rule(number, arguments)?;
         let errno = filter::error(rule.action)?;
         (self.refused)(&Refusal {
             operation: rule.operation(),

@@ -23,8 +23,8 @@ use crate::{
 /// The file policy, made ready for questions; one value serves every launch of a sandbox.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    /// Answers yes or no. Made on the supervisor's thread, so that no launch waits for it; of a long
-    /// policy for the first question.
+    /// Answers yes or no. Made on the supervisor's thread, so that no launch waits for it: for the
+    /// first question, or while there is none.
     judge: OnceLock<FileJudge>,
     /// Where protected names lead that are symlinks at the start; made there too.
     landings: OnceLock<Vec<Vec<u8>>>,

@@ -1,5 +1,5 @@
 //! `clone(2)` with shared memory: the child runs a function on a stack of its own while the calling
-//! thread is suspended until it executes a program or exits.
+//! thread waits until it executes a program or exits.
 #![expect(unsafe_code, reason = "system call wrappers")]
 
 use std::{
@@ -7,6 +7,8 @@ use std::{
     ptr,
     sync::atomic::{AtomicU32, Ordering},
 };
+
+use rustix::thread::futex;
 
 use super::{Errno, check};
 
@@ -61,7 +63,7 @@ fn protect(base: *mut c_void, length: usize) -> Result<(), Errno> {
 
 fn unmap(base: *mut c_void, length: usize) {
     // SAFETY: the owner drops the mapping once, and no child runs on it any more: the thread that
-    // lends it to a child is suspended until that child has left this memory.
+    // lends it to a child waits until that child has left this memory.
     unsafe { libc::munmap(base, length) };
 }
 
@@ -103,9 +105,69 @@ pub(crate) fn clone_into<T>(
     }
 }
 
+/// Starts a child that shares this memory, as [`clone_into`] does, but the calling thread goes on: it
+/// runs `meanwhile` with the child's pid, then waits until the child has left the memory.
+///
+/// Both have the same thread-local storage, so `errno` is shared: in `meanwhile` a call that fails may
+/// be told the child's reason, and the other way round.
+pub(crate) fn clone_beside<T>(
+    stack: &Stack,
+    flags: libc::c_int,
+    entry: Entry<T>,
+    state: &mut T,
+    meanwhile: impl FnOnce(libc::pid_t),
+) -> Result<libc::pid_t, Errno> {
+    let flags = flags | libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID;
+    let mut call = Call {
+        entry,
+        state: ptr::from_mut(state),
+    };
+    let argument = (&raw mut call).cast::<c_void>();
+    let running = AtomicU32::new(1);
+    // Declared after what the child uses, so it is dropped before.
+    let departure = Departure(&running);
+    let (unused, cleared) = (ptr::null_mut::<c_void>(), running.as_ptr());
+    // SAFETY: the stack is mapped, grows down from its top and is lent to no other child; `argument`
+    // points to a `Call<T>`. They, the state and the word live until the child has left the memory,
+    // which `departure` waits for when it is dropped.
+    let pid = unsafe {
+        libc::clone(
+            trampoline::<T>,
+            stack.top(),
+            flags,
+            argument,
+            unused,
+            unused,
+            cleared,
+        )
+    };
+    if pid == -1 {
+        running.store(0, Ordering::SeqCst);
+        return Err(super::last_errno());
+    }
+    meanwhile(pid);
+    drop(departure);
+    Ok(pid)
+}
+
+/// A word that the kernel clears when a child has left the memory (`CLONE_CHILD_CLEARTID`).
+struct Departure<'w>(&'w AtomicU32);
+
+impl Drop for Departure<'_> {
+    fn drop(&mut self) {
+        loop {
+            match self.0.load(Ordering::SeqCst) {
+                0 => return,
+                // However the wait ends, the word is looked at again. No libc: `errno` is the child's.
+                now => futex::wait(self.0, futex::Flags::empty(), now, None).unwrap_or(()),
+            }
+        }
+    }
+}
+
 extern "C" fn trampoline<T>(argument: *mut c_void) -> libc::c_int {
     let call = argument.cast::<Call<T>>();
-    // SAFETY: `clone_into` passes a `Call<T>` that nobody else uses while the child runs.
+    // SAFETY: who clones passes a `Call<T>` that nobody else uses while the child runs.
     let call = unsafe { &mut *call };
     // SAFETY: it holds a pointer made of a `&mut T`, whose borrow lasts as long as the child runs.
     let state = unsafe { &mut *call.state };

@@ -31,8 +31,8 @@ fn check(result: libc::c_long) -> Result<libc::c_long, Errno> {
     }
 }
 
-/// The calling thread's `errno`. A clone that shares memory shares it with the thread that is
-/// suspended for it, so nobody else writes there meanwhile.
+/// The calling thread's `errno`. A clone that shares memory shares it with the thread that cloned,
+/// which is suspended or calls libc only for what fails the launch anyway.
 fn last_errno() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }

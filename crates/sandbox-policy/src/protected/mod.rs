@@ -19,8 +19,8 @@ use std::fmt;
 pub(crate) use automaton::{Hit, ProtectedNames, RunState};
 #[cfg(test)]
 pub(crate) use fold::LONGEST_NAME;
-use fold::fold_into;
 pub use fold::is_alias;
+use fold::{FoldedName, fold_into};
 pub use table::PROTECTED_PATHS;
 
 use crate::path::AbsolutePath;
@@ -134,8 +134,9 @@ impl Protection {
         }
         let names: Vec<&[u8]> = path.names().collect();
         let exempt = first_store_end(&names);
+        let folded = fold_all(&names);
         self.iter()
-            .flat_map(|row| row.places(&names, exempt))
+            .flat_map(|row| row.places(&folded, exempt))
             .find(|place| place.depth > root && counts(place))
     }
 }
@@ -153,7 +154,11 @@ impl ProtectedPath {
     #[must_use]
     pub fn places_on_the_way(&'static self, path: &AbsolutePath) -> usize {
         let names: Vec<&[u8]> = path.names().collect();
-        let ends: BTreeSet<usize> = self.places(&names, None).map(|place| place.depth).collect();
+        let folded = fold_all(&names);
+        let ends: BTreeSet<usize> = self
+            .places(&folded, None)
+            .map(|place| place.depth)
+            .collect();
         ends.len()
     }
 
@@ -161,15 +166,20 @@ impl ProtectedPath {
     /// outermost store of packages.
     fn places(
         &'static self,
-        names: &[&[u8]],
+        names: &[Option<FoldedName>],
         exempt: Option<usize>,
     ) -> impl Iterator<Item = ProtectedPlace> {
-        let row: Vec<&str> = self.path.split('/').collect();
         let last_start = match exempt {
             Some(store) if !self.in_dependencies => store,
             _ => names.len(),
         };
         let mut places = Vec::new();
+        // Most rows name nothing of most paths, and a launch asks about each rule's path.
+        let first = self.path.split('/').next().unwrap_or_default();
+        if !first.starts_with('*') && !names.iter().any(|name| is_name(name.as_ref(), first)) {
+            return places.into_iter();
+        }
+        let row: Vec<&str> = self.path.split('/').collect();
         for start in 0..last_start {
             let rest = names.get(start..).unwrap_or_default();
             let ends = run_ends(&row, rest).into_iter();
@@ -198,8 +208,17 @@ impl fmt::Display for ProtectedPath {
     }
 }
 
+fn fold_all(names: &[&[u8]]) -> Vec<Option<FoldedName>> {
+    names.iter().map(|name| fold_into(name)).collect()
+}
+
+/// Whether a folded name is one of the table's.
+fn is_name(folded: Option<&FoldedName>, name: &str) -> bool {
+    folded.is_some_and(|folded| folded.as_bytes().eq_ignore_ascii_case(name.as_bytes()))
+}
+
 /// How many names of `rest` the row can take, from its first.
-fn run_ends(row: &[&str], rest: &[&[u8]]) -> Vec<usize> {
+fn run_ends(row: &[&str], rest: &[Option<FoldedName>]) -> Vec<usize> {
     let Some((name, row_after)) = row.split_first() else {
         return vec![0];
     };
@@ -214,7 +233,7 @@ fn run_ends(row: &[&str], rest: &[&[u8]]) -> Vec<usize> {
             .collect();
     }
     match rest.split_first() {
-        Some((first, after)) if *name == "*" || is_alias(first, name) => {
+        Some((first, after)) if *name == "*" || is_name(first.as_ref(), name) => {
             let ends = run_ends(row_after, after).into_iter();
             ends.map(|length| length + 1).collect()
         }

@@ -244,7 +244,8 @@ fn read_layer(
             return Err(unread(SettingsErrorKind::TooLarge { limit: SIZE_LIMIT }));
         }
     };
-    let digest = trust_store::digest(&candidate.path, &bytes);
+    let digest = (candidate.layer.comes_with_project())
+        .then(|| trust_store::digest(&candidate.path, &bytes));
     let text =
         String::from_utf8(bytes).map_err(|source| unread(SettingsErrorKind::NotUtf8 { source }))?;
     let source = Source::new(Arc::clone(&file), text);
@@ -257,7 +258,7 @@ fn read_layer(
             .map(|finding| finding.in_source(&source));
         located.collect()
     })?;
-    let trust = file_trust(candidate.layer, &digest, sources);
+    let trust = file_trust(digest.as_deref(), sources);
     let file = LoadedFile {
         path: file,
         layer: candidate.layer,
@@ -268,10 +269,11 @@ fn read_layer(
     Ok(Some(Loaded { file, parsed }))
 }
 
-fn file_trust(layer: Layer, digest: &str, sources: &Sources) -> FileTrust {
-    if !layer.comes_with_project() {
+/// A file that does not come with the project has no digest.
+fn file_trust(digest: Option<&str>, sources: &Sources) -> FileTrust {
+    let Some(digest) = digest else {
         return FileTrust::Own;
-    }
+    };
     let trusted = match (sources.trust, &sources.trust_store) {
         (ProjectTrust::Granted, _) => true,
         (ProjectTrust::Withheld, _) | (ProjectTrust::Recorded, None) => false,

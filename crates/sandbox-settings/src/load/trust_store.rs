@@ -32,8 +32,11 @@ pub fn trust_files(store: &AbsolutePath, files: &[LoadedFile]) -> Result<(), Tru
             path: Arc::from(directory),
             source,
         })?;
-    for file in files {
-        let record = directory.join(&file.digest);
+    let digests = files
+        .iter()
+        .filter_map(|file| Some((file, file.digest.as_ref()?)));
+    for (file, digest) in digests {
+        let record = directory.join(digest);
         write_record(&record, &file.path).map_err(|source| TrustError::WriteRecord {
             path: record.into(),
             source,
