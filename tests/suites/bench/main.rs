@@ -139,9 +139,9 @@ fn start_up_costs_no_more_than_bwraps_smallest() {
     if is_debug_build() || subject() == Subject::Upstream {
         inapplicable!("no speed is asked of this build");
     }
-    // Some 0.97 where nothing else runs. More of ours runs in parallel than of bwrap's, so a machine whose
-    // processors are shared with others tells up to 1.02: that is no reason to call the build broken.
-    assert!(best < 1.1, "{best:.2} of bwrap's time at best");
+    // Some 0.9 where nothing else runs. More of ours runs in parallel than of bwrap's, so a batch on a machine
+    // whose processors are shared with others tells more.
+    assert!(best <= 1.0, "{best:.2} of bwrap's time at best");
 }
 
 #[test]
