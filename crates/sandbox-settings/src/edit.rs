@@ -131,4 +131,47 @@ mod tests {
         let error = with_additions("{\"sandbox\": 1}", Format::Claude, &additions);
         assert!(matches!(error, Err(EditError::Shape { .. })));
     }
+
+    fn with_host(text: &str, format: Format, host: &str) -> Option<String> {
+        with_additions(text, format, &[addition("network.allowedDomains", host)]).ok()
+    }
+    #[test]
+    fn only_the_entry_is_new() {
+        let flat = "{\n\t\"network\": {\n\t\t\"allowedDomains\": [\n\t\t\t\"a.test\",\n\t\t\t\"b.test:22\"\n\t\t],\n\t\t\"deniedDomains\": [   ]\n\t},\n\n\t\"filesystem\" : {}}";
+        let changed = with_host(flat, Format::Flat, "c.test:443").unwrap();
+        assert_eq!(
+            changed,
+            flat.replace("\"b.test:22\"\n", "\"b.test:22\",\n\t\t\t\"c.test:443\"\n")
+        );
+        assert_eq!(
+            with_host(&changed, Format::Flat, "c.test:443").unwrap(),
+            changed
+        );
+        let one_line = r#"{ "permissions": {"allow": []}, "sandbox": {"network": {"allowedDomains": ["a.test"]}} }"#;
+        assert_eq!(
+            with_host(one_line, Format::Claude, "c.test:1").unwrap(),
+            one_line.replace(r#"["a.test"]"#, r#"["a.test", "c.test:1"]"#)
+        );
+    }
+
+    #[test]
+    fn missing_sections_are_made_and_others_are_not_overwritten() {
+        for text in ["{}", "{\n  \"model\": \"x\" // chosen\n}\n"] {
+            let changed = with_host(text, Format::Claude, "c.test:443").unwrap();
+            assert!(changed.contains("\"c.test:443\""), "{changed}");
+            assert!(
+                !text.contains("chosen") || changed.contains("\"x\", // chosen"),
+                "{changed}"
+            );
+        }
+        for text in [
+            "[]",
+            "7",
+            "{\"network\": 1}",
+            "{\"network\": {\"allowedDomains\": \"x\"}}",
+            "{",
+        ] {
+            assert_eq!(with_host(text, Format::Flat, "c.test:443"), None, "{text}");
+        }
+    }
 }

@@ -8,13 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use jsonc_parser::{
-    ParseOptions,
-    cst::{CstArray, CstInputValue, CstObject, CstRootNode},
-};
 use sandbox_policy::{AbsolutePath, DomainPattern, DomainPatternError, PathBase, Target};
 
 use crate::{
+    edit::{Addition, with_additions},
     layer::{Format, Layer},
     parse::parse_file,
     settings::{LoadedFile, Settings},
@@ -92,7 +89,11 @@ pub fn remember_host(
         Err(source) => return Err(RememberError::Read { path, source }),
     };
     let unsuitable = || RememberError::Unsuitable { path: path.clone() };
-    let changed = with_entry(&text, format, &entry).ok_or_else(unsuitable)?;
+    let addition = Addition {
+        key: "network.allowedDomains",
+        value: entry,
+    };
+    let changed = with_additions(&text, format, &[addition]).map_err(|_shape| unsuitable())?;
     let source = Source::new(Arc::from(path.as_path()), changed.as_str());
     parse_file(&source, layer, settings.base()).map_err(|_findings| unsuitable())?;
     if changed != text {
@@ -111,32 +112,6 @@ fn deciding_file(settings: &Settings) -> Option<&LoadedFile> {
         .iter()
         .filter(|file| matches!(file.layer, Layer::User | Layer::Home | Layer::Flag))
         .max_by_key(|file| file.layer)
-}
-
-/// The text with an entry more in its list of allowed hosts; `None` where it has no room for one.
-fn with_entry(text: &str, format: Format, entry: &str) -> Option<String> {
-    let root = CstRootNode::parse(text, &ParseOptions::default()).ok()?;
-    let mut section = root.object_value_or_create()?;
-    let names: &[&str] = match format {
-        Format::Flat => &["network"],
-        Format::Claude => &["sandbox", "network"],
-    };
-    for name in names {
-        section = inner(&section, name)?;
-    }
-    let hosts: CstArray = section.array_value_or_create("allowedDomains")?;
-    let is_there = hosts.elements().iter().any(|element| {
-        let text = element.as_string_lit().map(|text| text.decoded_value());
-        matches!(text, Some(Ok(text)) if text == entry)
-    });
-    if !is_there {
-        hosts.append(CstInputValue::String(entry.to_owned()));
-    }
-    Some(root.to_string())
-}
-
-fn inner(section: &CstObject, name: &str) -> Option<CstObject> {
-    section.object_value_or_create(name)
 }
 
 /// Puts a file in another's place at once, so that nobody ever finds half of it.
@@ -170,50 +145,5 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 impl Settings {
     fn base(&self) -> &PathBase {
         self.live.base()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_entry_is_new() {
-        let flat = "{\n\t\"network\": {\n\t\t\"allowedDomains\": [\n\t\t\t\"a.test\",\n\t\t\t\"b.test:22\"\n\t\t],\n\t\t\"deniedDomains\": [   ]\n\t},\n\n\t\"filesystem\" : {}}";
-        let changed = with_entry(flat, Format::Flat, "c.test:443").unwrap();
-        assert_eq!(
-            changed,
-            flat.replace("\"b.test:22\"\n", "\"b.test:22\",\n\t\t\t\"c.test:443\"\n")
-        );
-        assert_eq!(
-            with_entry(&changed, Format::Flat, "c.test:443").unwrap(),
-            changed
-        );
-        let one_line = r#"{ "permissions": {"allow": []}, "sandbox": {"network": {"allowedDomains": ["a.test"]}} }"#;
-        assert_eq!(
-            with_entry(one_line, Format::Claude, "c.test:1").unwrap(),
-            one_line.replace(r#"["a.test"]"#, r#"["a.test", "c.test:1"]"#)
-        );
-    }
-
-    #[test]
-    fn missing_sections_are_made_and_others_are_not_overwritten() {
-        for text in ["{}", "{\n  \"model\": \"x\" // chosen\n}\n"] {
-            let changed = with_entry(text, Format::Claude, "c.test:443").unwrap();
-            assert!(changed.contains("\"c.test:443\""), "{changed}");
-            assert!(
-                !text.contains("chosen") || changed.contains("\"x\", // chosen"),
-                "{changed}"
-            );
-        }
-        for text in [
-            "[]",
-            "7",
-            "{\"network\": 1}",
-            "{\"network\": {\"allowedDomains\": \"x\"}}",
-            "{",
-        ] {
-            assert_eq!(with_entry(text, Format::Flat, "c.test:443"), None, "{text}");
-        }
     }
 }
