@@ -139,7 +139,7 @@ pub struct LoadedFile {
     /// Whether what it widens applies.
     pub trust: FileTrust,
     /// SHA-256 of the path, a NUL and the bytes that were parsed, in hexadecimal: the name under
-    /// which trust in this content is recorded.
+    /// which trust in this content is recorded. Empty for a file that needs none.
     pub digest: String,
 }
 
