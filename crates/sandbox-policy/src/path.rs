@@ -144,6 +144,21 @@ impl AbsolutePath {
         Self(Arc::from(Path::new(path)))
     }
 
+    /// The same for a path in parts, one after the other.
+    pub(crate) fn from_clean_parts<const N: usize>(parts: [&[u8]; N]) -> Self {
+        // Nothing is allocated for most.
+        let mut buffer = [0; 256];
+        let mut end = 0;
+        for part in parts {
+            let Some(place) = buffer.get_mut(end..end + part.len()) else {
+                return Self::from_clean_bytes(&parts.concat());
+            };
+            place.copy_from_slice(part);
+            end += part.len();
+        }
+        Self::from_clean_bytes(buffer.get(..end).unwrap_or_default())
+    }
+
     /// For bytes put together out of clean parts.
     pub(crate) fn from_clean_bytes(bytes: &[u8]) -> Self {
         let bytes = if bytes.is_empty() { b"/" } else { bytes };

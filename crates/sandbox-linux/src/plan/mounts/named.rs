@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sandbox_policy::{AbsolutePath, FilesystemPolicy, Glob, GlobToken, PathPattern, PathRule};
+use sandbox_policy::{AbsolutePath, FilesystemPolicy, Glob, PathPattern, PathRule};
 
 use crate::facts::HostFacts;
 
@@ -117,9 +117,9 @@ impl<'p> Tails<'p> {
     }
 
     fn may_end(&self, glob: &Glob) -> bool {
-        match glob.tokens().last() {
-            Some(GlobToken::Literal(end)) => self.0.contains(tail(end, Self::LONGEST)),
-            _ => true,
+        match glob.end() {
+            [] => true,
+            end => self.0.contains(tail(end, Self::LONGEST)),
         }
     }
 }
@@ -138,10 +138,7 @@ fn may_match(glob: &Glob, path: &AbsolutePath, prefixes: &[&[u8]]) -> bool {
     if !path.is_within(glob.static_prefix()) {
         return false;
     }
-    match glob.tokens().last() {
-        Some(GlobToken::Literal(end)) => prefixes.iter().any(|path| path.ends_with(end)),
-        _ => true,
-    }
+    prefixes.iter().any(|path| path.ends_with(glob.end()))
 }
 
 /// A clean path and all above it.
