@@ -144,6 +144,16 @@ impl AbsolutePath {
         Self(Arc::from(Path::new(path)))
     }
 
+    /// The path and all above it as bytes, innermost first.
+    pub fn byte_ancestors(&self) -> impl Iterator<Item = &[u8]> {
+        fn above<'p>(path: &&'p [u8]) -> Option<&'p [u8]> {
+            let end = path.iter().rposition(|byte| *byte == b'/')?;
+            path.get(..end.max(1))
+                .filter(|above| above.len() < path.len())
+        }
+        std::iter::successors(Some(self.as_bytes()), above)
+    }
+
     /// The same for a path in parts, one after the other.
     pub(crate) fn from_clean_parts<const N: usize>(parts: [&[u8]; N]) -> Self {
         // Nothing is allocated for most.
