@@ -56,7 +56,9 @@ pub(super) fn filesystem(
             PathEffect::AllowWrite => rules.allow_write.extend(found.into_iter().map(allow)),
             PathEffect::AllowRead => rules.allow_read.extend(found.into_iter().map(allow)),
             // Nothing is copied where one list is all there is.
-            PathEffect::DenyWrite if rules.deny_write.is_empty() => rules.deny_write = found,
+            PathEffect::DenyWrite if rules.deny_write.is_empty() => {
+                rules.deny_write = found.into();
+            }
             PathEffect::DenyWrite => rules.deny_write.extend(found),
             PathEffect::DenyRead => {
                 let denies = found.into_iter().map(deny(Firmness::Layer(layer)));
