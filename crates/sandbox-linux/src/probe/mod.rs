@@ -1,6 +1,7 @@
 //! Fills the facts: it only reads the host and changes nothing.
 
 mod devices;
+mod listing;
 mod lookup;
 
 use std::{
@@ -266,6 +267,10 @@ impl<'p> Denied<'p> {
             // Patterns mostly begin where their neighbours do.
             let is_pattern = matches!(rule.pattern, PathPattern::Glob(_));
             if is_pattern && latest.replace(path) == Some(path) {
+                continue;
+            }
+            // Of the rest only matters where symlinks lead.
+            if straight > limit && self.lookup.is_no_link(path) {
                 continue;
             }
             let found = unless_out_of_reach(self.lookup.find(path), self.policy, path);
