@@ -2,6 +2,7 @@
 //! allocate after the clone. One value serves every launch of a sandbox.
 
 use std::{
+    collections::HashMap,
     ffi::CString,
     io,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
@@ -115,9 +116,10 @@ impl Prepared {
     /// Prepares a plan.
     pub fn new(plan: LinuxPlan) -> Result<Self, PrepareError> {
         let filter = filter::compile(&plan.filter)?;
+        let grants = Grants::of(&plan);
         let operations = plan.mounts.operations().iter().enumerate();
         let mounts = operations
-            .map(|(index, op)| mount(&plan, index, op))
+            .map(|(index, op)| mount(op, grants.on(index, op)))
             .collect();
         let init_image = init_image().map_err(|errno| PrepareError::InitImageCall {
             source: errno.into(),
@@ -193,16 +195,37 @@ fn c_path(path: &AbsolutePath) -> CString {
     CString::new(bytes).unwrap_or_else(|_nul| CString::default())
 }
 
-fn mount(plan: &LinuxPlan, index: usize, op: &MountOp) -> PreparedMount {
-    let anchors = |anchor: &RuleAnchor| match (anchor, &op.kind) {
-        (RuleAnchor::Root, MountKind::RootReadOnly) => true,
-        (RuleAnchor::Root, _) => false,
-        (RuleAnchor::Operation(anchor), _) => *anchor == index,
-    };
-    let mut rules = plan.landlock.iter().flat_map(|spec| &spec.rules);
-    let grant = rules
-        .find(|rule| anchors(&rule.anchor))
-        .map(|rule| rule.access);
+/// The Landlock grants of a plan, by what they hang on.
+struct Grants {
+    root: Option<BindAccess>,
+    operations: HashMap<usize, BindAccess>,
+}
+
+impl Grants {
+    fn of(plan: &LinuxPlan) -> Self {
+        let mut grants = Self {
+            root: None,
+            operations: HashMap::new(),
+        };
+        for rule in plan.landlock.iter().flat_map(|spec| &spec.rules) {
+            match rule.anchor {
+                RuleAnchor::Root => grants.root = Some(rule.access),
+                RuleAnchor::Operation(index) => {
+                    grants.operations.insert(index, rule.access);
+                }
+            }
+        }
+        grants
+    }
+
+    fn on(&self, index: usize, op: &MountOp) -> Option<BindAccess> {
+        let own = self.operations.get(&index).copied();
+        let root = self.root.filter(|_| op.kind == MountKind::RootReadOnly);
+        own.or(root)
+    }
+}
+
+fn mount(op: &MountOp, grant: Option<BindAccess>) -> PreparedMount {
     let mut created_parents = Vec::new();
     if op.creates_target {
         let ancestors = op.target.ancestors().skip(1);

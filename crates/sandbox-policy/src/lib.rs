@@ -48,6 +48,7 @@ pub use environment::{
 };
 pub use filesystem::{
     FileJudge, FileVerdict, FilesystemPolicy, Firmness, LayerId, PathRule, ReadAllow, ReadDeny,
+    RuleList,
 };
 pub use host::{Host, HostError, HostName, Port, Target};
 pub use network::{DomainRule, LookupVerdict, NetworkPolicy};

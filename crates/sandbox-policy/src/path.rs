@@ -144,6 +144,31 @@ impl AbsolutePath {
         Self(Arc::from(Path::new(path)))
     }
 
+    /// The path and all above it as bytes, innermost first.
+    pub fn byte_ancestors(&self) -> impl Iterator<Item = &[u8]> {
+        fn above<'p>(path: &&'p [u8]) -> Option<&'p [u8]> {
+            let end = path.iter().rposition(|byte| *byte == b'/')?;
+            path.get(..end.max(1))
+                .filter(|above| above.len() < path.len())
+        }
+        std::iter::successors(Some(self.as_bytes()), above)
+    }
+
+    /// The same for a path in parts, one after the other.
+    pub(crate) fn from_clean_parts<const N: usize>(parts: [&[u8]; N]) -> Self {
+        // Nothing is allocated for most.
+        let mut buffer = [0; 256];
+        let mut end = 0;
+        for part in parts {
+            let Some(place) = buffer.get_mut(end..end + part.len()) else {
+                return Self::from_clean_bytes(&parts.concat());
+            };
+            place.copy_from_slice(part);
+            end += part.len();
+        }
+        Self::from_clean_bytes(buffer.get(..end).unwrap_or_default())
+    }
+
     /// For bytes put together out of clean parts.
     pub(crate) fn from_clean_bytes(bytes: &[u8]) -> Self {
         let bytes = if bytes.is_empty() { b"/" } else { bytes };

@@ -9,7 +9,9 @@ use crate::environment::{
     EnvironmentPolicy, VariableAllow, VariableDeny, VariablePattern, VariablePatternError,
     VariableRule, VariableValue,
 };
-use crate::filesystem::{FilesystemPolicy, Firmness, LayerId, PathRule, ReadAllow, ReadDeny};
+use crate::filesystem::{
+    FilesystemPolicy, Firmness, LayerId, PathRule, ReadAllow, ReadDeny, RuleList,
+};
 use crate::host::Port;
 use crate::network::{DomainRule, NetworkPolicy};
 use crate::origin::Origin;
@@ -98,10 +100,10 @@ impl Policy {
         };
         Self {
             filesystem: FilesystemPolicy {
-                deny_read: Vec::new(),
+                deny_read: RuleList::default(),
                 allow_read: Vec::new(),
                 allow_write: Vec::new(),
-                deny_write: Vec::new(),
+                deny_write: RuleList::default(),
                 scratch: SCRATCH.into_iter().map(scratch).collect(),
                 protected: Protection::all(),
             },

@@ -4,7 +4,7 @@ use sandbox_policy::{LayerId, Origin};
 
 use crate::{
     json::{Member, Node},
-    statement::Statement,
+    statement::{PathList, Statement},
 };
 
 /// Sources of settings, lowest precedence first.
@@ -134,6 +134,7 @@ pub(crate) fn format_keys<'r, 't>(
 pub(crate) struct ParsedFile {
     pub(crate) format: Format,
     pub(crate) statements: Vec<Statement>,
+    pub(crate) paths: Vec<PathList>,
     pub(crate) ignored: Vec<IgnoredKey>,
 }
 

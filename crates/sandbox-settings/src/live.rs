@@ -6,7 +6,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use sandbox_policy::{NetworkPolicy, PathBase};
+use sandbox_policy::{Firmness, NetworkPolicy, PathBase, PathPattern, ReadAllow};
 
 use crate::{
     error::{SettingsError, SettingsErrors},
@@ -15,7 +15,7 @@ use crate::{
     resolve::{Entry, network},
     settings::Settings,
     source::Source,
-    statement::{Effect, Switch},
+    statement::{Effect, PathEffect, Switch},
 };
 
 /// A line of a control channel.
@@ -111,6 +111,12 @@ impl Settings {
             })
             .cloned()
             .collect();
+        for list in &parsed.paths {
+            let rules = list.rules.iter();
+            not_live += rules
+                .filter(|rule| !self.has_path(list.effect, &rule.pattern))
+                .count();
+        }
         for statement in parsed.statements {
             if is_about_hosts(&statement.effect) {
                 entries.push(Entry {
@@ -128,6 +134,28 @@ impl Settings {
         })
     }
 
+    fn has_path(&self, effect: PathEffect, pattern: &PathPattern) -> bool {
+        let rules = &self.policy.filesystem;
+        let among =
+            |allows: &[ReadAllow]| allows.iter().any(|allow| allow.rule.pattern == *pattern);
+        let denies = |is_final: bool| {
+            let mut denies = rules.deny_read.iter();
+            denies.any(|deny| {
+                deny.rule.pattern == *pattern && (deny.firmness == Firmness::Final) == is_final
+            })
+        };
+        match effect {
+            PathEffect::AllowWrite => among(&rules.allow_write),
+            PathEffect::AllowRead => among(&rules.allow_read),
+            PathEffect::DenyWrite => {
+                let mut denies = rules.deny_write.iter();
+                denies.any(|rule| rule.pattern == *pattern)
+            }
+            PathEffect::DenyRead => denies(false),
+            PathEffect::DenyReadForGood => denies(true),
+        }
+    }
+
     fn is_in_force(&self, effect: &Effect) -> bool {
         let applying = self.live.applying.iter();
         let mut said = applying.map(|entry| &entry.statement.effect);
@@ -142,11 +170,7 @@ fn is_about_hosts(effect: &Effect) -> bool {
         | Effect::DenyDomain { .. }
         | Effect::DenyAddress(_)
         | Effect::Switch(Switch::StrictAllowlist, _) => true,
-        Effect::AllowWrite(_)
-        | Effect::DenyWrite(_)
-        | Effect::AllowRead(_)
-        | Effect::DenyRead { .. }
-        | Effect::Device(_)
+        Effect::Device(_)
         | Effect::HostPort(_)
         | Effect::PublishPort(_)
         | Effect::AllowUnixSocket(_)

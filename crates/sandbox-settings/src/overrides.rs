@@ -8,7 +8,7 @@ use std::{
 };
 
 use sandbox_policy::{
-    DeviceRule, DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax,
+    DeviceRule, DomainPattern, Origin, PathBase, PathRule, PatternError, PatternSyntax,
     PortMapping, VariablePattern, VariablePatternError,
 };
 
@@ -16,7 +16,7 @@ use crate::{
     error::{SettingsError, SettingsErrorKind},
     finding::Finding,
     source::Source,
-    statement::{Effect, Statement, Switch, path_effect, value_of},
+    statement::{Effect, PathEffect, PathList, Statement, Switch, path_pattern, value_of},
     wire::Preset,
 };
 
@@ -84,9 +84,10 @@ impl Overrides {
         &self,
         base: &PathBase,
         errors: &mut Vec<SettingsError>,
-    ) -> Vec<Statement> {
+    ) -> (Vec<Statement>, Vec<PathList>) {
         let mut taken = Taken {
             statements: Vec::new(),
+            paths: Vec::new(),
             errors,
         };
         self.take_paths(base, &mut taken);
@@ -119,29 +120,31 @@ impl Overrides {
                 Ok(Effect::Switch(Switch::Ptrace, true)),
             );
         }
-        taken.statements
+        (taken.statements, taken.paths)
     }
 
     fn take_paths(&self, base: &PathBase, taken: &mut Taken<'_>) {
-        let deny_read_for_good = |pattern| Effect::DenyRead {
-            pattern,
-            for_good: true,
-        };
         for (key, values, effect) in [
-            (
-                "--allow-write",
-                &self.allow_write,
-                Effect::AllowWrite as fn(PathPattern) -> Effect,
-            ),
-            ("--deny-write", &self.deny_write, Effect::DenyWrite),
-            ("--allow-read", &self.allow_read, Effect::AllowRead),
-            ("--deny-read", &self.deny_read, deny_read_for_good),
+            ("--allow-write", &self.allow_write, PathEffect::AllowWrite),
+            ("--deny-write", &self.deny_write, PathEffect::DenyWrite),
+            ("--allow-read", &self.allow_read, PathEffect::AllowRead),
+            ("--deny-read", &self.deny_read, PathEffect::DenyReadForGood),
         ] {
+            let mut list = PathList::new(key, effect);
             for value in values {
                 let text = value.display().to_string();
-                let parsed = path_effect(value, PatternSyntax::Glob, base, effect);
-                taken.take(key, &text, parsed.map_err(|source| bad_path(&text, source)));
+                match path_pattern(value, PatternSyntax::Glob, base, effect) {
+                    Ok(pattern) => {
+                        let origin = flag(key, &text);
+                        list.add(PathRule { pattern, origin }, &text, false);
+                    }
+                    Err(source) => {
+                        let error = flag_error(key, &text, bad_path(&text, source));
+                        taken.errors.push(error);
+                    }
+                }
             }
+            taken.paths.push(list);
         }
     }
 
@@ -189,6 +192,7 @@ impl Overrides {
 /// What was read so far.
 struct Taken<'e> {
     statements: Vec<Statement>,
+    paths: Vec<PathList>,
     errors: &'e mut Vec<SettingsError>,
 }
 
@@ -196,7 +200,7 @@ impl Taken<'_> {
     fn take(&mut self, key: &'static str, text: &str, effect: Result<Effect, SettingsErrorKind>) {
         match effect {
             Ok(effect) => {
-                let origin = Origin::Flag(format!("{key} {text}").trim_end().into());
+                let origin = flag(key, text);
                 self.statements.push(Statement {
                     key,
                     text: text.to_owned(),
@@ -207,6 +211,11 @@ impl Taken<'_> {
             Err(kind) => self.errors.push(flag_error(key, text, kind)),
         }
     }
+}
+
+/// The option, as an origin.
+fn flag(key: &str, text: &str) -> Origin {
+    Origin::Flag(format!("{key} {text}").trim_end().into())
 }
 
 /// `NAME=VALUE`.

@@ -256,10 +256,9 @@ pub fn lower(
 ) -> Result<LinuxPlan, PlanError> {
     let mut notices = Vec::new();
     let filesystem = resolve::resolve(&policy.filesystem, facts, &mut notices)?;
-    let start = std::slice::from_ref(&facts.working_directory);
-    if let sandbox_policy::FileVerdict::Deny(denial) =
-        mounts::about(&filesystem, start).judge_read(&facts.working_directory)
-    {
+    // Of thousands of rules a few are about anything that exists.
+    let near = &near(&filesystem, facts);
+    if let sandbox_policy::FileVerdict::Deny(denial) = near.judge_read(&facts.working_directory) {
         return Err(PlanError::ClosedWorkingDirectory {
             path: facts.working_directory.clone(),
             denial: denial.to_string(),
@@ -278,7 +277,7 @@ pub fn lower(
         ProcMount::Inherited(_) => false,
     };
     let devices = devices::lower(&policy.process.devices, facts, &mut notices)?;
-    let mounts = mounts::lower(&filesystem, facts, fresh_proc, devices)?;
+    let mounts = mounts::lower(near, facts, fresh_proc, devices)?;
     let landlock = landlock::lower(facts.landlock_abi, &mounts, &policy.unix_sockets);
     match &landlock {
         None => notices.push(PlanNotice::NoLandlock),
@@ -293,7 +292,7 @@ pub fn lower(
         UserNamespaces::Refused => NestedNamespaces::Refused,
         UserNamespaces::Allowed(_) => NestedNamespaces::Allowed,
     };
-    let missing_roots = missing_roots(&filesystem, facts, &mut notices);
+    let missing_roots = missing_roots(near, facts, &mut notices);
     let ports = ports::lower(policy, endpoints, &mut notices)?;
     let supervision = supervision(policy, &filesystem, facts, &missing_roots);
     let tracing = match policy.process.ptrace {
@@ -319,6 +318,16 @@ pub fn lower(
     })
 }
 
+/// The rules that say something about a place of the facts.
+fn near(filesystem: &FilesystemPolicy, facts: &HostFacts) -> FilesystemPolicy {
+    let start = facts.home.iter().chain([&facts.working_directory]);
+    let missing = facts.missing_roots.values();
+    let missing = missing.flat_map(|root| [&root.canonical, &root.above]);
+    let places = facts.paths.keys().chain(start).chain(missing);
+    let places: Vec<_> = places.cloned().collect();
+    mounts::about(filesystem, &places)
+}
+
 /// The write roots that can be created: where the directory above is the host's and not writable yet.
 fn missing_roots(
     filesystem: &FilesystemPolicy,
@@ -331,8 +340,6 @@ fn missing_roots(
     }
     let found = facts.missing_roots.values();
     let found: BTreeMap<_, _> = found.map(|root| (&root.canonical, root)).collect();
-    let above: Vec<_> = found.values().map(|root| root.above.clone()).collect();
-    let filesystem = &mounts::about(filesystem, &above);
     let judged = mounts::Regions::new(filesystem);
     for allow in &filesystem.allow_write {
         let PathPattern::Subtree(path) = &allow.rule.pattern else {

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use sandbox_policy::{
     AbsolutePath, FileVerdict, FilesystemPolicy, PathPattern, PathRule, ReadAllow, ReadDeny,
+    RuleList,
 };
 
 use super::{PlanError, PlanNotice};
@@ -20,10 +21,10 @@ pub(super) fn resolve(
     notices: &mut Vec<PlanNotice>,
 ) -> Result<FilesystemPolicy, PlanError> {
     let mut resolved = FilesystemPolicy {
-        deny_read: Vec::new(),
+        deny_read: RuleList::default(),
         allow_read: Vec::new(),
         allow_write: Vec::new(),
-        deny_write: Vec::new(),
+        deny_write: RuleList::default(),
         scratch: Vec::new(),
         protected: written.protected.clone(),
     };
@@ -32,23 +33,12 @@ pub(super) fn resolve(
         resolved.scratch.push(rule.clone());
         resolved.scratch.extend(moved.landed(rule));
     }
-    resolved.deny_read.reserve(written.deny_read.len());
-    for deny in &written.deny_read {
-        let ReadDeny { rule, firmness } = deny;
-        moved.refuse_carried_link(rule)?;
-        resolved.deny_read.push(deny.clone());
-        resolved
-            .deny_read
-            .extend(moved.landed(rule).map(|rule| ReadDeny {
-                rule,
-                firmness: *firmness,
-            }));
-    }
-    resolved.deny_write.reserve(written.deny_write.len());
-    for rule in &written.deny_write {
-        moved.refuse_carried_link(rule)?;
-        resolved.deny_write.push(rule.clone());
-        resolved.deny_write.extend(moved.landed(rule));
+    if moved.places.is_empty() {
+        // As written: thousands of rules are not copied.
+        resolved.deny_read = written.deny_read.clone();
+        resolved.deny_write = written.deny_write.clone();
+    } else {
+        resolve_denies(written, &moved, &mut resolved)?;
     }
     for allow in &written.allow_write {
         let ReadAllow { rule, layer } = allow;
@@ -75,6 +65,32 @@ pub(super) fn resolve(
         }
     }
     Ok(resolved)
+}
+
+fn resolve_denies(
+    written: &FilesystemPolicy,
+    moved: &Moved<'_>,
+    resolved: &mut FilesystemPolicy,
+) -> Result<(), PlanError> {
+    let mut denies = Vec::with_capacity(written.deny_read.len());
+    for deny in &written.deny_read {
+        let ReadDeny { rule, firmness } = deny;
+        moved.refuse_carried_link(rule)?;
+        denies.push(deny.clone());
+        denies.extend(moved.landed(rule).map(|rule| ReadDeny {
+            rule,
+            firmness: *firmness,
+        }));
+    }
+    resolved.deny_read = denies.into();
+    let mut denies = Vec::with_capacity(written.deny_write.len());
+    for rule in &written.deny_write {
+        moved.refuse_carried_link(rule)?;
+        denies.push(rule.clone());
+        denies.extend(moved.landed(rule));
+    }
+    resolved.deny_write = denies.into();
+    Ok(())
 }
 
 /// The paths that symlinks lead elsewhere: few, so that thousands of rules are soon asked about them.

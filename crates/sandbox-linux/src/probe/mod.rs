@@ -1,6 +1,7 @@
 //! Fills the facts: it only reads the host and changes nothing.
 
 mod devices;
+mod listing;
 mod lookup;
 
 use std::{
@@ -231,15 +232,21 @@ impl<'p> Denied<'p> {
         &mut self,
         rules: impl Iterator<Item = &'p PathRule>,
     ) -> Result<(), ProbeError> {
-        let mut latest = None;
+        let mut latest: Option<(&[u8], bool)> = None;
         let mut seen = HashSet::new();
         let rules = rules.filter(|rule| {
             let PathPattern::Subtree(path) = &rule.pattern else {
                 return true;
             };
             let directory = lookup::directory(path);
-            let is_news = latest.replace(directory) != Some(directory) && seen.insert(directory);
-            is_news || self.lookup.is_behind_link(directory)
+            if let Some((known, is_behind_link)) = latest
+                && known == directory
+            {
+                return is_behind_link;
+            }
+            let is_behind_link = self.lookup.is_behind_link(directory);
+            latest = Some((directory, is_behind_link));
+            seen.insert(directory) || is_behind_link
         });
         let rules: Vec<_> = rules.collect();
         self.learn(rules.into_iter(), 0).map(drop)
@@ -260,6 +267,10 @@ impl<'p> Denied<'p> {
             // Patterns mostly begin where their neighbours do.
             let is_pattern = matches!(rule.pattern, PathPattern::Glob(_));
             if is_pattern && latest.replace(path) == Some(path) {
+                continue;
+            }
+            // Of the rest only matters where symlinks lead.
+            if straight > limit && self.lookup.is_no_link(path) {
                 continue;
             }
             let found = unless_out_of_reach(self.lookup.find(path), self.policy, path);

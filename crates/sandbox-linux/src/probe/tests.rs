@@ -79,3 +79,24 @@ fn of_many_denies_only_the_links_matter() {
     assert_eq!(facts.landings.get(&link), denies.first());
     assert!(!facts.leaves_reads_open);
 }
+
+#[test]
+fn of_many_read_denies_only_links_are_looked_at() {
+    let (_kept, at) = place();
+    let mut policy = Policy::restrictive().allow_write(at.as_path()).unwrap();
+    for number in 0..600 {
+        let path = below(&at, &format!("file{number}"));
+        match number {
+            550 => symlink("/etc/hostname", path.as_path()).unwrap(),
+            551 => symlink("nowhere", path.as_path()).unwrap(),
+            _ => fs::write(path.as_path(), "").unwrap(),
+        }
+        policy = policy.deny_read(path.as_path()).unwrap();
+    }
+    let facts = probe(&policy, &at, None).unwrap();
+    assert!(facts.leaves_reads_open);
+    let landing = facts.landings.get(&below(&at, "file550"));
+    let expected = fs::canonicalize("/etc/hostname").unwrap();
+    assert_eq!(landing.map(AbsolutePath::as_path), Some(expected.as_path()));
+    assert_eq!(facts.landings.len(), 1, "{:?}", facts.landings);
+}

@@ -13,7 +13,7 @@ use std::ffi::{OsStr, OsString};
 
 use sandbox_policy::{
     AbsolutePath, FilesystemPolicy, Glob, GlobToken, LayerId, Origin, PathBase, PathPattern,
-    PathRule, PatternSyntax, Policy, ReadAllow, ReadDeny, UnixSocketPolicy,
+    PathRule, PatternSyntax, Policy, ReadAllow, ReadDeny, RuleList, UnixSocketPolicy,
 };
 
 use super::{ProfileError, landing};
@@ -32,10 +32,10 @@ pub fn effective(policy: &Policy, facts: &HostFacts) -> Result<Policy, ProfileEr
         protected,
     } = &policy.filesystem;
     let mut filesystem = FilesystemPolicy {
-        deny_read: Vec::new(),
+        deny_read: RuleList::default(),
         allow_read: allows(allow_read, facts)?,
         allow_write: allows(allow_write, facts)?,
-        deny_write: Vec::new(),
+        deny_write: RuleList::default(),
         scratch: Vec::new(),
         protected: protected.clone(),
     };

@@ -8,7 +8,7 @@
 
 use sandbox_policy::{
     AbsolutePath, FileVerdict, FilesystemPolicy, PathPattern, PathRule, Policy, ReadAllow,
-    ReadDeny, UnixSocketPolicy,
+    ReadDeny, RuleList, UnixSocketPolicy,
 };
 
 use super::{ProfileError, effective::replaced_prefix};
@@ -28,10 +28,10 @@ pub(crate) fn resolve(policy: &Policy, facts: &HostFacts) -> Result<Policy, Prof
         protected,
     } = &policy.filesystem;
     let mut filesystem = FilesystemPolicy {
-        deny_read: Vec::new(),
+        deny_read: RuleList::default(),
         allow_read: allow_read.clone(),
         allow_write: Vec::new(),
-        deny_write: Vec::new(),
+        deny_write: RuleList::default(),
         scratch: scratch.clone(),
         protected: protected.clone(),
     };

@@ -118,10 +118,11 @@ fn tables_of_rules_decide_as_written() {
     files.deny_read = vec![
         deny("~/.ssh", Firmness::Final),
         deny("/w/**/.env", Firmness::Default),
-    ];
+    ]
+    .into();
     files.allow_read = vec![allow("~/.ssh/config"), allow("/w/ok/.env")];
     files.allow_write = vec![allow("/w")];
-    files.deny_write = vec![rule("/w/.git/hooks")];
+    files.deny_write = vec![rule("/w/.git/hooks")].into();
     let evaluator = Evaluator::new(&profile(&with_files(files)));
     for (operation, object, is_allowed) in [
         ("file-read-data", "/private/etc/passwd", true),
@@ -223,7 +224,7 @@ fn the_workspace_preset_closes_the_rest_of_the_disk() {
         &sandbox_policy::Origin::Program,
     );
     let mut policy = Policy::restrictive();
-    policy.filesystem.deny_read = deny_read;
+    policy.filesystem.deny_read = deny_read.into();
     policy.filesystem.allow_read = allow_read;
     policy.filesystem.allow_write = vec![allow("/Users/me/p")];
     let evaluator = Evaluator::new(&profile(&policy));

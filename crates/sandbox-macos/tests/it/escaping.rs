@@ -21,7 +21,8 @@ fn hostile_names_stay_parameters() {
             origin: sandbox_policy::Origin::Program,
         },
         firmness: Firmness::Final,
-    }];
+    }]
+    .into();
     let profile = profile(&with_files(files));
     assert!(!profile.text().contains("allow default"));
     let evaluator = Evaluator::new(&profile);
@@ -32,7 +33,7 @@ fn hostile_names_stay_parameters() {
 #[test]
 fn hostile_patterns_stay_patterns() {
     let mut files = Policy::restrictive().filesystem;
-    files.deny_read = vec![deny("/w/*\")(allow default)(\\", Firmness::Final)];
+    files.deny_read = vec![deny("/w/*\")(allow default)(\\", Firmness::Final)].into();
     let evaluator = Evaluator::new(&profile(&with_files(files)));
     assert!(!decide(
         &evaluator,
@@ -46,7 +47,7 @@ fn hostile_patterns_stay_patterns() {
 fn patterns_without_an_equivalent_are_errors() {
     let error = |text: &str| {
         let mut files = Policy::restrictive().filesystem;
-        files.deny_write = vec![rule(text)];
+        files.deny_write = vec![rule(text)].into();
         lower(&with_files(files), &facts(), &proxies()).unwrap_err()
     };
     let long = format!("/w/*{}", "x".repeat(1025));
@@ -72,7 +73,8 @@ fn patterns_of_the_root_reach_through_the_links() {
     files.deny_read = vec![
         deny("/*/secret", Firmness::Final),
         deny("/tm?", Firmness::Final),
-    ];
+    ]
+    .into();
     files.allow_write = vec![allow("/w")];
     let evaluator = Evaluator::new(&profile(&with_files(files)));
     for closed in [
@@ -102,8 +104,9 @@ fn every_spelling_of_a_closed_name_is_closed() {
         rule("/w/.git/hooks"),
         rule("/w/**/.bashrc"),
         rule("/w/[ks]x*"),
-    ];
-    files.deny_read = vec![deny("/w/secret", Firmness::Final)];
+    ]
+    .into();
+    files.deny_read = vec![deny("/w/secret", Firmness::Final)].into();
     let evaluator = Evaluator::new(&profile(&with_files(files)));
     let closed = [
         "/w/.git/HOOKS",
@@ -146,7 +149,7 @@ fn long_and_odd_paths_are_closed_whatever_their_length() {
     let long = format!("/w/{}/{}", names.join("/"), vec!["x"; 200].join("/"));
     let mut files = Policy::restrictive().filesystem;
     files.allow_write = vec![allow("/w")];
-    files.deny_write = vec![rule(&long)];
+    files.deny_write = vec![rule(&long)].into();
     let evaluator = Evaluator::new(&profile(&with_files(files)));
     for closed in [
         long.clone(),
@@ -173,7 +176,7 @@ proptest! {
     fn patterns_and_expressions_agree(text in "/w(/[a-c.*?+(){}|^$\\[\\]!-]{1,6}){1,2}", name in "/w(/[a-c.*?+(){}|^$\\[\\]!-]{1,6}){1,2}") {
         let pattern = pattern(&text);
         let mut files = Policy::restrictive().filesystem;
-        files.deny_read = vec![deny(&text, Firmness::Final)];
+        files.deny_read = vec![deny(&text, Firmness::Final)].into();
         let evaluator = Evaluator::new(&profile(&with_files(files)));
         // The root directory itself stays readable, or no program would start.
         for name in [path(&name), path(&text)].into_iter().filter(|name| name.depth() > 0) {

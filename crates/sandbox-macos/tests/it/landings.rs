@@ -41,9 +41,9 @@ fn files() -> FilesystemPolicy {
 #[test]
 fn a_deny_closes_the_link_and_what_it_leads_to() {
     let policy = with_files(FilesystemPolicy {
-        deny_read: vec![deny("/Users/me/keys", Firmness::Final)],
+        deny_read: vec![deny("/Users/me/keys", Firmness::Final)].into(),
         allow_write: vec![allow("/Users/me/ws")],
-        deny_write: vec![rule("/Users/me/ws/config")],
+        deny_write: vec![rule("/Users/me/ws/config")].into(),
         ..files()
     });
     let facts = machine(&[
@@ -117,7 +117,7 @@ fn a_listed_socket_is_where_it_lands() {
 #[test]
 fn a_link_reopens_nothing_that_is_denied() {
     let policy = with_files(FilesystemPolicy {
-        deny_read: vec![deny("/tmp/secret", Firmness::Final)],
+        deny_read: vec![deny("/tmp/secret", Firmness::Final)].into(),
         allow_read: vec![allow("/Users/me/link"), allow("/Users/me/other")],
         ..files()
     });
@@ -142,7 +142,7 @@ fn a_link_reopens_nothing_that_is_denied() {
 #[test]
 fn patterns_move_with_their_directory() {
     let policy = with_files(FilesystemPolicy {
-        deny_read: vec![deny("/Users/me/ws/**/*.pem", Firmness::Final)],
+        deny_read: vec![deny("/Users/me/ws/**/*.pem", Firmness::Final)].into(),
         ..files()
     });
     let facts = machine(&[("/Users/me/ws", "/Volumes/disk/ws")]);

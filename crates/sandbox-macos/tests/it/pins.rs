@@ -125,8 +125,9 @@ fn ancestors_of_closed_paths_keep_their_names() {
     files.deny_read = vec![
         deny("/w/a/b/secret", Firmness::Final),
         deny("/w/g/*.key", Firmness::Final),
-    ];
-    files.deny_write = vec![rule("/w/**/.git/hooks")];
+    ]
+    .into();
+    files.deny_write = vec![rule("/w/**/.git/hooks")].into();
     let evaluator = Evaluator::new(&profile(&with_files(files)));
     let may_unlink =
         |text: &str| decide_of_type(&evaluator, "file-write-unlink", &path(text), "DIRECTORY");
@@ -154,7 +155,7 @@ fn ancestors_of_closed_paths_keep_their_names() {
 fn wild_directories_can_be_made_but_not_taken_away() {
     let mut files = Policy::restrictive().filesystem;
     files.allow_write = vec![allow("/w")];
-    files.deny_read = vec![deny("/w/*/secret", Firmness::Final)];
+    files.deny_read = vec![deny("/w/*/secret", Firmness::Final)].into();
     let evaluator = Evaluator::new(&profile(&with_files(files)));
     let decide_directory =
         |operation| decide_of_type(&evaluator, operation, &path("/w/a"), "DIRECTORY");

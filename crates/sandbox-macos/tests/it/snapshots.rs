@@ -39,7 +39,8 @@ fn project_with_protected_paths() {
     policy.filesystem.deny_write = vec![
         rule("/Users/me/project/.git/hooks"),
         rule("/Users/me/project/**/.bashrc"),
-    ];
+    ]
+    .into();
     insta::assert_snapshot!(show_decisions(&profile(&policy)));
 }
 
@@ -51,7 +52,8 @@ fn closed_reads_with_openings() {
         deny("~", Firmness::Layer(LayerId(1))),
         deny("~/.ssh", Firmness::Final),
         deny("/Users/me/project/**/*.pem", Firmness::Default),
-    ];
+    ]
+    .into();
     policy.filesystem.allow_read = vec![allow("~/project"), allow("~/.config/*.toml")];
     policy.filesystem.allow_write = vec![allow("~/project/target")];
     insta::assert_snapshot!(show_decisions(&profile(&policy)));
@@ -65,7 +67,8 @@ fn closed_disk() {
     policy.filesystem.deny_read = vec![
         deny("/", Firmness::Default),
         deny("~/.cargo/credentials.toml", Firmness::Default),
-    ];
+    ]
+    .into();
     policy.filesystem.allow_read = vec![allow("/usr"), allow("/dev"), allow("~/.cargo")];
     policy.filesystem.allow_write = vec![allow("~/project")];
     insta::assert_snapshot!(show_decisions(&profile(&policy)));
@@ -76,8 +79,8 @@ fn links_and_odd_names() {
     let mut policy = Policy::restrictive();
     policy.filesystem.protected = Protection::none();
     policy.filesystem.allow_write = vec![allow("/tmp/build [1]"), allow("/var/tmp/*.o")];
-    policy.filesystem.deny_read = vec![deny("/etc/my \"secrets\"", Firmness::Final)];
-    policy.filesystem.deny_write = vec![rule("/tmp/[ab]/keep")];
+    policy.filesystem.deny_read = vec![deny("/etc/my \"secrets\"", Firmness::Final)].into();
+    policy.filesystem.deny_write = vec![rule("/tmp/[ab]/keep")].into();
     insta::assert_snapshot!(show_decisions(&profile(&policy)));
 }
 

@@ -181,10 +181,10 @@ pub(crate) fn policies() -> impl Strategy<Value = Policy> {
                     Vec::new()
                 };
                 with_files(FilesystemPolicy {
-                    deny_read,
+                    deny_read: deny_read.into(),
                     allow_read,
                     allow_write,
-                    deny_write,
+                    deny_write: deny_write.into(),
                     scratch,
                     protected: if is_protected {
                         some_rows()

@@ -13,8 +13,10 @@
 //! such a place itself or lies in one. Scratch directories have none: nobody outside sees them.
 
 mod index;
+mod list;
 
 pub use index::FileJudge;
+pub use list::RuleList;
 
 use crate::origin::Origin;
 use crate::path::AbsolutePath;
@@ -68,13 +70,13 @@ pub struct ReadAllow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesystemPolicy {
     /// Closed regions.
-    pub deny_read: Vec<ReadDeny>,
+    pub deny_read: RuleList<ReadDeny>,
     /// Re-opened ones.
     pub allow_read: Vec<ReadAllow>,
     /// Write roots; they count as `allow_read` of the same layer.
     pub allow_write: Vec<ReadAllow>,
     /// What stays closed for writing.
-    pub deny_write: Vec<PathRule>,
+    pub deny_write: RuleList<PathRule>,
     /// Private writable directories (`/tmp`, …): empty at the start, gone at exit.
     pub scratch: Vec<PathRule>,
     /// What stays closed below the write roots.

@@ -2,23 +2,27 @@
 //!
 //! The matcher walks the tokens once and keeps, for every position of the path, whether the tokens
 //! so far can end there: time is tokens × length whatever the pattern, and nothing is compiled
-//! beforehand. As prefixes are positions, one walk also tells which ancestors of a path match.
+//! beforehand; the tokens themselves are made for the first question, as most of thousands of rules
+//! are never asked anything. As prefixes are positions, one walk also tells which ancestors of a path match.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::parse;
 use crate::path::AbsolutePath;
 
 /// A parsed glob over absolute paths. Clones share it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Glob(Arc<Parsed>);
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Parsed {
-    tokens: Box<[GlobToken]>,
     literal: AbsolutePath,
+    /// How many bytes of that are plain, whatever they are.
+    plain: usize,
     static_prefix: AbsolutePath,
+    tokens: OnceLock<Box<[GlobToken]>>,
 }
 
 /// One element of a glob. The tokens of a glob, each turned into the given regular expression and
@@ -44,13 +48,15 @@ pub enum GlobToken {
 pub struct GlobSet(Box<[(char, char)]>);
 
 impl Glob {
-    /// A glob of `tokens` whose text, read literally, is `literal`.
-    pub(super) fn new(tokens: Vec<GlobToken>, literal: AbsolutePath) -> Self {
-        let static_prefix = static_prefix(&tokens);
+    /// The glob whose text, read literally, is `literal`. Its first `plain` bytes are a directory's
+    /// path in which no character is special.
+    pub(super) fn new(literal: AbsolutePath, plain: usize) -> Self {
+        let static_prefix = static_prefix(literal.as_bytes(), plain);
         Self(Arc::new(Parsed {
-            tokens: tokens.into(),
             literal,
+            plain,
             static_prefix,
+            tokens: OnceLock::new(),
         }))
     }
 
@@ -71,25 +77,31 @@ impl Glob {
     #[must_use]
     pub fn moved(&self, to: &AbsolutePath) -> Self {
         // The prefix is a directory, so what follows it begins with a slash.
-        let moved = |bytes: &[u8]| {
-            let prefix = self.static_prefix().as_bytes();
-            let rest = bytes.strip_prefix(prefix).unwrap_or(bytes);
-            let rest = rest.strip_prefix(b"/").unwrap_or(rest);
-            let to = to.as_bytes();
-            [to.strip_suffix(b"/").unwrap_or(to), b"/", rest].concat()
-        };
-        let mut tokens = self.0.tokens.to_vec();
-        if let Some(GlobToken::Literal(bytes)) = tokens.first_mut() {
-            *bytes = moved(bytes).into();
-        }
-        let literal = AbsolutePath::from_clean_bytes(&moved(self.literal().as_bytes()));
-        Self::new(tokens, literal)
+        let (prefix, literal) = (self.static_prefix().as_bytes(), self.literal().as_bytes());
+        let rest = literal.strip_prefix(prefix).unwrap_or(literal);
+        let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+        let to = to.as_bytes();
+        let to = to.strip_suffix(b"/").unwrap_or(to);
+        let literal = AbsolutePath::from_clean_bytes(&[to, b"/", rest].concat());
+        Self::new(literal, to.len())
     }
 
     /// The parsed elements, in order.
     #[must_use]
     pub fn tokens(&self) -> &[GlobToken] {
-        &self.0.tokens
+        self.0.tokens.get_or_init(|| {
+            let (base, entry) = self.literal().as_bytes().split_at(self.0.plain);
+            parse::tokens(base, entry).into()
+        })
+    }
+
+    /// What everything that it matches ends with, its literal spelling too; this may be nothing.
+    #[must_use]
+    pub fn end(&self) -> &[u8] {
+        let literal = self.literal().as_bytes();
+        let special = literal.iter().rposition(|byte| b"*?[]".contains(byte));
+        let after = special.map_or(0, |special| special + 1);
+        literal.get(after..).unwrap_or_default()
     }
 
     /// Whether the glob (or its literal spelling) matches this very path.
@@ -132,7 +144,7 @@ impl Glob {
         if let Some(start) = reach.first_mut() {
             *start = true;
         }
-        for token in &self.0.tokens {
+        for token in self.tokens() {
             reach = token.advance(text, &reach);
         }
         reach
@@ -140,6 +152,16 @@ impl Glob {
 }
 
 /// Equal globs have equal texts: enough to tell thousands of them apart.
+impl PartialEq for Glob {
+    fn eq(&self, other: &Self) -> bool {
+        // The same text may be plain in one and special in the other.
+        self.literal() == other.literal()
+            && (self.0.plain == other.0.plain || self.tokens() == other.tokens())
+    }
+}
+
+impl Eq for Glob {}
+
 impl Hash for Glob {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.literal().hash(state);
@@ -288,10 +310,11 @@ fn advance_directories(text: &[Unit], starts: &[bool]) -> Vec<bool> {
         .collect()
 }
 
-fn static_prefix(tokens: &[GlobToken]) -> AbsolutePath {
-    let Some(GlobToken::Literal(start)) = tokens.first() else {
-        return AbsolutePath::root();
-    };
+/// The directory before the first special element.
+fn static_prefix(text: &[u8], plain: usize) -> AbsolutePath {
+    let (_, entry) = text.split_at(plain);
+    let start = text.get(..plain + parse::plain_start(entry));
+    let start = start.unwrap_or_default();
     let end = start.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
     match start.get(..end) {
         None | Some([]) => AbsolutePath::root(),

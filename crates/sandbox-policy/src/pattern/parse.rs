@@ -56,9 +56,10 @@ fn plain(text: &[u8], base: &PathBase) -> Option<AbsolutePath> {
         [b'/', below @ ..] => (true, below),
         below => (false, below),
     };
-    let is_special = |byte: &u8| *byte == 0 || SPECIAL.contains(byte);
-    let is_name = |name: &[u8]| !matches!(name, b"" | b"." | b"..");
-    if below.iter().any(is_special) || !below.split(|byte| *byte == b'/').all(is_name) {
+    let is_special = |byte: &u8| matches!(byte, 0 | b'*' | b'?' | b'[');
+    let is_plain =
+        |name: &[u8]| !matches!(name, b"" | b"." | b"..") && !name.iter().any(is_special);
+    if !below.split(|byte| *byte == b'/').all(is_plain) {
         return None;
     }
     if is_absolute {
@@ -66,8 +67,7 @@ fn plain(text: &[u8], base: &PathBase) -> Option<AbsolutePath> {
     }
     let base = base.working_directory.as_bytes();
     let base = base.strip_suffix(b"/").unwrap_or(base);
-    let path = [base, b"/", below].concat();
-    Some(AbsolutePath::from_clean_bytes(&path))
+    Some(AbsolutePath::from_clean_parts([base, b"/", below]))
 }
 
 /// An entry with its base taken off. The base is always literal: a home directory with a `[` in
@@ -163,11 +163,7 @@ impl<'t> Entry<'t> {
         if is_literal(&kept) {
             return Ok(PathPattern::Subtree(literal));
         }
-        let (base_text, entry_text) = text.split_at(base_length);
-        Ok(PathPattern::Glob(Glob::new(
-            tokens(base_text, entry_text),
-            literal,
-        )))
+        Ok(PathPattern::Glob(Glob::new(literal, base_length)))
     }
 }
 
@@ -187,7 +183,7 @@ enum Piece<'t> {
 
 /// The tokens of a text behind a literal one. Neighbouring literals are joined, so that equal globs
 /// have equal tokens.
-fn tokens(base: &[u8], text: &[u8]) -> Vec<GlobToken> {
+pub(super) fn tokens(base: &[u8], text: &[u8]) -> Vec<GlobToken> {
     let mut tokens = Vec::with_capacity(USUAL_TOKENS);
     let mut plain = Vec::with_capacity(base.len() + text.len());
     plain.extend_from_slice(base);
@@ -207,6 +203,15 @@ fn tokens(base: &[u8], text: &[u8]) -> Vec<GlobToken> {
         tokens.push(GlobToken::Literal(plain.into()));
     }
     tokens
+}
+
+/// How many bytes there are before the first special element.
+pub(super) fn plain_start(text: &[u8]) -> usize {
+    let plain = pieces(text).map_while(|piece| match piece {
+        Piece::Plain(bytes) => Some(bytes.len()),
+        Piece::Special(_) => None,
+    });
+    plain.sum()
 }
 
 fn pieces(text: &[u8]) -> impl Iterator<Item = Piece<'_>> {

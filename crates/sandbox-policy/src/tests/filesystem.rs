@@ -1,19 +1,21 @@
 //! Verdicts on paths.
 
+use std::sync::LazyLock;
+
 use super::{origin, path, path_rule};
 use crate::{
     Denial, DenialReason, FileVerdict, FilesystemPolicy, Firmness, LayerId, Protection, ReadAllow,
-    ReadDeny,
+    ReadDeny, RuleList,
 };
 
-const NOTHING: FilesystemPolicy = FilesystemPolicy {
-    deny_read: Vec::new(),
+static NOTHING: LazyLock<FilesystemPolicy> = LazyLock::new(|| FilesystemPolicy {
+    deny_read: RuleList::default(),
     allow_read: Vec::new(),
     allow_write: Vec::new(),
-    deny_write: Vec::new(),
+    deny_write: RuleList::default(),
     scratch: Vec::new(),
     protected: Protection::none(),
-};
+});
 const LAYER: LayerId = LayerId(1);
 
 fn deny(text: &str, firmness: Firmness, line: u32) -> ReadDeny {
@@ -211,9 +213,9 @@ fn what_cannot_be_read_cannot_be_written() {
 #[test]
 fn firmness_tells_who_may_reopen() {
     let with = |firmness| FilesystemPolicy {
-        deny_read: vec![deny("/a", firmness, 1)],
+        deny_read: vec![deny("/a", firmness, 1)].into(),
         allow_read: vec![allow("/a/other", LayerId(2), 2), allow("/a/same", LAYER, 3)],
-        ..NOTHING
+        ..NOTHING.clone()
     };
     check_reads(
         &with(Firmness::Default),
@@ -267,7 +269,7 @@ fn scratch_is_readable_and_writable() {
     };
     assert_eq!(rule.origin, origin(40));
     let sealed = FilesystemPolicy {
-        deny_read: vec![deny("/", Firmness::Final, 1)],
+        deny_read: vec![deny("/", Firmness::Final, 1)].into(),
         ..open
     };
     check_reads(&sealed, &[("/tmp/a", false)]);

@@ -142,10 +142,10 @@ fn usual() -> impl Strategy<Value = FilesystemPolicy> {
                     Vec::new()
                 };
                 FilesystemPolicy {
-                    deny_read,
+                    deny_read: deny_read.into(),
                     allow_read,
                     allow_write,
-                    deny_write,
+                    deny_write: deny_write.into(),
                     scratch,
                     protected: Protection::all(),
                 }

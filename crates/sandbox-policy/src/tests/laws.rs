@@ -338,10 +338,10 @@ pub(super) fn filesystem() -> impl Strategy<Value = FilesystemPolicy> {
     let rules = (denies(), allows(), allows(), path_rules(), path_rules());
     (rules, protection()).prop_map(
         |((deny_read, allow_read, allow_write, deny_write, scratch), protected)| FilesystemPolicy {
-            deny_read,
+            deny_read: deny_read.into(),
             allow_read,
             allow_write,
-            deny_write,
+            deny_write: deny_write.into(),
             scratch,
             protected,
         },

@@ -123,7 +123,7 @@ fn the_workspace_preset_closes_what_is_private() {
             .all(|allow| allow.layer == LayerId::PRESET)
     );
     let policy = FilesystemPolicy {
-        deny_read,
+        deny_read: deny_read.into(),
         allow_read,
         ..Policy::restrictive().filesystem
     };

@@ -21,6 +21,14 @@ pub(crate) struct NodeError {
 }
 
 impl NodeError {
+    /// Something else than a list.
+    pub(crate) fn list_expected(span: Range<usize>) -> Self {
+        Self {
+            span: Some(span),
+            message: "a list is expected".to_owned(),
+        }
+    }
+
     fn at(self, node: &Node<'_>) -> Self {
         Self {
             span: self.span.or_else(|| Some(node.span.clone())),

@@ -24,6 +24,40 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
     }
 }
 
+/// The bytes of a value that is not looked into.
+#[derive(Clone, Debug)]
+pub(crate) struct Place(pub(crate) Range<usize>);
+
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(NAME, PlaceVisitor)
+    }
+}
+
+struct PlaceVisitor;
+
+impl<'de> Visitor<'de> for PlaceVisitor {
+    type Value = Place;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a place")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Place, A::Error> {
+        Ok(Place(read_span(&mut parts)?))
+    }
+}
+
+fn read_span<'de, A: SeqAccess<'de>>(parts: &mut A) -> Result<Range<usize>, A::Error> {
+    let start = parts
+        .next_element()?
+        .ok_or_else(|| A::Error::missing_field("start"))?;
+    let end = parts
+        .next_element()?
+        .ok_or_else(|| A::Error::missing_field("end"))?;
+    Ok(start..end)
+}
+
 struct LocatedVisitor<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for LocatedVisitor<T> {
@@ -34,19 +68,11 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for LocatedVisitor<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
-        let start = parts
-            .next_element()?
-            .ok_or_else(|| A::Error::missing_field("start"))?;
-        let end = parts
-            .next_element()?
-            .ok_or_else(|| A::Error::missing_field("end"))?;
+        let span = read_span(&mut parts)?;
         let value = parts
             .next_element()?
             .ok_or_else(|| A::Error::missing_field("value"))?;
-        Ok(Located {
-            value,
-            span: start..end,
-        })
+        Ok(Located { value, span })
     }
 }
 

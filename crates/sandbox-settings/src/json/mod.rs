@@ -11,7 +11,7 @@ use jsonc_parser::{CollectOptions, ParseOptions, ast, common::Ranged as _, parse
 use crate::{error::SettingsErrorKind, finding::Finding};
 
 pub(crate) use deserialize::NodeError;
-pub(crate) use located::Located;
+pub(crate) use located::{Located, Place};
 
 /// A value and where it stands.
 #[derive(Debug, PartialEq, Eq)]
@@ -116,6 +116,17 @@ impl<'t> Node<'t> {
             | Value::String(_)
             | Value::Array(_) => &[],
         }
+    }
+
+    /// The value that has this place, in objects only.
+    pub(crate) fn at(&self, span: &Range<usize>) -> Option<&Self> {
+        if self.span == *span {
+            return Some(self);
+        }
+        let holds = |member: &&Member<'t>| {
+            member.node.span.start <= span.start && span.end <= member.node.span.end
+        };
+        self.members().iter().find(holds)?.node.at(span)
     }
 
     /// What the value is, for messages.

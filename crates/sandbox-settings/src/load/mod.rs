@@ -20,10 +20,10 @@ use crate::{
     layer::{Layer, ParsedFile},
     overrides::Overrides,
     parse::parse_file,
-    resolve::{Entry, Layers, resolve},
+    resolve::{Entry, Layers, Paths, resolve},
     settings::{FileTrust, LoadedFile, Settings},
     source::Source,
-    statement::Statement,
+    statement::{PathList, Statement},
 };
 
 use file::{ReadError, SIZE_LIMIT, read};
@@ -93,6 +93,7 @@ pub fn load(sources: &Sources) -> Result<Settings, SettingsErrors> {
     let mut layers = Layers {
         files: Vec::new(),
         entries: Vec::new(),
+        paths: Vec::new(),
         ignored: Vec::new(),
     };
     let mut candidates = candidates(sources);
@@ -206,18 +207,32 @@ impl Loaded {
             statement,
         });
         layers.entries.extend(entries);
+        let lists = self.parsed.paths.into_iter().map(|list| Paths {
+            layer,
+            trusted,
+            list,
+        });
+        layers.paths.extend(lists);
     }
 }
 
-fn add_command_line(layers: &mut Layers, statements: Option<Vec<Statement>>) {
+fn add_command_line(layers: &mut Layers, said: Option<(Vec<Statement>, Vec<PathList>)>) {
+    let Some((statements, lists)) = said else {
+        return;
+    };
+    let layer = Layer::CommandLine;
     let entry = |statement| Entry {
-        layer: Layer::CommandLine,
+        layer,
         trusted: true,
         statement,
     };
-    layers
-        .entries
-        .extend(statements.into_iter().flatten().map(entry));
+    layers.entries.extend(statements.into_iter().map(entry));
+    let paths = |list| Paths {
+        layer,
+        trusted: true,
+        list,
+    };
+    layers.paths.extend(lists.into_iter().map(paths));
 }
 
 fn read_layer(

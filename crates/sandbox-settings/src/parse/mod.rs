@@ -30,7 +30,7 @@ pub(crate) fn parse_file(
         outcome,
         reader,
         doubtful,
-    } = read(&root, format, source, base);
+    } = read(&root, format, layer, (source, base));
     if doubtful {
         let findings = validate(&root, &schema_of(format), base);
         if !findings.is_empty() {
@@ -46,6 +46,7 @@ pub(crate) fn parse_file(
     })?;
     let Reader {
         statements,
+        paths,
         ignored,
         findings,
         ..
@@ -54,6 +55,7 @@ pub(crate) fn parse_file(
         Ok(ParsedFile {
             format,
             statements,
+            paths,
             ignored,
         })
     } else {
@@ -69,12 +71,18 @@ struct Read<'a> {
     doubtful: bool,
 }
 
-fn read<'a>(root: &Node<'_>, format: Format, source: &'a Source, base: &'a PathBase) -> Read<'a> {
-    let mut reader = Reader::new(source, base);
+fn read<'a>(
+    root: &'a Node<'a>,
+    format: Format,
+    layer: Layer,
+    (source, base): (&'a Source, &'a PathBase),
+) -> Read<'a> {
+    let mut reader = Reader::new(source, base, root, layer);
     let outcome = match format {
         Format::Flat => Flat::deserialize(root).map(|file| reader.read_flat(file)),
         Format::Claude => Claude::deserialize(root).map(|file| reader.read_claude(file)),
     };
+    let outcome = outcome.and_then(|()| reader.misread.take().map_or(Ok(()), Err));
     let doubtful = outcome.is_err() || reader.is_doubtful() || has_near_misses(root, format);
     Read {
         outcome,

@@ -159,7 +159,7 @@ fn what_is_read_without_doubt_has_no_mistake_for_the_schema() {
             let source = Source::new(Arc::from(Path::new("settings.json")), mutated.to_string());
             let root = text::parse(&source.text).expect("JSON");
             let findings = validate(&root, &schema, &base);
-            let read = read(&root, format, &source, &base);
+            let read = read(&root, format, crate::layer::Layer::Flag, (&source, &base));
             assert!(
                 read.doubtful || findings.is_empty(),
                 "{mutated}: {findings:?}"

@@ -44,11 +44,7 @@ pub(super) fn environment(entries: &[Entry]) -> EnvironmentPolicy {
                 origin,
                 layer: layer.id(),
             }),
-            Effect::AllowWrite(_)
-            | Effect::DenyWrite(_)
-            | Effect::AllowRead(_)
-            | Effect::DenyRead { .. }
-            | Effect::AllowDomain(_)
+            Effect::AllowDomain(_)
             | Effect::DenyDomain { .. }
             | Effect::DenyAddress(_)
             | Effect::HostPort(_)

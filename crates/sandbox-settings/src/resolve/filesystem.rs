@@ -1,15 +1,20 @@
 //! File rules of all layers.
 
+use std::{collections::HashSet, sync::Arc};
+
+use foldhash::fast::RandomState;
 use sandbox_policy::{
     AbsolutePath, FilesystemPolicy, Firmness, LayerId, Origin, PROTECTED_PATHS, PathBase,
     PathPattern, PathRule, Policy, ProtectedPath, Protection, ReadAllow, ReadDeny, secret_paths,
     workspace,
 };
 
-use super::{Entry, Switches, chosen_presets};
+use super::{Entry, Paths, Switches, chosen_presets};
 use crate::{
+    finding::shown,
     layer::{Choice, Layer},
-    statement::{Effect, Switch},
+    settings::HeldBack,
+    statement::{Effect, PathEffect, PathList, Switch},
     wire::Preset,
 };
 
@@ -27,10 +32,10 @@ fn is_a_workplace(base: &PathBase) -> bool {
 
 /// The file half of the policy. `guarded` are the paths that decide about later runs.
 pub(super) fn filesystem(
+    paths: Vec<Paths>,
     entries: &[Entry],
     switches: &Switches<'_>,
-    base: &PathBase,
-    flat: bool,
+    (base, flat): (&PathBase, bool),
     guarded: &[AbsolutePath],
 ) -> FilesystemPolicy {
     let mut rules = Policy::restrictive().filesystem;
@@ -42,53 +47,27 @@ pub(super) fn filesystem(
             layer: Layer::BuiltIn.id(),
         });
     }
-    for Entry {
-        layer, statement, ..
-    } in entries
-    {
-        let rule = |pattern: &PathPattern| PathRule {
-            pattern: pattern.clone(),
-            origin: statement.origin.clone(),
-        };
+    for Paths { layer, list, .. } in paths {
         let layer = layer.id();
-        match &statement.effect {
-            Effect::AllowWrite(pattern) => rules.allow_write.push(ReadAllow {
-                rule: rule(pattern),
-                layer,
-            }),
-            Effect::AllowRead(pattern) => rules.allow_read.push(ReadAllow {
-                rule: rule(pattern),
-                layer,
-            }),
-            Effect::DenyWrite(pattern) => rules.deny_write.push(rule(pattern)),
-            Effect::DenyRead { pattern, for_good } => {
-                let firmness = if *for_good {
-                    Firmness::Final
-                } else {
-                    Firmness::Layer(layer)
-                };
-                rules.deny_read.push(ReadDeny {
-                    rule: rule(pattern),
-                    firmness,
-                });
+        let allow = |rule| ReadAllow { rule, layer };
+        let deny = |firmness| move |rule| ReadDeny { rule, firmness };
+        let found = list.rules;
+        match list.effect {
+            PathEffect::AllowWrite => rules.allow_write.extend(found.into_iter().map(allow)),
+            PathEffect::AllowRead => rules.allow_read.extend(found.into_iter().map(allow)),
+            // Nothing is copied where one list is all there is.
+            PathEffect::DenyWrite if rules.deny_write.is_empty() => {
+                rules.deny_write = found.into();
             }
-            // Decided below, or no matter of files.
-            Effect::Preset(_)
-            | Effect::Unprotect(_)
-            | Effect::Switch(..)
-            | Effect::AllowDomain(_)
-            | Effect::DenyDomain { .. }
-            | Effect::DenyAddress(_)
-            | Effect::AllowUnixSocket(_)
-            | Effect::HostPort(_)
-            | Effect::PublishPort(_)
-            | Effect::IgnoreViolation { .. }
-            | Effect::Text(..)
-            | Effect::Device(_)
-            | Effect::AllowVariable(_)
-            | Effect::DenyVariable { .. }
-            | Effect::SetVariable { .. }
-            | Effect::ProxyPort(..) => {}
+            PathEffect::DenyWrite => rules.deny_write.extend(found),
+            PathEffect::DenyRead => {
+                let denies = found.into_iter().map(deny(Firmness::Layer(layer)));
+                rules.deny_read.extend(denies);
+            }
+            PathEffect::DenyReadForGood => {
+                let denies = found.into_iter().map(deny(Firmness::Final));
+                rules.deny_read.extend(denies);
+            }
         }
     }
     let disabled = switches.deciding(Switch::FilesystemDisabled);
@@ -97,7 +76,7 @@ pub(super) fn filesystem(
             .as_ref()
             .is_some_and(|(choice, layer)| choice.value && *layer == chosen.layer);
         if !is_dropped {
-            add_preset(&mut rules, preset, chosen, entries, base);
+            add_preset(&mut rules, preset, chosen, base);
         }
     }
     rules.protected = protection(entries, switches);
@@ -150,13 +129,7 @@ pub(super) fn unprotected(entries: &[Entry]) -> Vec<Choice<&'static ProtectedPat
 }
 
 /// The preset's allows speak for no file, so that they re-open nothing that a file closed.
-fn add_preset(
-    rules: &mut FilesystemPolicy,
-    preset: Preset,
-    chosen: &Entry,
-    entries: &[Entry],
-    base: &PathBase,
-) {
+fn add_preset(rules: &mut FilesystemPolicy, preset: Preset, chosen: &Entry, base: &PathBase) {
     let managed = chosen.layer == Layer::Managed;
     // Any `allowRead` may re-open what a preset closed, but only the administrator's where the
     // administrator chose it.
@@ -182,20 +155,77 @@ fn add_preset(
             ..allow
         }));
     if managed {
-        for Entry { statement, .. } in entries.iter().filter(|entry| entry.layer == Layer::Managed)
-        {
-            if let Effect::AllowRead(pattern) | Effect::AllowWrite(pattern) = &statement.effect {
-                let rule = PathRule {
-                    pattern: pattern.clone(),
-                    origin: statement.origin.clone(),
-                };
-                rules.allow_read.push(ReadAllow {
-                    rule,
-                    layer: LayerId::PRESET,
-                });
-            }
+        let own = Layer::Managed.id();
+        let allows = rules.allow_read.iter().chain(&rules.allow_write);
+        let allows = allows.filter(|allow| allow.layer == own);
+        let again: Vec<_> = allows
+            .map(|allow| ReadAllow {
+                layer: LayerId::PRESET,
+                rule: allow.rule.clone(),
+            })
+            .collect();
+        rules.allow_read.extend(again);
+    }
+}
+
+/// Leaves what applies; returns what would if its author might widen.
+pub(super) fn sort_out(paths: &mut Vec<Paths>, flat: bool) -> Vec<Paths> {
+    let is_overruled = |paths: &Paths| flat && paths.layer.yields_to_flat();
+    paths.retain(|paths| !paths.list.effect.widens() || !is_overruled(paths));
+    let is_held = |paths: &mut Paths| paths.list.effect.widens() && !paths.trusted;
+    let held = paths.extract_if(.., is_held).collect();
+    drop_repetitions(paths);
+    held
+}
+
+/// Drops what was said before: by any layer, where it does not matter which.
+fn drop_repetitions(paths: &mut [Paths]) {
+    let kind_of = |Paths { layer, list, .. }: &Paths| {
+        let effect = list.effect;
+        (effect, effect.depends_on_layer().then_some(*layer))
+    };
+    let kinds: Vec<_> = paths.iter().map(kind_of).collect();
+    let mut repeated: Vec<HashSet<usize>> = vec![HashSet::new(); paths.len()];
+    for (first, kind) in kinds.iter().enumerate() {
+        // The first list of a kind answers for all of them.
+        if kinds.iter().position(|other| other == kind) != Some(first) {
+            continue;
+        }
+        let lists = paths.iter().zip(&kinds).zip(&mut repeated);
+        let lists = lists.filter(|((_, other), _)| *other == kind);
+        let mut said = HashSet::with_hasher(RandomState::default());
+        for ((Paths { list, .. }, _), repeated) in lists {
+            said.reserve(list.rules.len());
+            let rules = list.rules.iter().enumerate();
+            let again = rules.filter(|(_, rule)| !said.insert(&rule.pattern));
+            repeated.extend(again.map(|(place, _)| place));
         }
     }
+    for (Paths { list, .. }, repeated) in paths.iter_mut().zip(repeated) {
+        if !repeated.is_empty() {
+            let mut places = 0..;
+            let is_new = |place: Option<usize>| place.is_some_and(|at| !repeated.contains(&at));
+            list.rules.retain(|_| is_new(places.next()));
+        }
+    }
+}
+
+/// What an untrusted project's entries would open.
+pub(super) fn held_back(held: &Paths) -> Vec<HeldBack> {
+    let PathList {
+        key, rules, texts, ..
+    } = &held.list;
+    let held = rules.iter().zip(texts).filter_map(|(rule, text)| {
+        let Origin::File { path, line, .. } = &rule.origin else {
+            return None;
+        };
+        Some(HeldBack {
+            file: Arc::clone(path),
+            line: *line,
+            what: format!("`{key}`: `{}`", shown(text)),
+        })
+    });
+    held.collect()
 }
 
 /// Denies writing what decides about later runs, where a write root would permit it. Elsewhere a

@@ -23,7 +23,7 @@ use crate::{
     settings::{
         Execution, HeldBack, IgnoredViolation, LoadedFile, MacosOptions, Settings, decided_by_flat,
     },
-    statement::{Effect, Statement, Switch, TextKey},
+    statement::{Effect, PathList, Statement, Switch, TextKey},
     wire::Preset,
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct Layers {
     pub(crate) files: Vec<LoadedFile>,
     /// Statements of all layers, lowest precedence first.
     pub(crate) entries: Vec<Entry>,
+    /// Entries about files of all layers, likewise.
+    pub(crate) paths: Vec<Paths>,
     pub(crate) ignored: Vec<IgnoredKey>,
 }
 
@@ -44,12 +46,22 @@ pub(crate) struct Entry {
     pub(crate) statement: Statement,
 }
 
+/// Entries about files and who makes them.
+#[derive(Debug)]
+pub(crate) struct Paths {
+    pub(crate) layer: Layer,
+    /// Whether the layer's author may widen.
+    pub(crate) trusted: bool,
+    pub(crate) list: PathList,
+}
+
 /// Combines the layers. `guarded` are the paths that decide about later runs: nothing that
 /// runs inside may write them.
 pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath]) -> Settings {
     let Layers {
         files,
         entries,
+        mut paths,
         ignored,
     } = layers;
     let flat = decided_by_flat(files.iter().map(|file| (file.layer, file.format)));
@@ -61,6 +73,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
     let held: Vec<_> = applying
         .extract_if(.., |entry| widens(entry) && !entry.trusted)
         .collect();
+    let held_paths = filesystem::sort_out(&mut paths, flat);
     let standing = live::standing(&applying);
     let mut said = HashSet::with_capacity(applying.len());
     let new: Vec<bool> = applying
@@ -80,10 +93,11 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
     if let Some((Choice { value: true, .. }, layer)) = disabled {
         // It drops the rules of its own file; those of other layers are not its to drop.
         applying.retain(|entry| entry.layer != layer || !entry.statement.effect.is_file_rule());
+        paths.retain(|paths| paths.layer != layer);
     }
     let switches = Switches::of(&applying);
     let policy = Policy {
-        filesystem: filesystem::filesystem(&applying, &switches, base, flat, guarded),
+        filesystem: filesystem::filesystem(paths, &applying, &switches, (base, flat), guarded),
         network: network_by(&applying, &switches),
         published_ports: published_ports(&applying),
         unix_sockets: unix_sockets(&applying, &switches),
@@ -95,6 +109,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
         .iter()
         .filter(|entry| !switches.is_moot(entry) && !proxies.is_moot(entry))
         .filter_map(held_back)
+        .chain(held_paths.iter().flat_map(filesystem::held_back))
         .collect();
     Settings {
         policy,
@@ -183,35 +198,31 @@ pub(crate) fn network(entries: &[Entry]) -> NetworkPolicy {
 fn network_by(entries: &[Entry], switches: &Switches<'_>) -> NetworkPolicy {
     let (mut allowed, mut denied, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
     for Entry { statement, .. } in entries {
-        let origin = statement.origin.clone();
+        let origin = || statement.origin.clone();
         match &statement.effect {
             Effect::AllowDomain(pattern) => allowed.push(DomainRule {
                 pattern: pattern.clone(),
-                origin,
+                origin: origin(),
                 note: None,
             }),
             // The very rule that makes a listed `localhost:PORT`.
             Effect::HostPort(port) => allowed.push(DomainRule {
                 pattern: DomainPattern::localhost(*port),
-                origin,
+                origin: origin(),
                 note: None,
             }),
             Effect::DenyDomain { pattern, note } => {
                 denied.push(DomainRule {
                     pattern: pattern.clone(),
-                    origin,
+                    origin: origin(),
                     note: note.clone(),
                 });
             }
             Effect::DenyAddress(range) => addresses.push(AddressRule {
                 range: *range,
-                origin,
+                origin: origin(),
             }),
-            Effect::AllowWrite(_)
-            | Effect::DenyWrite(_)
-            | Effect::AllowRead(_)
-            | Effect::DenyRead { .. }
-            | Effect::AllowUnixSocket(_)
+            Effect::AllowUnixSocket(_)
             | Effect::PublishPort(_)
             | Effect::IgnoreViolation { .. }
             | Effect::Text(..)

@@ -3,7 +3,7 @@
 use sandbox_policy::PatternSyntax;
 
 use super::{
-    Effect, ProxyKind, Switch, TextKey,
+    PathEffect, ProxyKind, Switch, TextKey,
     reader::{Reader, Written},
 };
 use crate::{
@@ -44,8 +44,12 @@ impl Reader<'_> {
     fn granting_rule(&mut self, key: &'static str, rule: &Located<String>) {
         let syntax = PatternSyntax::Glob;
         match permission::parse(&rule.value) {
-            Ok(Rule::Edit(path)) => self.path(key, &part(rule, path), syntax, Effect::AllowWrite),
-            Ok(Rule::Read(path)) => self.path(key, &part(rule, path), syntax, Effect::AllowRead),
+            Ok(Rule::Edit(path)) => {
+                self.path(key, &part(rule, path), syntax, PathEffect::AllowWrite)
+            }
+            Ok(Rule::Read(path)) => {
+                self.path(key, &part(rule, path), syntax, PathEffect::AllowRead)
+            }
             Ok(Rule::Host(host)) => self.allow_domain(key, &part(rule, host)),
             Ok(Rule::Foreign) => {}
             Err(bad) => self.bad_rule(rule, bad.reason),
@@ -55,9 +59,11 @@ impl Reader<'_> {
     fn refusing_rule(&mut self, key: &'static str, rule: &Located<String>) {
         let syntax = PatternSyntax::Glob;
         match permission::parse(&rule.value) {
-            Ok(Rule::Edit(path)) => self.path(key, &part(rule, path), syntax, Effect::DenyWrite),
+            Ok(Rule::Edit(path)) => {
+                self.path(key, &part(rule, path), syntax, PathEffect::DenyWrite)
+            }
             Ok(Rule::Read(path)) => {
-                self.path(key, &part(rule, path), syntax, Effect::deny_read_for_good);
+                self.path(key, &part(rule, path), syntax, PathEffect::DenyReadForGood);
             }
             Ok(Rule::Host(host)) => self.deny_domain(key, &part(rule, host)),
             Ok(Rule::Foreign) => {}
@@ -162,18 +168,22 @@ impl Reader<'_> {
         self.paths(
             "sandbox.filesystem.allowWrite",
             allow_write,
-            Effect::AllowWrite,
+            PathEffect::AllowWrite,
         );
         self.paths(
             "sandbox.filesystem.denyWrite",
             deny_write,
-            Effect::DenyWrite,
+            PathEffect::DenyWrite,
         );
-        self.paths("sandbox.filesystem.denyRead", deny_read, Effect::deny_read);
+        self.paths(
+            "sandbox.filesystem.denyRead",
+            deny_read,
+            PathEffect::DenyRead,
+        );
         self.paths(
             "sandbox.filesystem.allowRead",
             allow_read,
-            Effect::AllowRead,
+            PathEffect::AllowRead,
         );
         self.file_preset("sandbox.filesystem.preset", preset);
         self.devices("sandbox.filesystem.devices", devices);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sandbox_policy::{DomainPattern, PatternSyntax, VariablePattern};
 
 use super::{
-    Effect, ProxyKind, Switch, TextKey,
+    Effect, PathEffect, ProxyKind, Switch, TextKey,
     reader::{Reader, Written},
 };
 use crate::wire::{
@@ -184,7 +184,7 @@ impl Reader<'_> {
                 "credentials.files",
                 &written,
                 syntax,
-                Effect::deny_read_for_good,
+                PathEffect::DenyReadForGood,
             );
         }
         for CredentialVariable {
@@ -233,14 +233,18 @@ impl Reader<'_> {
             allow_git_config,
             disabled,
         } = filesystem;
-        self.paths("filesystem.denyRead", Some(deny_read), Effect::deny_read);
-        self.paths("filesystem.allowRead", allow_read, Effect::AllowRead);
+        self.paths("filesystem.denyRead", Some(deny_read), PathEffect::DenyRead);
+        self.paths("filesystem.allowRead", allow_read, PathEffect::AllowRead);
         self.paths(
             "filesystem.allowWrite",
             Some(allow_write),
-            Effect::AllowWrite,
+            PathEffect::AllowWrite,
         );
-        self.paths("filesystem.denyWrite", Some(deny_write), Effect::DenyWrite);
+        self.paths(
+            "filesystem.denyWrite",
+            Some(deny_write),
+            PathEffect::DenyWrite,
+        );
         self.file_preset("filesystem.preset", preset);
         self.devices("filesystem.devices", devices);
         self.unprotect("filesystem.unprotect", unprotect);

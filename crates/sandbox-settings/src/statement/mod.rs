@@ -5,21 +5,23 @@
 
 mod claude;
 mod flat;
+mod paths;
 mod reader;
 
 use std::ffi::{OsStr, OsString};
 
 use ipnet::IpNet;
 use sandbox_policy::{
-    AbsolutePath, DomainPattern, Origin, PathBase, PathPattern, PatternError, PatternSyntax, Port,
-    PortMapping, ProtectedPath, VariablePattern, VariablePatternError,
+    AbsolutePath, DomainPattern, Origin, PathPattern, Port, PortMapping, ProtectedPath,
+    VariablePattern, VariablePatternError,
 };
 
 use crate::wire::Preset;
 
+pub(crate) use paths::{PathEffect, PathList, path_pattern};
 pub(crate) use reader::Reader;
 
-/// One entry of a settings file.
+/// One entry of a settings file that is not about files.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement {
     /// The key, with its namespaces.
@@ -33,14 +35,6 @@ pub(crate) struct Statement {
 /// What an entry does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Effect {
-    AllowWrite(PathPattern),
-    DenyWrite(PathPattern),
-    AllowRead(PathPattern),
-    /// `for_good`: not even an `AllowRead` of the same layer re-opens it.
-    DenyRead {
-        pattern: PathPattern,
-        for_good: bool,
-    },
     AllowDomain(DomainPattern),
     DenyDomain {
         pattern: DomainPattern,
@@ -111,35 +105,17 @@ pub(crate) enum Switch {
 }
 
 impl Effect {
-    fn deny_read(pattern: PathPattern) -> Self {
-        Self::DenyRead {
-            pattern,
-            for_good: false,
-        }
-    }
-
-    fn deny_read_for_good(pattern: PathPattern) -> Self {
-        Self::DenyRead {
-            pattern,
-            for_good: true,
-        }
-    }
-
     /// Whether it matters which layer says it: single values are the highest layer's, and a layer's
     /// allows re-open its own denies.
     pub(crate) fn depends_on_layer(&self) -> bool {
         match self {
-            Self::AllowWrite(_)
-            | Self::AllowRead(_)
-            | Self::DenyRead { .. }
-            | Self::AllowVariable(_)
+            Self::AllowVariable(_)
             | Self::DenyVariable { .. }
             | Self::SetVariable { .. }
             | Self::Preset(_)
             | Self::ProxyPort(..)
             | Self::Switch(..) => true,
-            Self::DenyWrite(_)
-            | Self::AllowDomain(_)
+            Self::AllowDomain(_)
             | Self::DenyDomain { .. }
             | Self::DenyAddress(_)
             | Self::AllowUnixSocket(_)
@@ -155,12 +131,7 @@ impl Effect {
     /// Whether the entry is about files: what `filesystem.disabled` drops.
     pub(crate) fn is_file_rule(&self) -> bool {
         match self {
-            Self::AllowWrite(_)
-            | Self::DenyWrite(_)
-            | Self::AllowRead(_)
-            | Self::DenyRead { .. }
-            | Self::Unprotect(_)
-            | Self::Preset(Preset::Workspace) => true,
+            Self::Unprotect(_) | Self::Preset(Preset::Workspace) => true,
             // `secrets` is about variables too: its files are looked after where they are added.
             Self::Preset(Preset::Secrets | Preset::CleanEnvironment | Preset::Gpu)
             | Self::Device(_)
@@ -183,9 +154,7 @@ impl Effect {
     /// Whether the entry can permit something that would be refused (or hide a refusal) without it.
     pub(crate) fn widens(&self) -> bool {
         match self {
-            Self::AllowWrite(_)
-            | Self::AllowRead(_)
-            | Self::AllowDomain(_)
+            Self::AllowDomain(_)
             | Self::AllowUnixSocket(_)
             | Self::HostPort(_)
             | Self::PublishPort(_)
@@ -199,9 +168,7 @@ impl Effect {
             | Self::SetVariable { .. }
             // Whoever listens there decides where permitted names lead.
             | Self::ProxyPort(..) => true,
-            Self::DenyWrite(_)
-            | Self::DenyRead { .. }
-            | Self::DenyDomain { .. }
+            Self::DenyDomain { .. }
             | Self::DenyAddress(_)
             | Self::DenyVariable { .. }
             | Self::Preset(Preset::Workspace | Preset::Secrets | Preset::CleanEnvironment) => false,
@@ -248,26 +215,6 @@ impl Switch {
             | Self::Pty => true,
         }
     }
-}
-
-/// The effect of an entry about a path. A pattern that closes holds more widely than one that opens.
-pub(crate) fn path_effect(
-    text: &OsStr,
-    syntax: PatternSyntax,
-    base: &PathBase,
-    effect: fn(PathPattern) -> Effect,
-) -> Result<Effect, PatternError> {
-    // Most entries have no pattern in them, and those that have one mostly close: they are read once.
-    let is_special = |byte: &u8| b"*?[".contains(byte);
-    if syntax == PatternSyntax::Glob && text.as_encoded_bytes().iter().any(is_special) {
-        let floating = PathPattern::parse(text, PatternSyntax::FloatingGlob, base)?;
-        let is_glob = matches!(floating, PathPattern::Glob(_));
-        let meant = effect(floating);
-        if is_glob && !meant.widens() {
-            return Ok(meant);
-        }
-    }
-    Ok(effect(PathPattern::parse(text, syntax, base)?))
 }
 
 /// A variable's value.

@@ -10,20 +10,20 @@ use sandbox_policy::{
 use crate::{
     error::SettingsErrorKind,
     finding::Finding,
-    json::Located,
-    layer::IgnoredKey,
+    json::{Located, Node, NodeError},
+    layer::{IgnoredKey, Layer},
     source::Source,
     validate::{parse_address, unknown_name},
     wire::{
         FilePreset, Preset, Variables,
         text::{
-            AllowedDomain, DeniedDomain, DeviceText, NonEmptyText, PathEntry, PathEntryText,
-            PathText, PortNumber, ProtectedName, PublishText, Unsupported, VariableText,
+            AllowedDomain, DeniedDomain, DeviceText, NonEmptyText, PathText, PortNumber,
+            ProtectedName, PublishText, Unsupported, VariableText,
         },
     },
 };
 
-use super::{Effect, ProxyKind, Statement, Switch, TextKey, path_effect, value_of};
+use super::{Effect, PathList, ProxyKind, Statement, Switch, TextKey, value_of};
 
 /// An entry, the part of it that has the meaning, and where it stands.
 pub(super) struct Written<'a> {
@@ -44,24 +44,39 @@ impl<'a> Written<'a> {
 
 /// Collects the statements of one file.
 pub(crate) struct Reader<'a> {
-    source: &'a Source,
-    base: &'a PathBase,
+    pub(super) source: &'a Source,
+    pub(super) base: &'a PathBase,
+    pub(super) root: &'a Node<'a>,
+    /// Whether what widens may be held back, and is quoted then.
+    pub(super) quotes: bool,
     pub(crate) statements: Vec<Statement>,
+    pub(crate) paths: Vec<PathList>,
     pub(crate) ignored: Vec<IgnoredKey>,
     pub(crate) findings: Vec<Finding>,
     /// Whether something was passed over that only the schema looks into.
     unread: bool,
+    /// The first value of a list of paths that is none.
+    pub(crate) misread: Option<NodeError>,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(source: &'a Source, base: &'a PathBase) -> Self {
+    pub(crate) fn new(
+        source: &'a Source,
+        base: &'a PathBase,
+        root: &'a Node<'a>,
+        layer: Layer,
+    ) -> Self {
         Self {
             source,
             base,
+            root,
+            quotes: layer.comes_with_project(),
             statements: Vec::new(),
+            paths: Vec::new(),
             ignored: Vec::new(),
             findings: Vec::new(),
             unread: false,
+            misread: None,
         }
     }
 
@@ -218,39 +233,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn paths(
-        &mut self,
-        key: &'static str,
-        entries: Option<Vec<PathEntry>>,
-        effect: fn(PathPattern) -> Effect,
-    ) {
-        let entries = entries.unwrap_or_default();
-        // There may be thousands.
-        self.statements.reserve(entries.len());
-        for PathEntry(Located { value, span }) in entries {
-            let PathEntryText { text, syntax } = value;
-            match path_effect(OsStr::new(&text), syntax, self.base, effect) {
-                Ok(effect) => self.state(key, text, &span, effect),
-                Err(source) => self.find(&span, SettingsErrorKind::Path { text, source }),
-            }
-        }
-    }
-
-    pub(super) fn path(
-        &mut self,
-        key: &'static str,
-        written: &Written<'_>,
-        syntax: PatternSyntax,
-        effect: fn(PathPattern) -> Effect,
-    ) {
-        let text = written.meaning;
-        match path_effect(OsStr::new(text), syntax, self.base, effect) {
-            Ok(effect) => self.state(key, written.entry, written.span, effect),
-            Err(source) => {
-                let text = text.to_owned();
-                self.find(written.span, SettingsErrorKind::Path { text, source });
-            }
-        }
+    /// What the types could not read.
+    pub(super) fn misread(&mut self, error: NodeError) {
+        self.misread.get_or_insert(error);
     }
 
     pub(super) fn unprotect(&mut self, key: &'static str, names: Option<Vec<ProtectedName>>) {
@@ -272,9 +257,19 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn unix_sockets(&mut self, key: &'static str, paths: Option<Vec<PathText>>) {
-        for PathText(path) in paths.into_iter().flatten() {
-            let written = Written::plain(&path.value, &path.span);
-            self.path(key, &written, PatternSyntax::Glob, Effect::AllowUnixSocket);
+        for PathText(Located { value, span }) in paths.into_iter().flatten() {
+            match PathPattern::parse(OsStr::new(&value), PatternSyntax::Glob, self.base) {
+                Ok(pattern) => self.state(key, value, &span, Effect::AllowUnixSocket(pattern)),
+                Err(source) => {
+                    self.find(
+                        &span,
+                        SettingsErrorKind::Path {
+                            text: value,
+                            source,
+                        },
+                    );
+                }
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
     FilePreset, Preset, Variables,
     text::{
         AllowedDomain, BooleanSchema, DeniedDomain, DeviceText, GrantingRule, Ignored,
-        NonEmptyText, PathEntry, PathText, PortNumber, ProgramSchema, ProtectedName, PublishText,
+        NonEmptyText, PathEntries, PathText, PortNumber, ProgramSchema, ProtectedName, PublishText,
         RefusingRule, Unsupported,
     },
 };
@@ -111,13 +111,13 @@ pub(crate) struct ClaudeNetwork {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ClaudeFilesystem {
     /// What can be written besides the working directory.
-    pub(crate) allow_write: Option<Vec<PathEntry>>,
+    pub(crate) allow_write: Option<PathEntries>,
     /// What can't be written, whatever allows it.
-    pub(crate) deny_write: Option<Vec<PathEntry>>,
+    pub(crate) deny_write: Option<PathEntries>,
     /// What can't be read. Everything else can.
-    pub(crate) deny_read: Option<Vec<PathEntry>>,
+    pub(crate) deny_read: Option<PathEntries>,
     /// What can be read inside this file's `denyRead` all the same; the more specific entry wins.
-    pub(crate) allow_read: Option<Vec<PathEntry>>,
+    pub(crate) allow_read: Option<PathEntries>,
     /// Close reads to all but system paths, toolchains and the working directory.
     pub(crate) preset: Option<Located<FilePreset>>,
     /// Linux: devices of the host that can be used besides the harmless ones: `/dev/kvm`, `/dev/dri`. Weakens the sandbox.

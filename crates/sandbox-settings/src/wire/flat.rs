@@ -10,7 +10,7 @@ use super::{
     FilePreset, Preset, Variables,
     text::{
         AbsolutePathSchema, AddressRange, AllowedDomain, DeniedDomain, DepthSchema, DeviceText,
-        Ignored, NonEmptyText, ObjectSchema, PathEntry, PathText, PortNumber, ProgramSchema,
+        Ignored, NonEmptyText, ObjectSchema, PathEntries, PathText, PortNumber, ProgramSchema,
         ProtectedName, PublishText, SeccompSchema, Unsupported, VariableName,
     },
 };
@@ -121,13 +121,13 @@ pub(crate) struct FlatNetwork {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FlatFilesystem {
     /// What can't be read. Everything else can.
-    pub(crate) deny_read: Vec<PathEntry>,
+    pub(crate) deny_read: PathEntries,
     /// What can be read inside `denyRead` all the same; the more specific entry wins.
-    pub(crate) allow_read: Option<Vec<PathEntry>>,
+    pub(crate) allow_read: Option<PathEntries>,
     /// What can be written. Nothing else can.
-    pub(crate) allow_write: Vec<PathEntry>,
+    pub(crate) allow_write: PathEntries,
     /// What can't be written, whatever allows it.
-    pub(crate) deny_write: Vec<PathEntry>,
+    pub(crate) deny_write: PathEntries,
     /// Close reads to all but system paths, toolchains and the working directory.
     pub(crate) preset: Option<Located<FilePreset>>,
     /// Linux: devices of the host that can be used besides the harmless ones: `/dev/kvm`, `/dev/dri`. Weakens the sandbox.

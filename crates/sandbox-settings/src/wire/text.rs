@@ -1,17 +1,17 @@
 //! The kinds of text and number that settings hold. The schema's `format` names the check that the
 //! loader makes, so a schema and a loader can't disagree about which entries are checked how.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, ops::Range};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{Error as _, IgnoredAny, Visitor},
 };
 
-use sandbox_policy::{PROTECTED_PATHS, PatternSyntax, Port};
+use sandbox_policy::{PROTECTED_PATHS, Port};
 
-use crate::json::Located;
+use crate::json::{Located, Place};
 
 /// `format` of an entry of an allow list of hosts.
 pub(crate) const ALLOWED_DOMAIN: &str = "allowed-domain";
@@ -131,59 +131,54 @@ impl JsonSchema for NonEmptyText {
     }
 }
 
-/// A path or glob, or a path whose characters are all plain.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct PathEntry(pub(crate) Located<PathEntryText>);
-
-/// What a path entry says.
+/// Where a list of paths stands: there may be thousands, so they are read from there.
 #[derive(Debug)]
-pub(crate) struct PathEntryText {
-    pub(crate) text: String,
-    pub(crate) syntax: PatternSyntax,
-}
+pub(crate) struct PathEntries(pub(crate) Range<usize>);
 
-impl<'de> Deserialize<'de> for PathEntryText {
+impl<'de> Deserialize<'de> for PathEntries {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PathEntryVisitor)
+        let Place(span) = Place::deserialize(deserializer)?;
+        Ok(Self(span))
     }
 }
 
-struct PathEntryVisitor;
-
-impl<'de> Visitor<'de> for PathEntryVisitor {
-    type Value = PathEntryText;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a path, or an object with `path` and `literal`")
+impl JsonSchema for PathEntries {
+    fn inline_schema() -> bool {
+        true
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<PathEntryText, E> {
-        Ok(PathEntryText {
-            text: text.to_owned(),
-            syntax: PatternSyntax::Glob,
-        })
+    fn schema_name() -> Cow<'static, str> {
+        "PathEntries".into()
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<PathEntryText, A::Error> {
-        let LiteralPath { path, literal } =
-            LiteralPath::deserialize(MapAccessDeserializer::new(members))?;
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Vec::<PathEntry>::json_schema(generator)
+    }
+}
+
+/// `{"path": …, "literal": true}`: a path in which no character is special.
+#[derive(Debug)]
+pub(crate) struct LiteralPath(pub(crate) String);
+
+impl<'de> Deserialize<'de> for LiteralPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let LiteralPathMembers { path, literal } = LiteralPathMembers::deserialize(deserializer)?;
         if !literal {
-            return Err(A::Error::custom("`literal` can only be true"));
+            return Err(D::Error::custom("`literal` can only be true"));
         }
-        Ok(PathEntryText {
-            text: path,
-            syntax: PatternSyntax::Literal,
-        })
+        Ok(Self(path))
     }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LiteralPath {
+struct LiteralPathMembers {
     path: String,
     literal: bool,
 }
+
+/// The schema of a path or glob, or a path whose characters are all plain.
+enum PathEntry {}
 
 impl JsonSchema for PathEntry {
     fn inline_schema() -> bool {

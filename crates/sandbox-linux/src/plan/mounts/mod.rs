@@ -17,6 +17,7 @@ mod regions;
 
 use std::collections::{BTreeSet, HashMap};
 
+use foldhash::fast::RandomState;
 use sandbox_policy::{AbsolutePath, FilesystemPolicy};
 
 use self::named::Known;
@@ -112,16 +113,16 @@ pub struct MountPlan {
 impl MountPlan {
     fn new(operations: Vec<MountOp>) -> Result<Self, PlanError> {
         // Each place above an earlier target, with that target.
-        let mut above: HashMap<AbsolutePath, &AbsolutePath> = HashMap::new();
+        let mut above: HashMap<&[u8], &AbsolutePath, RandomState> = HashMap::default();
         for later in &operations {
-            let hidden = above.get(&later.target);
+            let hidden = above.get(later.target.as_bytes());
             if let Some(hidden) = hidden.filter(|_| later.kind != MountKind::Seal) {
                 return Err(PlanError::HiddenMount {
                     hides: later.target.clone(),
                     hidden: (*hidden).clone(),
                 });
             }
-            let places = later.target.ancestors().skip(1);
+            let places = later.target.byte_ancestors().skip(1);
             above.extend(places.map(|place| (place, &later.target)));
         }
         Ok(Self { operations })
@@ -151,15 +152,16 @@ pub(super) fn lower(
     let points = named_paths(policy, facts, &known, &pins);
     let policy = &about(policy, &points);
     let judged = &Regions::new(policy);
-    let mut regions: HashMap<&AbsolutePath, Region> = HashMap::new();
+    let mut regions = Mounted::default();
     let root = AbsolutePath::root();
     let base = judged.of(&root);
-    regions.insert(&root, base);
+    regions.insert(root.as_bytes(), base);
     let mut operations = base_operations(base, facts, fresh_proc)?;
     operations.extend(devices);
     // Ancestors first; among equals the order of the paths, so that equal inputs give equal plans.
     let mut ordered: Vec<_> = points.iter().filter(|path| **path != root).collect();
-    ordered.sort_by_key(|path| (path.depth(), *path));
+    // They are sorted already.
+    ordered.sort_by_cached_key(|path| path.depth());
     for path in ordered {
         let around = enclosing(&regions, path);
         let own = match (around, judged.of(path)) {
@@ -183,7 +185,7 @@ pub(super) fn lower(
                 kind,
                 creates_target,
             });
-            regions.insert(path, own);
+            regions.insert(path.as_bytes(), own);
         }
     }
     operations.extend(hosts_file(judged, facts, &regions)?);
@@ -205,7 +207,7 @@ pub(super) fn lower(
 fn hosts_file(
     judged: &Regions<'_>,
     facts: &HostFacts,
-    regions: &HashMap<&AbsolutePath, Region>,
+    regions: &Mounted<'_>,
 ) -> Result<Option<MountOp>, PlanError> {
     let written = AbsolutePath::new(HOSTS).map_err(PlanError::Name)?;
     let Some(found) = facts.paths.get(&written) else {
@@ -213,7 +215,9 @@ fn hosts_file(
     };
     let target = found.canonical.clone();
     let own = judged.of(&target);
-    let hides_nothing = !regions.keys().any(|mounted| mounted.is_within(&target));
+    let inside = [target.as_bytes(), b"/"].concat();
+    let is_inside = |mounted: &&[u8]| *mounted == target.as_bytes() || mounted.starts_with(&inside);
+    let hides_nothing = !regions.keys().any(is_inside);
     if own != Region::ReadOnly || found.kind != PathKind::File || !hides_nothing {
         return Ok(None);
     }
@@ -372,9 +376,12 @@ fn below<'p>(
     rest.take_while(move |point| point.is_within(directory))
 }
 
-fn enclosing(regions: &HashMap<&AbsolutePath, Region>, path: &AbsolutePath) -> Region {
-    let ancestors = path.ancestors().skip(1);
-    let mut known = ancestors.filter_map(|ancestor| regions.get(&ancestor).copied());
+/// What is mounted where.
+type Mounted<'p> = HashMap<&'p [u8], Region, RandomState>;
+
+fn enclosing(regions: &Mounted<'_>, path: &AbsolutePath) -> Region {
+    let ancestors = path.byte_ancestors().skip(1);
+    let mut known = ancestors.filter_map(|ancestor| regions.get(ancestor).copied());
     known.next().unwrap_or(Region::ReadOnly)
 }
 

@@ -2,15 +2,19 @@
 
 use std::collections::HashSet;
 
-use sandbox_policy::{AbsolutePath, FilesystemPolicy, Glob, GlobToken, PathPattern, PathRule};
+use foldhash::fast::RandomState;
+use sandbox_policy::{AbsolutePath, FilesystemPolicy, Glob, PathPattern, PathRule};
 
 use crate::facts::HostFacts;
 
 /// The paths of the facts, arranged for thousands of rules that mostly name none of them.
 pub(super) struct Known<'f> {
-    paths: HashSet<&'f [u8]>,
-    directories: HashSet<&'f [u8]>,
+    paths: Texts<'f>,
+    directories: Texts<'f>,
 }
+
+/// Some of thousands of paths.
+pub(super) type Texts<'f> = HashSet<&'f [u8], RandomState>;
 
 impl<'f> Known<'f> {
     pub(super) fn new(facts: &'f HostFacts) -> Self {
@@ -66,23 +70,22 @@ pub(in crate::plan) fn about<'p>(
         scratch,
         protected,
     } = policy;
-    let above: HashSet<_> = places.iter().flat_map(AbsolutePath::ancestors).collect();
-    let paths = above.iter().map(AbsolutePath::as_bytes);
+    let paths: Texts<'_> = places
+        .iter()
+        .flat_map(AbsolutePath::byte_ancestors)
+        .collect();
     let known = Known {
-        directories: paths.clone().map(directory).collect(),
-        paths: paths.collect(),
+        directories: paths.iter().copied().map(directory).collect(),
+        paths,
     };
-    let ends: Vec<_> = places.iter().map(prefixes).collect();
-    let tails = Tails::new(ends.iter().flatten().copied());
+    let tails = Tails::new(known.paths.iter().copied());
     let mut knows = known.asker();
     let mut concerns = |pattern: &'p PathPattern| match pattern {
         PathPattern::Subtree(path) => knows(path.as_bytes()),
         PathPattern::Glob(glob) => {
             let matches = || {
-                let mut places = places.iter().zip(&ends);
-                places.any(|(place, ends)| {
-                    may_match(glob, place, ends) && pattern.region(place).is_some()
-                })
+                let mut places = places.iter();
+                places.any(|place| may_match(glob, place) && pattern.region(place).is_some())
             };
             known.paths.contains(glob.literal().as_bytes()) || (tails.may_end(glob) && matches())
         }
@@ -104,7 +107,7 @@ pub(in crate::plan) fn about<'p>(
 }
 
 /// How places and what is above them end, to pass over globs that end otherwise.
-struct Tails<'p>(HashSet<&'p [u8]>);
+struct Tails<'p>(Texts<'p>);
 
 impl<'p> Tails<'p> {
     /// Longer ends are not compared here.
@@ -117,9 +120,9 @@ impl<'p> Tails<'p> {
     }
 
     fn may_end(&self, glob: &Glob) -> bool {
-        match glob.tokens().last() {
-            Some(GlobToken::Literal(end)) => self.0.contains(tail(end, Self::LONGEST)),
-            _ => true,
+        match glob.end() {
+            [] => true,
+            end => self.0.contains(tail(end, Self::LONGEST)),
         }
     }
 }
@@ -130,26 +133,15 @@ fn tail(text: &[u8], length: usize) -> &[u8] {
         .unwrap_or(text)
 }
 
-/// Whether it is worth while to ask a glob about a path, given the path and all above it as bytes.
-fn may_match(glob: &Glob, path: &AbsolutePath, prefixes: &[&[u8]]) -> bool {
+/// Whether it is worth while to ask a glob about a path.
+fn may_match(glob: &Glob, path: &AbsolutePath) -> bool {
     if path.is_within(glob.literal()) {
         return true;
     }
     if !path.is_within(glob.static_prefix()) {
         return false;
     }
-    match glob.tokens().last() {
-        Some(GlobToken::Literal(end)) => prefixes.iter().any(|path| path.ends_with(end)),
-        _ => true,
-    }
-}
-
-/// A clean path and all above it.
-fn prefixes(path: &AbsolutePath) -> Vec<&[u8]> {
-    let bytes = path.as_bytes();
-    let slashes = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-    let above = slashes.filter_map(|(end, _)| bytes.get(..end.max(1)));
-    above.chain([bytes]).collect()
+    path.byte_ancestors().any(|path| path.ends_with(glob.end()))
 }
 
 fn literal(rule: &PathRule) -> Option<&AbsolutePath> {

@@ -1,8 +1,8 @@
 //! What places are, asked of thousands of rules about as many places.
 
-use std::collections::HashSet;
-
 use sandbox_policy::{AbsolutePath, FileJudge, FilesystemPolicy, PathPattern, ReadAllow};
+
+use super::named::Texts;
 
 /// What a path and everything below it is, up to the next path that a rule names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl<'p> Regions<'p> {
 
 /// The rules of a list that open something.
 pub(super) struct Openings<'p> {
-    literal: HashSet<&'p [u8]>,
+    literal: Texts<'p>,
     others: Vec<&'p PathPattern>,
 }
 
@@ -97,7 +97,7 @@ impl<'p> Openings<'p> {
 
     fn new(patterns: impl Iterator<Item = &'p PathPattern>) -> Self {
         let mut openings = Self {
-            literal: HashSet::new(),
+            literal: Texts::default(),
             others: Vec::new(),
         };
         for pattern in patterns {
@@ -118,15 +118,12 @@ impl<'p> Openings<'p> {
     }
 
     fn deepest_literal(&self, path: &AbsolutePath) -> Option<usize> {
-        let mut above = path.as_bytes();
-        for depth in (1..=path.depth()).rev() {
-            if self.literal.contains(above) {
-                return Some(depth);
-            }
-            let slash = above.iter().rposition(|byte| *byte == b'/')?;
-            above = above.get(..slash)?;
+        if self.literal.is_empty() {
+            return None;
         }
-        self.literal.contains(&b"/"[..]).then_some(0)
+        let above = (0..=path.depth()).rev().zip(path.byte_ancestors());
+        let mut named = above.filter(|(_, above)| self.literal.contains(above));
+        named.next().map(|(depth, _)| depth)
     }
 }
 
