@@ -119,7 +119,8 @@ fn write(mut file: File, violations: &mpsc::Receiver<Arc<Violation>>) {
 /// The lines to print: each distinct refusal once, and how many there are more.
 pub(crate) fn summary(report: &Report) -> Vec<String> {
     let mut distinct: Vec<&Violation> = Vec::new();
-    for violation in &report.violations {
+    let refused = report.violations.iter();
+    for violation in refused.filter(|it| !it.permitted) {
         if !distinct.iter().any(|known| known.is_like(violation)) {
             distinct.push(violation);
         }

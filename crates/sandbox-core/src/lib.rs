@@ -33,6 +33,7 @@ mod error;
 mod explain;
 mod host;
 mod learn;
+mod permissive;
 mod platform;
 mod report;
 mod sandbox;
