@@ -21,7 +21,7 @@ use crate::{
     exit_code,
     invocation::{CommandWords, Options},
     load, message, render,
-    violations::{self, Destination, Writer},
+    violations::{self, Writer},
 };
 
 pub(crate) fn run(
@@ -73,7 +73,10 @@ pub(super) fn observed<O>(
     if let Err(code) = place(&settings, options, command) {
         return code;
     }
-    let destination = options.violations.as_ref().map(Destination::open);
+    let destination = options.violations.as_ref().map(|destination| {
+        let base = &environment.working_directory;
+        destination.open(base, &settings.policy.filesystem)
+    });
     let destination = match destination.transpose() {
         Ok(file) => file,
         Err(error) => return message::set_up_error(&error, None),
