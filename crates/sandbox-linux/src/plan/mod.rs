@@ -413,11 +413,7 @@ fn supervision(
         && filesystem.deny_write.is_empty()
         && filesystem.protected.is_empty()
         && missing_roots.is_empty();
-    // Nobody can write the id maps of nested namespaces where opens go to the supervisor. Where no place
-    // of the host's may be written, that counts for more than being told of refusals.
-    let maps_ids = matches!(policy.process.user_namespaces, UserNamespaces::Allowed(_))
-        && filesystem.allow_write.is_empty();
-    if refuses_nothing || maps_ids {
+    if refuses_nothing {
         Supervision::Off
     } else {
         Supervision::Changes

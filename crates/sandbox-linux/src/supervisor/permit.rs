@@ -82,7 +82,7 @@ const OTHER_PROCESS_FILES: [&[u8]; 2] = [b"oom_score_adj", b"oom_adj"];
 /// Debuggers write breakpoints there.
 const MEMORY_FILE: &[u8] = b"mem";
 /// What user_namespaces(7) needs to be written.
-const NAMESPACE_FILES: [&[u8]; 3] = [b"uid_map", b"gid_map", b"setgroups"];
+pub(super) const NAMESPACE_FILES: [&[u8]; 3] = [b"uid_map", b"gid_map", b"setgroups"];
 /// Files of any process that everybody may read.
 const PUBLIC_FILES: [&[u8]; 10] = [
     b"stat",
