@@ -156,6 +156,10 @@ pub(crate) enum Tool {
         /// Add the proposed entries to the settings file
         #[arg(long)]
         write: bool,
+        /// Let it do what it would be refused, in a copy of the files that is thrown away at its end;
+        /// every host of the internet can be reached
+        #[arg(long)]
+        permissive: bool,
         /// The program and its arguments, which are taken as they are
         #[arg(
             value_name = "PROGRAM",
@@ -209,8 +213,9 @@ Commands of srt itself, as the first word (`srt -- NAME` runs a program of that 
   explain <read|write|connect|resolve|socket> <OBJECT> [--json]
                        Say whether the command could do that, and which rule decides
   trust [--dry-run]    Let this project's settings, as they are now, widen what commands may do
-  learn [--write] <PROGRAM> [ARGS]...
-                       Run a command, and propose settings for what it was refused
+  learn [--permissive] [--write] <PROGRAM> [ARGS]...
+                       Run a command, and propose settings for what it was refused; or permit it,
+                       with files changed in a copy that is thrown away, and hosts for real
   plan                 Print how the settings would be enforced here
   doctor [--json]      Say what this machine can do and which refusals can be seen on it
   schema               Print the JSON Schema of settings files

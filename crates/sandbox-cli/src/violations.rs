@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use sandbox_core::{Report, Subscription, Violation, ViolationStore};
+use sandbox_core::{
+    AbsolutePath, FilesystemPolicy, Report, Subscription, Violation, ViolationStore,
+};
 
 use crate::message;
 
@@ -52,10 +54,14 @@ pub(crate) struct Writer {
 
 impl Destination {
     /// Before anything else is opened: the number may be none by then, or one of ours.
-    pub(crate) fn open(&self) -> Result<File, DestinationError> {
+    pub(crate) fn open(
+        &self,
+        base: &AbsolutePath,
+        policy: &FilesystemPolicy,
+    ) -> Result<File, DestinationError> {
         match self {
             Self::File(path) => {
-                let opened = File::options().create(true).append(true).open(path);
+                let opened = sandbox_core::append_to(base, path, policy);
                 opened.map_err(|source| DestinationError::File {
                     path: path.clone(),
                     source,
@@ -119,7 +125,8 @@ fn write(mut file: File, violations: &mpsc::Receiver<Arc<Violation>>) {
 /// The lines to print: each distinct refusal once, and how many there are more.
 pub(crate) fn summary(report: &Report) -> Vec<String> {
     let mut distinct: Vec<&Violation> = Vec::new();
-    for violation in &report.violations {
+    let refused = report.violations.iter();
+    for violation in refused.filter(|it| !it.permitted) {
         if !distinct.iter().any(|known| known.is_like(violation)) {
             distinct.push(violation);
         }

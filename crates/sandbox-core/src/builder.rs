@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sandbox_policy::{AbsolutePath, Policy};
+use sandbox_policy::{AbsolutePath, NetworkPolicy, Policy};
 use sandbox_proxy::{
     Decide, EventSink, ExternalProxies, HostAddresses, Proxy, ProxyConfig, Resolve, SystemResolver,
 };
@@ -10,7 +10,12 @@ use sandbox_proxy::{
 use sandbox_settings::IgnoredViolation;
 
 use crate::{
-    descriptors, error::BuildError, host, platform::Backend, sandbox::Sandbox,
+    descriptors,
+    error::BuildError,
+    host,
+    permissive::{self, GlobalResolver, Recorder},
+    platform::Backend,
+    sandbox::Sandbox,
     violation::ViolationStore,
 };
 
@@ -27,6 +32,7 @@ pub struct SandboxBuilder {
     external_proxies: ExternalProxies,
     launch_thread: LaunchThread,
     ignored: Vec<IgnoredViolation>,
+    permissive: bool,
 }
 
 /// Which thread clones a command's first process. The kernel kills the sandbox when that thread
@@ -60,6 +66,7 @@ impl SandboxBuilder {
             external_proxies: ExternalProxies::default(),
             launch_thread: LaunchThread::Own,
             ignored: Vec::new(),
+            permissive: false,
         }
     }
 
@@ -116,6 +123,16 @@ impl SandboxBuilder {
         self
     }
 
+    /// Lets commands do what the policy would refuse them because nothing opens it, and tells of that: what
+    /// they change of files is a copy that nobody else sees and that ends with them. They reach every host
+    /// of the internet; what the `secrets` preset names is closed to them in exchange. What the policy
+    /// closes by a rule stays closed, and so does what has no copy: sockets of the host, the machine's own
+    /// network, devices. Linux only.
+    pub fn permissive(mut self) -> Self {
+        self.permissive = true;
+        self
+    }
+
     /// Starts commands from the thread that calls `spawn` instead of one of their own, which is a
     /// little faster. That thread must live as long as the commands: they are killed when it exits.
     /// For programs whose main thread runs the runtime.
@@ -128,7 +145,7 @@ impl SandboxBuilder {
     /// nothing has run.
     pub fn build(self) -> Result<Sandbox, BuildError> {
         let Self {
-            policy,
+            mut policy,
             working_directory,
             home,
             resolver,
@@ -138,13 +155,21 @@ impl SandboxBuilder {
             external_proxies,
             launch_thread,
             ignored,
+            permissive,
         } = self;
         let working_directory = match working_directory {
             Some(directory) => directory,
             None => host::working_directory()
                 .map_err(|source| BuildError::WorkingDirectory { source })?,
         };
-        let backend = Backend::new(&policy, &working_directory, home.as_ref(), launch_thread)?;
+        let place = (&working_directory, home.as_ref());
+        let violations = ViolationStore::new(ignored);
+        let backend = if permissive {
+            permissive::close_variables(&mut policy);
+            Backend::permissive(&policy, place, launch_thread)?
+        } else {
+            Backend::new(&policy, place, launch_thread)?
+        };
         let own = HostAddresses::found_by(host::own_addresses);
         let network = Arc::new(policy.network.clone());
         let mut config = ProxyConfig::standard();
@@ -153,13 +178,39 @@ impl SandboxBuilder {
         config.decision_timeout = decision_timeout.unwrap_or(config.decision_timeout);
         // Each command has a sink of its own.
         let nobody = EventSink::discard();
+        let (resolver, decider) = if permissive {
+            recorded(resolver, decider, &network, &violations)
+        } else {
+            (resolver, decider)
+        };
         let proxy = Proxy::new(network, own, resolver, decider, nobody, config);
         Ok(Sandbox::from_parts(
             policy,
             working_directory,
             backend,
             proxy,
-            ViolationStore::new(ignored),
+            violations,
         ))
     }
+}
+
+type Choices = (Arc<dyn Resolve>, Option<Arc<dyn Decide>>);
+
+/// What finds and decides about hosts in a permissive run, unless the host program decides itself.
+fn recorded(
+    inner: Arc<dyn Resolve>,
+    decider: Option<Arc<dyn Decide>>,
+    network: &Arc<NetworkPolicy>,
+    violations: &ViolationStore,
+) -> Choices {
+    let resolver = GlobalResolver {
+        inner,
+        network: Arc::clone(network),
+    };
+    let decider = decider.unwrap_or_else(|| {
+        Arc::new(Recorder {
+            store: violations.clone(),
+        })
+    });
+    (Arc::new(resolver), Some(decider))
 }

@@ -123,6 +123,8 @@ fn step_text(step: Step) -> &'static str {
         Step::NamespaceLimit => "forbid nested user namespaces",
         Step::MountSource => "open the tree to be mounted",
         Step::MountIdentity => "mount a tree that was replaced since it was judged",
+        Step::CopyLayers => "make a private place for what the command changes",
+        Step::Copy => "show a copy",
         Step::Mount => "mount",
         Step::Grant => "add a Landlock rule",
         Step::Network => "set up the network namespace",
@@ -162,6 +164,19 @@ fn hint(step: Step, errno: Errno) -> Option<&'static str> {
         (Step::Filter, Errno::BUSY) => Some(
             "a program outside supervises this one already (seccomp_unotify(2)), and the kernel \
              permits one supervisor: another sandbox, perhaps srt itself?",
+        ),
+        (Step::CopyLayers, Errno::OPNOTSUPP) => Some(
+            "a tmpfs of this kernel has no extended attributes, which overlayfs needs: Linux 6.6 has them",
+        ),
+        (Step::Copy, Errno::NODEV) => {
+            Some("the kernel has no overlayfs: load its module (`modprobe overlay`)")
+        }
+        (Step::Copy, Errno::PERM | Errno::ACCESS) => Some(
+            "users may mount an overlayfs from Linux 5.11 on, where no security module forbids it",
+        ),
+        (Step::Copy, Errno::INVAL | Errno::LOOP) => Some(
+            "overlayfs can't lie on this directory: its file system is remote, folds case or is itself an \
+             overlay on an overlay, or something was mounted inside of it meanwhile",
         ),
         (Step::Mount, Errno::NOSYS) => Some("the kernel is older than Linux 5.12"),
         (Step::WorkingDirectory, Errno::NOENT | Errno::ACCESS) => {

@@ -65,7 +65,7 @@ pub use plan::{
     ArgumentTest, BindAccess, FilterAction, FilterSpec, IdMap, LandlockRule, LinuxPlan,
     ListedSocket, MountKind, MountOp, MountPlan, NestedNamespaces, PlanError, PlanNotice, PortPlan,
     Reads, RuleAnchor, RulesetSpec, SURFACE, Shown, SocketGuard, SupervisedCall, Supervision,
-    SurfaceRow, SyscallRule, Tracing, Widening, closes, environment, lower,
+    SurfaceRow, SyscallRule, Tracing, Widening, closes, environment, lower, lower_permissive,
 };
 
 #[cfg(target_os = "linux")]
@@ -79,7 +79,7 @@ pub use self::{
     inherited::inherited,
     launch::{Running, launch, launch_here},
     prepare::{PrepareError, Prepared},
-    probe::{ProbeError, probe},
+    probe::{ProbeError, copied_places, probe},
     signals::{ReceivedSignal, SignalSource},
     sockets::{Sockets, Transparent},
     stage::{Step, device_names},

@@ -53,7 +53,9 @@ impl Rights {
         let rights: BitFlags<AccessFs> = match access {
             BindAccess::ReadOnly => AccessFs::from_read(self.abi),
             // A place that may be written can hold sockets of the host's.
-            BindAccess::Writable => AccessFs::from_all(self.abi) & !AccessFs::ResolveUnix,
+            BindAccess::Writable | BindAccess::Copied => {
+                AccessFs::from_all(self.abi) & !AccessFs::ResolveUnix
+            }
         };
         let rights = rights & self.handled;
         match kind {

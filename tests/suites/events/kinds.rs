@@ -137,6 +137,33 @@ fn events_arrive_while_the_command_runs() {
     );
 }
 
+/// A command of an earlier run may have planted one.
+#[test]
+fn lines_go_through_no_symlink_that_a_command_could_have_put_there() {
+    let bed = Bed::new();
+    let victim = bed.file("outside/victim", "as it was");
+    std::os::unix::fs::symlink(&victim, bed.work().join("log")).unwrap();
+    std::os::unix::fs::symlink(bed.outside(), bed.work().join("logs")).unwrap();
+    let base = settings(&["."], &[], &[]);
+    for planted in ["log", "logs/new", "../work/log"] {
+        let srt = bed.srt().flat(&base).options(["--violations", planted]);
+        let output = srt.args(["touch", "ran"]).run().exits(125);
+        assert!(output.errors().contains(planted), "{output}");
+    }
+    assert_eq!(std::fs::read(&victim).unwrap(), b"as it was");
+    assert!(bed.outside().join("new").symlink_metadata().is_err());
+    assert!(bed.work().join("ran").symlink_metadata().is_err());
+    // A link of somebody else's leads where it always did.
+    std::os::unix::fs::symlink(bed.outside(), bed.home().join("logs")).unwrap();
+    let log = bed.home().join("logs/new");
+    let srt = bed
+        .srt()
+        .flat(&base)
+        .options(["--violations".into(), log.into_os_string()]);
+    srt.sh("echo x > /etc/srt-test; true").run().ok();
+    assert_eq!(events(&bed.outside().join("new")).len(), 1);
+}
+
 #[test]
 fn a_descriptor_takes_the_lines_as_well() {
     let bed = Bed::new();

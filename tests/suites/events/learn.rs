@@ -143,6 +143,33 @@ fn what_is_guarded_is_not_learned() {
     );
 }
 
+/// The file comes with the repository: a link in its place could lead into the user's own settings.
+#[test]
+fn a_projects_symlinked_settings_file_is_not_followed() {
+    let line = "echo x > ../outside/one";
+    for directory in [false, true] {
+        let bed = Bed::new();
+        let victim = bed.file("home/theirs/settings.local.json", "{}\n");
+        let link = |target: &std::path::Path, name: &str| {
+            std::os::unix::fs::symlink(target, bed.work().join(name)).unwrap();
+        };
+        if directory {
+            link(&bed.home().join("theirs"), ".claude");
+        } else {
+            bed.file("work/.claude/keep", "");
+            link(&victim, ".claude/settings.local.json");
+        }
+        for mode in [
+            &["learn", "--write"][..],
+            &["learn", "--permissive", "--write"],
+        ] {
+            let output = bed.srt().args(mode.iter().copied()).sh(line).run();
+            assert!(output.errors().contains("is a symlink"), "{output}");
+            assert_eq!(std::fs::read(&victim).unwrap(), b"{}\n", "{output}");
+        }
+    }
+}
+
 #[test]
 fn without_a_flat_file_the_projects_local_one_is_written_and_applies() {
     let bed = Bed::new();

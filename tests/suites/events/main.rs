@@ -9,6 +9,7 @@ mod block;
 mod flood;
 mod kinds;
 mod learn;
+mod permissive;
 mod reads;
 
 use std::path::{Path, PathBuf};

@@ -63,6 +63,17 @@ def write(path, text='won'):
     with open(path, 'w') as file: file.write(text)
 def read(path):
     with open(path) as file: print('READ', file.read())
+uid, gid = sys.argv[1].split(':')
+if 'maps' in sys.argv:
+    attempt('deny-groups', lambda: write('/proc/self/setgroups', 'deny'))
+    attempt('map-others', lambda: write('/proc/self/uid_map', f'0 {uid} 1\n1 1 1000'))
+    attempt('map-users', lambda: write('/proc/self/uid_map', f'0 {uid} 1'))
+    attempt('map-groups', lambda: write('/proc/self/gid_map', f'0 {gid} 1'))
+    attempt('map-again', lambda: write('/proc/self/uid_map', f'0 {uid} 1'))
+    attempt('map-of-parent', lambda: write(f'/proc/{os.getppid()}/uid_map', f'0 {uid} 1'))
+    attempt('set-user', lambda: os.setuid(0))
+    attempt('open-mask', lambda: os.chmod('secret', 0o777))
+    attempt('list-mask', lambda: print('LISTED', os.listdir('hidden')))
 attempt('bind', lambda: mount(work, work + b'/other', None, 4096))
 attempt('bind-hidden', lambda: mount(work + b'/closed', work + b'/other', None, 4096))
 attempt('tmpfs', lambda: mount(b'none', work + b'/other', b'tmpfs'))
@@ -96,7 +107,7 @@ fn what_is_denied_stays_denied_in_nested_namespaces() {
     if !host(&unshare, ["-U", "true"]).succeeded() {
         inapplicable!("this user makes no namespaces on this machine");
     }
-    for arguments in [&["mounts"][..], &[]] {
+    for arguments in [&["mounts"][..], &[], &["maps"], &["mounts", "maps"]] {
         attack(&python, arguments);
     }
     // The same program where nothing is denied gets through.
@@ -108,12 +119,17 @@ fn what_is_denied_stays_denied_in_nested_namespaces() {
         "filesystem": {"denyRead": [], "allowWrite": ["."], "denyWrite": []},
         "allowNestedUserNamespaces": true,
     }));
-    let free = run.py(&python, ATTACK, &[]).run();
+    let free = run.py(&python, ATTACK, &[&ids()]).run();
     assert!(free.text().contains("READ sentinel"), "{free}");
     assert!(
         control.work().join("moved/new").symlink_metadata().is_ok(),
         "{free}"
     );
+}
+
+fn ids() -> String {
+    let user = rustix::process::geteuid().as_raw();
+    format!("{user}:{}", rustix::process::getegid().as_raw())
 }
 
 fn attack(python: &Path, arguments: &[&str]) {
@@ -122,7 +138,7 @@ fn attack(python: &Path, arguments: &[&str]) {
     let output = bed
         .srt()
         .flat(&settings)
-        .py(python, ATTACK, arguments)
+        .py(python, ATTACK, &[&[ids().as_str()], arguments].concat())
         .run();
     let text = output.text();
     assert!(text.contains("namespaces 0"), "{output}");
@@ -139,6 +155,20 @@ fn attack(python: &Path, arguments: &[&str]) {
         "umount-proc",
     ] {
         assert!(text.contains(&format!("{name} failed")), "{name}\n{output}");
+    }
+    if arguments.contains(&"maps") && !is_root() {
+        for (name, done) in [
+            ("map-others", "failed"),
+            ("map-users", "done"),
+            ("map-groups", "done"),
+            ("map-again", "failed"),
+            ("map-of-parent", "failed"),
+            ("set-user", "done"),
+            ("open-mask", "failed"),
+        ] {
+            assert!(text.contains(&format!("{name} {done}")), "{name}\n{output}");
+        }
+        assert!(!text.contains("LISTED ['file']"), "{output}");
     }
     let closed = std::fs::read_to_string(bed.work().join("closed/file"));
     assert_eq!(closed.ok().as_deref(), Some("before"), "{output}");
@@ -173,10 +203,25 @@ fn ids_can_be_mapped_in_nested_namespaces() {
         inapplicable!("this user maps no ids on this machine");
     }
     let bed = bed();
-    let mut settings = settings(true);
-    // Nothing is supervised here.
-    settings["filesystem"]["allowWrite"] = json!([]);
-    settings["filesystem"]["denyWrite"] = json!([]);
-    let run = bed.srt().flat(&settings).sh("unshare -Ur id -u").run();
-    run.ok().prints("0\n");
+    // The last is a namespace in a namespace in a namespace.
+    for line in [
+        "unshare -Ur id -u",
+        "unshare -Urpf id -u",
+        "unshare -U --map-user=0 id -u",
+        "unshare -Ur unshare -Ur unshare -Ur id -u",
+    ] {
+        let run = bed.srt().flat(&settings(true)).sh(line).run();
+        run.ok().prints("0\n");
+        let output = bed.srt().flat(&settings(false)).sh(line).run().refused();
+        assert!(
+            output.errors().contains("allowNestedUserNamespaces"),
+            "{output}"
+        );
+    }
+    // Files stay those of who has them outside.
+    let line =
+        "unshare -Ur sh -c 'echo x > made; chmod 600 made; stat -c %u made'; stat -c %u made";
+    let output = bed.srt().flat(&settings(true)).sh(line).run().ok();
+    let user = rustix::process::geteuid().as_raw();
+    assert_eq!(output.text(), format!("0\n{user}\n"), "{output}");
 }

@@ -8,12 +8,12 @@ use std::{
 };
 
 use sandbox_core::{
-    AbsolutePath, Learner, Proposal,
+    AbsolutePath, Learner, Proposal, SandboxBuilder,
     settings::{EditError, Format, Layer, LoadedFile, Settings, trust_files, with_additions},
 };
 use similar::TextDiff;
 
-use super::run;
+use super::run::{self, Observer};
 use crate::{
     env::Environment,
     invocation::{CommandWords, Options},
@@ -53,12 +53,22 @@ struct Target {
     text: Option<String>,
 }
 
+/// What is done besides running the command.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Choices {
+    /// The proposal is added to the settings.
+    pub(super) write: bool,
+    /// The command is permitted what it would be refused.
+    pub(super) permissive: bool,
+}
+
 pub(super) fn learn(
     options: &Options,
     command: &CommandWords,
     environment: &Environment,
-    write: bool,
+    choices: Choices,
 ) -> ExitCode {
+    let Choices { write, permissive } = choices;
     let end = |learner: Learner| {
         let settings = match load::load(options, environment) {
             Ok(settings) => settings,
@@ -70,8 +80,25 @@ pub(super) fn learn(
         told.err().map(|error| message::set_up_error(&error, None))
     };
     let begin = |sandbox: &sandbox_core::Sandbox| Learner::new(sandbox.violations());
-    run::observed(options, command, environment, begin, end)
+    let prepare = |builder: SandboxBuilder| {
+        if !permissive {
+            return builder;
+        }
+        if !options.quiet {
+            message::notice(PERMISSIVE);
+        }
+        builder.permissive()
+    };
+    let observer = Observer {
+        prepare,
+        begin,
+        end,
+    };
+    run::observed(options, command, environment, observer)
 }
+
+const PERMISSIVE: &str = "permissive run: changes of files are thrown away at the end, but every host of \
+     the internet can be reached, with whatever the command can read";
 
 /// Files that decide about later runs.
 fn own_files(settings: &Settings, environment: &Environment) -> Vec<AbsolutePath> {

@@ -27,11 +27,15 @@ pub(crate) fn execute(invocation: Invocation, environment: &Environment) -> Exit
         Action::Tool(Tool::Schema) => schema(),
         Action::Tool(Tool::Trust { dry_run }) => trust::trust(&options, environment, dry_run),
         Action::Tool(Tool::Doctor { json }) => doctor::print(json),
-        Action::Tool(Tool::Learn { write, words }) => learn::learn(
+        Action::Tool(Tool::Learn {
+            write,
+            permissive,
+            words,
+        }) => learn::learn(
             &options,
             &CommandWords::new(words, environment),
             environment,
-            write,
+            learn::Choices { write, permissive },
         ),
         Action::Tool(Tool::Plan) => plan::print(&options, environment),
         Action::Tool(Tool::Explain {

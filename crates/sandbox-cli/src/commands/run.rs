@@ -8,7 +8,7 @@ use std::{
 };
 
 use sandbox_core::{
-    Child, DescriptorLimit, ExitStatus, Sandbox, SpawnError, StateChange,
+    Child, DescriptorLimit, ExitStatus, Sandbox, SandboxBuilder, SpawnError, StateChange,
     settings::Settings,
     terminal::{self, Listening, ReceivedSignal, Signals, TerminalModes},
 };
@@ -21,7 +21,7 @@ use crate::{
     exit_code,
     invocation::{CommandWords, Options},
     load, message, render,
-    violations::{self, Destination, Writer},
+    violations::{self, Writer},
 };
 
 pub(crate) fn run(
@@ -29,18 +29,40 @@ pub(crate) fn run(
     command: &CommandWords,
     environment: &Environment,
 ) -> ExitCode {
-    observed(options, command, environment, |_| (), |()| None)
+    let nobody = Observer {
+        prepare: |builder| builder,
+        begin: |_: &Sandbox| (),
+        end: |()| None,
+    };
+    observed(options, command, environment, nobody)
 }
 
-/// As [`run`], with an observer: `begin` makes it before anything runs, `end` is called when nothing
-/// does any more, and may have an exit code of its own.
+/// Who looks on.
+pub(super) struct Observer<P, B, E> {
+    /// Has a say in how the sandbox is built.
+    pub(super) prepare: P,
+    /// Called before anything runs.
+    pub(super) begin: B,
+    /// Called with what `begin` returned when nothing runs any more; may have an exit code of its own.
+    pub(super) end: E,
+}
+
+/// As [`run`], with an observer.
 pub(super) fn observed<O>(
     options: &Options,
     command: &CommandWords,
     environment: &Environment,
-    begin: impl FnOnce(&Sandbox) -> O,
-    end: impl FnOnce(O) -> Option<ExitCode>,
+    observer: Observer<
+        impl FnOnce(SandboxBuilder) -> SandboxBuilder,
+        impl FnOnce(&Sandbox) -> O,
+        impl FnOnce(O) -> Option<ExitCode>,
+    >,
 ) -> ExitCode {
+    let Observer {
+        prepare,
+        begin,
+        end,
+    } = observer;
     let started = Instant::now();
     log_command(command);
     let settings = match settings(options, environment) {
@@ -51,7 +73,10 @@ pub(super) fn observed<O>(
     if let Err(code) = place(&settings, options, command) {
         return code;
     }
-    let destination = options.violations.as_ref().map(Destination::open);
+    let destination = options.violations.as_ref().map(|destination| {
+        let base = &environment.working_directory;
+        destination.open(base, &settings.policy.filesystem)
+    });
     let destination = match destination.transpose() {
         Ok(file) => file,
         Err(error) => return message::set_up_error(&error, None),
@@ -69,7 +94,7 @@ pub(super) fn observed<O>(
     let modes = TerminalModes::save();
     // Most runs need the settings only once.
     let live = channel.map(|channel| (channel, settings.clone()));
-    let sandbox = match build(settings, options, environment) {
+    let sandbox = match build(settings, options, environment, prepare) {
         Ok(sandbox) => sandbox,
         Err(code) => return code,
     };
@@ -162,6 +187,7 @@ fn build(
     settings: Settings,
     options: &Options,
     environment: &Environment,
+    prepare: impl FnOnce(SandboxBuilder) -> SandboxBuilder,
 ) -> Result<Sandbox, ExitCode> {
     let asked = options.ask.map(|limit| (limit, settings.clone()));
     let descriptors = DescriptorLimit::current();
@@ -172,7 +198,7 @@ fn build(
         let asker = asker.map_err(|error| message::set_up_error(&error, None))?;
         builder = builder.decider(Arc::new(asker)).decision_timeout(limit);
     }
-    builder
+    prepare(builder)
         .build()
         .map_err(|error| message::set_up_error(&error, None))
 }

@@ -188,9 +188,12 @@ impl Guard<'_> {
         if is_protected(&path) || self.is_of_programs(&path) {
             return Err("it is protected: programs run or obey it");
         }
-        let socket = AbsolutePath::new(text).map(PathPattern::Subtree);
-        match socket.ok().and_then(|socket| powerful_socket(&socket)) {
-            Some(_) => Err("whoever can talk to it needs no sandbox"),
+        Self::powerless(path)
+    }
+
+    fn powerless(path: AbsolutePath) -> Result<(), &'static str> {
+        match powerful_socket(&PathPattern::Subtree(path)) {
+            Some(socket) => Err(socket.consequence),
             None => Ok(()),
         }
     }
@@ -221,11 +224,7 @@ impl Guard<'_> {
         if text.contains(['*', '?', '[', '\\']) {
             return Err("its name can't be written down exactly");
         }
-        let pattern = AbsolutePath::new(text).map(PathPattern::Subtree);
-        match pattern.ok().and_then(|pattern| powerful_socket(&pattern)) {
-            Some(_) => Err("whoever can talk to it needs no sandbox"),
-            None => Ok(()),
-        }
+        AbsolutePath::new(text).map_or(Ok(()), Self::powerless)
     }
 
     fn host(text: &str) -> Result<(), &'static str> {

@@ -17,6 +17,7 @@ fn learn(refused: &[(Operation, Denial)]) -> Proposal {
             operation: *operation,
             call: None,
             denial,
+            permitted: false,
         };
         store.report(refused, Refusee::default);
     }

@@ -9,16 +9,13 @@ use std::{
 };
 
 use sandbox_linux::{
-    BindAccess, ChildEvent, CommandSpec, Endpoints, Exit, Follower, IdMap, LaunchError,
+    BindAccess, ChildEvent, CommandSpec, Endpoints, Exit, Follower, IdMap, LaunchError, LinuxPlan,
     ListedSocket, MountKind, PlanError, PrepareError, Prepared, ProbeError, REPORT_BYTES, Running,
-    SignalSource, Sockets, Stream, Supervision, Transparent, Transport,
+    Sockets, Stream, Supervision, Transparent, Transport,
 };
 use sandbox_policy::{AbsolutePath, FilesystemPolicy, Policy, Port, UnixSocketPolicy};
 use sandbox_proxy::{FrontEnd, Proxy};
-use tokio::{
-    io::{AsyncReadExt, unix::AsyncFd},
-    net::unix::pipe,
-};
+use tokio::{io::AsyncReadExt, net::unix::pipe};
 
 use super::{
     Launch, Shown, SocketVerdict,
@@ -28,11 +25,11 @@ use crate::{
     builder::LaunchThread,
     child::{ExitStatus, Serving, StateChange},
     error::SpawnError,
+    permissive,
     report::{Enforcement, LayerReport},
     violation::{Refusee, Reporter},
 };
 
-pub use sandbox_linux::ReceivedSignal;
 pub(crate) use sandbox_linux::inherited;
 
 /// Where programs are searched for without a `PATH` (`_PATH_DEFPATH` of paths.h).
@@ -70,12 +67,35 @@ pub(crate) struct Backend {
 impl Backend {
     pub(crate) fn new(
         policy: &Policy,
-        working_directory: &AbsolutePath,
-        home: Option<&AbsolutePath>,
+        place: (&AbsolutePath, Option<&AbsolutePath>),
         launch_thread: LaunchThread,
     ) -> Result<Self, PlatformError> {
-        let facts = sandbox_linux::probe(policy, working_directory, home)?;
+        let facts = sandbox_linux::probe(policy, place.0, place.1)?;
         let plan = sandbox_linux::lower(policy, &facts, Endpoints::standard())?;
+        Self::of_plan(plan, policy, launch_thread)
+    }
+
+    /// For a permissive run: files are changed in a copy, and what the policy would refuse is told.
+    pub(crate) fn permissive(
+        policy: &Policy,
+        place: (&AbsolutePath, Option<&AbsolutePath>),
+        launch_thread: LaunchThread,
+    ) -> Result<Self, PlatformError> {
+        let facts = sandbox_linux::probe(policy, place.0, place.1)?;
+        let strict = sandbox_linux::lower(policy, &facts, Endpoints::standard())?;
+        let copied = sandbox_linux::copied_places(policy, place.0, place.1)?;
+        let open = permissive::opened(policy, place.1, &copied);
+        let facts = sandbox_linux::probe(&open, place.0, place.1)?;
+        let endpoints = Endpoints::standard();
+        let plan = sandbox_linux::lower_permissive(&open, &facts, endpoints, &strict)?;
+        Self::of_plan(plan, &open, launch_thread)
+    }
+
+    fn of_plan(
+        plan: LinuxPlan,
+        policy: &Policy,
+        launch_thread: LaunchThread,
+    ) -> Result<Self, PlatformError> {
         let prepared = Arc::new(Prepared::new(plan)?);
         Ok(Self {
             prepared,
@@ -107,7 +127,9 @@ impl Backend {
     pub(crate) fn shown(&self, path: &AbsolutePath) -> Shown {
         match self.prepared.plan().shown(path) {
             sandbox_linux::Shown::Host(BindAccess::ReadOnly) => Shown::ReadOnly,
-            sandbox_linux::Shown::Host(BindAccess::Writable) => Shown::Writable,
+            sandbox_linux::Shown::Host(BindAccess::Writable | BindAccess::Copied) => {
+                Shown::Writable
+            }
             sandbox_linux::Shown::Private => Shown::Private,
             sandbox_linux::Shown::Devices => device(path),
             sandbox_linux::Shown::Device => Shown::Device,
@@ -431,50 +453,5 @@ impl Process {
     pub(crate) fn kill(&self) -> io::Result<()> {
         const SIGKILL: i32 = 9;
         self.0.signal(SIGKILL)
-    }
-}
-
-/// Signals that this process receives for its command.
-#[derive(Debug)]
-pub struct Signals {
-    source: SignalSource,
-}
-
-impl Signals {
-    /// Takes the signals over. Call it first in `main`, before any thread is started.
-    pub fn take_over() -> io::Result<Self> {
-        Ok(Self {
-            source: SignalSource::take_over()?,
-        })
-    }
-
-    /// Makes them awaitable in the current tokio runtime.
-    #[expect(
-        deprecated,
-        reason = "the successor is unsafe for sources that swap their descriptor; this one owns its"
-    )]
-    pub fn listen(self) -> io::Result<Listening> {
-        Ok(Listening {
-            source: AsyncFd::new(self.source)?,
-        })
-    }
-}
-
-/// Signals in a runtime.
-#[derive(Debug)]
-pub struct Listening {
-    source: AsyncFd<SignalSource>,
-}
-
-impl Listening {
-    /// The next signal. Cancel safe.
-    pub async fn next(&self) -> io::Result<ReceivedSignal> {
-        loop {
-            let mut ready = self.source.readable().await?;
-            match ready.try_io(|source| source.get_ref().read()) {
-                Ok(received) => return received,
-                Err(_would_block) => {}
-            }
-        }
     }
 }

@@ -11,9 +11,13 @@ mod linux;
 #[cfg(target_os = "linux")]
 mod publish;
 #[cfg(target_os = "linux")]
+pub use linux::PlatformError;
+#[cfg(target_os = "linux")]
 pub(crate) use linux::{Backend, Process, inherited};
 #[cfg(target_os = "linux")]
-pub use linux::{Listening, PlatformError, ReceivedSignal, Signals};
+mod signals;
+#[cfg(target_os = "linux")]
+pub use signals::{Listening, ReceivedSignal, Signals};
 
 #[cfg(target_os = "macos")]
 mod macos;

@@ -27,6 +27,8 @@ struct Object<'v> {
     to_allow: Option<ToAllow<'v>>,
     command: &'v str,
     repeats: u64,
+    #[serde(skip_serializing_if = "is_false")]
+    permitted: bool,
 }
 
 /// As `srt explain --json` has it.
@@ -66,9 +68,18 @@ impl Serialize for Violation {
             to_allow: self.remedy.as_ref().map(to_allow),
             command: &self.command,
             repeats: self.repeats,
+            permitted: self.permitted,
         };
         object.serialize(serializer)
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A clock that is set to a time before 1970 gives a negative number.

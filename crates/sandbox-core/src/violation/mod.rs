@@ -16,10 +16,7 @@ use sandbox_policy::{DenialReason, Operation, Origin};
 
 pub use remedy::{Remedy, SettingEntry};
 pub(crate) use report::Reporter;
-#[cfg(test)]
-pub(crate) use store::Refused;
-#[cfg(any(test, target_os = "linux"))]
-pub(crate) use store::Refusee;
+pub(crate) use store::{Refused, Refusee};
 pub use store::{Subscription, ViolationStore, ViolationStream};
 
 /// A refused attempt.
@@ -53,6 +50,9 @@ pub struct Violation {
     pub remedy: Option<Remedy>,
     /// How many more of the same kind were counted before this one and not told one by one.
     pub repeats: u64,
+    /// Whether it went on all the same, as this is a permissive run
+    /// ([`crate::SandboxBuilder::permissive`]).
+    pub permitted: bool,
 }
 
 impl Violation {
@@ -71,7 +71,8 @@ impl Violation {
             (None, Some((rule, origin))) => format!("{}: {rule} of {origin}", self.reason),
             (None, None) => self.reason.to_string(),
         };
-        sandbox_proxy::plain_text(&format!("deny {attempt}{} ({why})", self.object))
+        let verdict = if self.permitted { "would deny" } else { "deny" };
+        sandbox_proxy::plain_text(&format!("{verdict} {attempt}{} ({why})", self.object))
     }
 
     /// Whether both tell a reader the same.

@@ -74,6 +74,12 @@ impl Remedy {
         }
     }
 
+    /// What opens a file that a preset closes, whichever file of settings named the preset.
+    pub(crate) fn reopening(path: &str) -> Self {
+        let key = "filesystem.allowRead";
+        Self::by_entry(format!("`--allow-read {path}` or `{key}`"), key, path)
+    }
+
     fn by_entry(text: String, key: &'static str, value: &str) -> Self {
         let value = value.to_owned();
         Self {

@@ -39,6 +39,7 @@ impl Reporter {
                 operation,
                 call: None,
                 denial,
+                permitted: false,
             };
             let who = || find(event.front_end, event.client_port).unwrap_or_default();
             store.report(refused, who);
@@ -66,6 +67,7 @@ mod supervisor {
                     operation: refusal.operation,
                     call: Some(refusal.call),
                     denial: refusal.denial,
+                    permitted: refusal.permitted,
                 };
                 store.report(refused, || Refusee::from(refusal.program()));
             })

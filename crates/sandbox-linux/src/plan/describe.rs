@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{ArgumentTest, FilterAction, IdMap, LinuxPlan, MountKind, NestedNamespaces};
+use super::{
+    ArgumentTest, BindAccess, FilterAction, IdMap, LinuxPlan, MountKind, NestedNamespaces,
+};
 
 impl fmt::Display for LinuxPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,6 +28,10 @@ impl fmt::Display for LinuxPlan {
                 MountKind::Devices => writeln!(f, "devices {target}")?,
                 MountKind::Device { .. } => writeln!(f, "device {target}")?,
                 MountKind::Scratch => writeln!(f, "scratch {target}")?,
+                MountKind::Bind {
+                    access: BindAccess::Copied,
+                    ..
+                } => writeln!(f, "copy {target}")?,
                 MountKind::Bind { access, .. } => writeln!(f, "bind {target} {access:?}")?,
                 MountKind::Symlink { to } => {
                     writeln!(f, "symlink {target} -> {}", to.as_path().display())?

@@ -81,7 +81,11 @@ pub(super) fn lower(
                 MountKind::Proc { .. } | MountKind::Devices | MountKind::Scratch => {
                     (RuleAnchor::Operation(index), BindAccess::Writable)
                 }
-                MountKind::Bind { access, .. } => (RuleAnchor::Operation(index), *access),
+                MountKind::Bind {
+                    access: BindAccess::ReadOnly,
+                    ..
+                } => (RuleAnchor::Operation(index), BindAccess::ReadOnly),
+                MountKind::Bind { .. } => (RuleAnchor::Operation(index), BindAccess::Writable),
                 // The grant on `/dev` covers it.
                 MountKind::Device { .. }
                 | MountKind::RootEmpty

@@ -5,6 +5,7 @@ mod devices;
 mod environment;
 mod landlock;
 mod mounts;
+mod permissive;
 mod ports;
 mod refused;
 mod resolve;
@@ -64,6 +65,8 @@ pub struct LinuxPlan {
     pub tracing: Tracing,
     /// The file policy with symlinks resolved: what the mounts enforce, for explanations.
     pub filesystem: Arc<FilesystemPolicy>,
+    /// The policy that would hold if this were not a permissive run: what it would refuse is told.
+    pub observed: Option<Arc<FilesystemPolicy>>,
     /// Whether `filesystem` names the places that symlinks among the write denies lead to.
     pub write_links: WriteLinks,
     /// What the plan does not enforce exactly, for the report.
@@ -254,6 +257,26 @@ pub fn lower(
     facts: &HostFacts,
     endpoints: Endpoints,
 ) -> Result<LinuxPlan, PlanError> {
+    lower_as(policy, facts, endpoints, None)
+}
+
+/// Lowers the policy of a permissive run. What it lets the command write is changed in a copy; what
+/// `strict` would refuse of files is told.
+pub fn lower_permissive(
+    policy: &Policy,
+    facts: &HostFacts,
+    endpoints: Endpoints,
+    strict: &LinuxPlan,
+) -> Result<LinuxPlan, PlanError> {
+    lower_as(policy, facts, endpoints, Some(strict))
+}
+
+fn lower_as(
+    policy: &Policy,
+    facts: &HostFacts,
+    endpoints: Endpoints,
+    strict: Option<&LinuxPlan>,
+) -> Result<LinuxPlan, PlanError> {
     let mut notices = Vec::new();
     let filesystem = resolve::resolve(&policy.filesystem, facts, &mut notices)?;
     // Of thousands of rules a few are about anything that exists.
@@ -278,6 +301,10 @@ pub fn lower(
     };
     let devices = devices::lower(&policy.process.devices, facts, &mut notices)?;
     let mounts = mounts::lower(near, facts, fresh_proc, devices)?;
+    let mounts = match strict {
+        Some(_) => permissive::copied(mounts, near, facts)?,
+        None => mounts,
+    };
     let landlock = landlock::lower(facts.landlock_abi, &mounts, &policy.unix_sockets);
     match &landlock {
         None => notices.push(PlanNotice::NoLandlock),
@@ -286,15 +313,21 @@ pub fn lower(
         }
         Some(_) => {}
     }
-    let sockets = SocketGuard::new(policy, &filesystem, facts);
+    let mut sockets = SocketGuard::new(policy, &filesystem, facts);
     notices.extend(sockets::warnings(&policy.unix_sockets));
     let user_namespaces = match policy.process.user_namespaces {
         UserNamespaces::Refused => NestedNamespaces::Refused,
         UserNamespaces::Allowed(_) => NestedNamespaces::Allowed,
     };
-    let missing_roots = missing_roots(near, facts, &mut notices);
+    let mut missing_roots = missing_roots(near, facts, &mut notices);
     let ports = ports::lower(policy, endpoints, &mut notices)?;
-    let supervision = supervision(policy, &filesystem, facts, &missing_roots);
+    let mut supervision = supervision(policy, &filesystem, facts, &missing_roots);
+    if let Some(strict) = strict {
+        // The host's directories are not to be written, by nobody.
+        missing_roots.clear();
+        supervision = permissive::supervision(supervision, strict);
+        permissive::name_sockets(&mut sockets, &mounts);
+    }
     let tracing = match policy.process.ptrace {
         PtracePolicy::Refused => Tracing::Refused,
         PtracePolicy::Allowed(_) => Tracing::Allowed,
@@ -313,6 +346,7 @@ pub fn lower(
         user_namespaces,
         tracing,
         filesystem: Arc::new(filesystem),
+        observed: strict.map(|strict| Arc::clone(&strict.filesystem)),
         write_links: facts.write_links,
         notices,
     })
@@ -386,11 +420,7 @@ fn supervision(
         && filesystem.deny_write.is_empty()
         && filesystem.protected.is_empty()
         && missing_roots.is_empty();
-    // Nobody can write the id maps of nested namespaces where opens go to the supervisor. Where no place
-    // of the host's may be written, that counts for more than being told of refusals.
-    let maps_ids = matches!(policy.process.user_namespaces, UserNamespaces::Allowed(_))
-        && filesystem.allow_write.is_empty();
-    if refuses_nothing || maps_ids {
+    if refuses_nothing {
         Supervision::Off
     } else {
         Supervision::Changes

@@ -1,5 +1,6 @@
 //! Fills the facts: it only reads the host and changes nothing.
 
+mod copies;
 mod devices;
 mod listing;
 mod lookup;
@@ -17,6 +18,7 @@ use sandbox_policy::{
     AbsolutePath, FilesystemPolicy, PathPattern, PathRule, Policy, UnixSocketPolicy,
 };
 
+pub use self::copies::copied_places;
 use self::lookup::{Found, Lookup};
 use crate::{
     facts::{FileIdentity, HostFacts, MissingPath, PathFacts, WriteLinks},
@@ -105,13 +107,7 @@ pub fn probe(
             .learn(&path)
             .map_err(|source| start_error(&path, source))?;
     }
-    let capabilities =
-        rustix::thread::capabilities(None).map_err(|errno| ProbeError::CapabilitiesCall {
-            source: errno.into(),
-        })?;
-    let maps_all_ids = capabilities
-        .effective
-        .contains(CapabilitySet::SETUID | CapabilitySet::SETGID);
+    let maps_all_ids = maps_all_ids()?;
     Ok(HostFacts {
         uid: rustix::process::geteuid().as_raw(),
         gid: rustix::process::getegid().as_raw(),
@@ -132,6 +128,16 @@ pub fn probe(
         write_links,
         devices: devices::devices(&whole.process.devices),
     })
+}
+
+/// Whether the ids of all users have a number inside.
+fn maps_all_ids() -> Result<bool, ProbeError> {
+    let capabilities =
+        rustix::thread::capabilities(None).map_err(|errno| ProbeError::CapabilitiesCall {
+            source: errno.into(),
+        })?;
+    let needed = CapabilitySet::SETUID | CapabilitySet::SETGID;
+    Ok(capabilities.effective.contains(needed))
 }
 
 /// Where listed sockets are, symlinks on the way followed. What does not exist yet may be made later.

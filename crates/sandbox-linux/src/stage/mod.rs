@@ -15,6 +15,7 @@ mod inner;
 mod mounts;
 mod network;
 mod outer;
+mod overlay;
 mod ports;
 mod private;
 
@@ -53,6 +54,10 @@ pub enum Step {
     MountSource,
     /// The tree is no longer the one that was judged.
     MountIdentity,
+    /// The private file system that keeps what a permissive run changes.
+    CopyLayers,
+    /// A directory that is changed in a copy.
+    Copy,
     /// A mount.
     Mount,
     /// A Landlock grant for a mount.

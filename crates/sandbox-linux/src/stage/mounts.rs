@@ -15,7 +15,7 @@ use rustix::{
     },
 };
 
-use super::{Context, StageFailure, Step, devices, private::Private};
+use super::{Context, StageFailure, Step, devices, overlay::Layers, private::Private};
 use crate::{
     facts::{FileIdentity, PathKind},
     plan::BindAccess,
@@ -50,12 +50,21 @@ const ON_THE_WAY: Mode = Mode::RWXU
 /// Runs the plan's operations.
 pub(super) fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
     let prepared = context.prepared;
+    let copies = prepared.mounts.iter().any(is_copied);
+    let layers = copies.then(Layers::new).transpose();
+    let mut layers = layers.map_err(StageFailure::at(Step::CopyLayers))?;
     for (index, (mount, slot)) in prepared.mounts.iter().zip(&mut context.sources).enumerate() {
-        *slot = clone_source(mount).map_err(|(step, errno)| StageFailure {
+        let source = clone_source(mount, &mut layers);
+        *slot = source.map_err(|(step, errno)| StageFailure {
             step,
             errno,
             operation: Some(index),
         })?;
+    }
+    if let Some(layers) = layers {
+        layers
+            .detach()
+            .map_err(StageFailure::at(Step::CopyLayers))?;
     }
     let mut devices = Some(devices::clone_sources().map_err(StageFailure::at(Step::MountSource))?);
     // Made first: the kernel gives a proc only to who can see one, and an empty root shows none.
@@ -83,6 +92,17 @@ pub(super) fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
     }
 }
 
+/// Whether a directory is changed in a copy.
+fn is_copied(mount: &PreparedMount) -> bool {
+    matches!(
+        mount.action,
+        MountAction::Bind {
+            access: BindAccess::Copied,
+            ..
+        }
+    )
+}
+
 /// The proc of the new pid namespace, if the plan has one.
 fn new_proc(mounts: &[PreparedMount]) -> Result<Option<OwnedFd>, Errno> {
     let has_proc = mounts
@@ -98,7 +118,10 @@ fn new_proc(mounts: &[PreparedMount]) -> Result<Option<OwnedFd>, Errno> {
 }
 
 /// Clones the host tree of a bind or a device, whose object must be the one that was judged.
-fn clone_source(mount: &PreparedMount) -> Result<Option<OwnedFd>, (Step, Errno)> {
+fn clone_source(
+    mount: &PreparedMount,
+    layers: &mut Option<Layers>,
+) -> Result<Option<OwnedFd>, (Step, Errno)> {
     let (attributes, identity) = match &mount.action {
         MountAction::Bind {
             access: BindAccess::ReadOnly,
@@ -106,7 +129,7 @@ fn clone_source(mount: &PreparedMount) -> Result<Option<OwnedFd>, (Step, Errno)>
             ..
         } => (NO_SUID | NO_DEVICES | READ_ONLY, identity),
         MountAction::Bind {
-            access: BindAccess::Writable,
+            access: BindAccess::Writable | BindAccess::Copied,
             identity,
             ..
         } => (NO_SUID | NO_DEVICES, identity),
@@ -131,6 +154,13 @@ fn clone_source(mount: &PreparedMount) -> Result<Option<OwnedFd>, (Step, Errno)>
     }) != *identity
     {
         return Err((Step::MountIdentity, Errno::STALE));
+    }
+    if is_copied(mount) {
+        let layers = layers.as_mut().ok_or((Step::CopyLayers, Errno::BADF))?;
+        return layers
+            .over(&found)
+            .map(Some)
+            .map_err(|errno| (Step::Copy, errno));
     }
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
@@ -229,7 +259,7 @@ pub(super) fn new_filesystem(
 }
 
 /// Attaches a detached mount at a path that holds no symlink.
-fn attach(target: &CStr, tree: &OwnedFd) -> Result<(), Errno> {
+pub(super) fn attach(target: &CStr, tree: &OwnedFd) -> Result<(), Errno> {
     let target = resolve(target)?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     rustix::mount::move_mount(tree, c"", &target, c"", flags)

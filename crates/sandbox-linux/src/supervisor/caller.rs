@@ -9,7 +9,10 @@ use std::{
     },
 };
 
-use rustix::fs::{Mode, OFlags};
+use rustix::{
+    fs::{Mode, OFlags},
+    thread::CapabilitySet,
+};
 
 use crate::sys::{self, Errno};
 
@@ -101,6 +104,22 @@ impl Caller<'_> {
         let mut path = String::with_capacity(32);
         write!(path, "{}/{entry}", self.thread).map_err(|_error| Errno::NOMEM)?;
         CString::new(path).map_err(|_nul| Errno::INVAL)
+    }
+
+    /// Its user namespace (namespaces(7)).
+    pub(super) fn user_namespace(&self) -> Result<OwnedFd, Errno> {
+        let path = self.entry(format_args!("ns/user"))?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        rustix::fs::openat(self.proc, path.as_c_str(), flags, Mode::empty())
+    }
+
+    /// What it may do in there (capabilities(7)).
+    pub(super) fn capabilities(&self) -> Result<CapabilitySet, Errno> {
+        let status = self.status()?;
+        let digits = field(&status, b"CapEff:").ok_or(Errno::ACCESS)?;
+        let digits = str::from_utf8(digits).map_err(|_not_text| Errno::ACCESS)?;
+        let bits = u64::from_str_radix(digits, 16).map_err(|_not_hexadecimal| Errno::ACCESS)?;
+        Ok(CapabilitySet::from_bits_retain(bits))
     }
 
     /// Its memory, to be written.

@@ -100,8 +100,11 @@ impl Answering<'_> {
             None => self.view.place_of(handle.as_fd())?.ok_or(Errno::ACCESS)?,
         };
         self.require_inside(place.directory.as_fd())?;
-        if listed(self.world.rules.sockets.listed(), &place.path).is_some() {
-            return Ok(handle);
+        match listed(self.world.rules.sockets.listed(), &place.path) {
+            // What is shown is a copy's, which is nobody's server.
+            Some(entry) if entry.is_hidden => return self.hidden_socket(&place.path),
+            Some(_) => return Ok(handle),
+            None => {}
         }
         if !NAME_SERVICES
             .iter()

@@ -23,6 +23,7 @@ mod caller;
 mod connect;
 mod fifo;
 mod git;
+mod id_maps;
 mod names;
 mod open;
 mod permit;

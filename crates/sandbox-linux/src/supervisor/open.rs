@@ -105,6 +105,9 @@ impl Answering<'_> {
             // Nothing is created, so it is opened for reading alone.
             Permission::Existing(through) => (through, flags - OFlags::CREATE),
         };
+        if let Some(name) = self.id_map(&place.path).filter(|_| writes) {
+            return self.open_id_map(name, flags).map(Attempt::File);
+        }
         if creates || flags.contains(OFlags::TMPFILE) {
             self.adopt_umask()?;
         }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
-use sandbox_policy::{AbsolutePath, Denial, DenialReason};
+use sandbox_policy::{AbsolutePath, Denial, DenialReason, FilesystemPolicy};
 
 use super::{
     Answering,
@@ -82,7 +82,7 @@ const OTHER_PROCESS_FILES: [&[u8]; 2] = [b"oom_score_adj", b"oom_adj"];
 /// Debuggers write breakpoints there.
 const MEMORY_FILE: &[u8] = b"mem";
 /// What user_namespaces(7) needs to be written.
-const NAMESPACE_FILES: [&[u8]; 3] = [b"uid_map", b"gid_map", b"setgroups"];
+pub(super) const NAMESPACE_FILES: [&[u8]; 3] = [b"uid_map", b"gid_map", b"setgroups"];
 /// Files of any process that everybody may read.
 const PUBLIC_FILES: [&[u8]; 10] = [
     b"stat",
@@ -211,6 +211,7 @@ impl Answering<'_> {
             return Err(Errno::ACCESS);
         }
         if self.is_permitted(path, access) || is_excused() {
+            self.observe(path, access);
             return self.through(place, access);
         }
         Err(self.refuse(path, access))
@@ -227,6 +228,7 @@ impl Answering<'_> {
     pub(super) fn grant(&mut self, place: &Place, access: Access) -> Result<Through, Errno> {
         self.is_still_waiting()?;
         self.require_inside(place.directory.as_fd())?;
+        self.observe(&place.path, access);
         self.through(place, access)
     }
 
@@ -360,14 +362,15 @@ impl Answering<'_> {
     }
 
     pub(super) fn denial(&self, path: &[u8], access: Access) -> Option<Denial> {
-        let path = AbsolutePath::new(Path::new(OsStr::from_bytes(path))).ok()?;
-        let policy = self.world.rules.policy();
-        let verdict = match access {
-            Access::Read => policy.judge_read(&path),
-            Access::Write | Access::MakeDirectory => policy.judge_write(&path),
-            Access::Remove => policy.judge_remove(&path),
-        };
-        verdict.into_denial()
+        denial(self.world.rules.policy(), path, access)
+    }
+
+    /// Tells what the strict policy would have refused, in a permissive run.
+    fn observe(&self, path: &[u8], access: Access) {
+        let strict = self.world.rules.strict_for(path, access);
+        if let Some(denial) = strict.and_then(|strict| denial(strict, path, access)) {
+            self.observed(&denial);
+        }
     }
 
     /// A directory that came over a socket may belong to the host's mounts, whose paths look the same.
@@ -420,6 +423,17 @@ impl Answering<'_> {
             Access::Read | Access::Write | Access::MakeDirectory => Err(Errno::ACCESS),
         }
     }
+}
+
+/// Why a policy refuses an access.
+fn denial(policy: &FilesystemPolicy, path: &[u8], access: Access) -> Option<Denial> {
+    let path = AbsolutePath::new(Path::new(OsStr::from_bytes(path))).ok()?;
+    let verdict = match access {
+        Access::Read => policy.judge_read(&path),
+        Access::Write | Access::MakeDirectory => policy.judge_write(&path),
+        Access::Remove => policy.judge_remove(&path),
+    };
+    verdict.into_denial()
 }
 
 /// The rest of a path below a directory, without the slash.

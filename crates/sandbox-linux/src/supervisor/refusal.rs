@@ -15,6 +15,8 @@ pub struct Refusal<'s> {
     pub call: &'static str,
     /// What was refused, and why.
     pub denial: &'s Denial,
+    /// Whether it went on all the same, as this is a permissive run.
+    pub permitted: bool,
     pub(super) caller: Caller<'s>,
 }
 

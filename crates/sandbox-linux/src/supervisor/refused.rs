@@ -65,21 +65,38 @@ impl World {
             operation: rule.operation(),
             call: rule.name,
             denial: &rule.denial(arguments),
+            permitted: false,
             caller,
         });
         Some(Errno::from_raw_os_error(errno))
     }
 }
 
+/// What was attempted with a file.
+fn operation_of(denial: &Denial) -> Operation {
+    if denial.reason == DenialReason::ReadDenied {
+        Operation::FileRead
+    } else {
+        Operation::FileWrite
+    }
+}
+
 impl Answering<'_> {
     /// Tells of a refused file.
     pub(super) fn report(&self, denial: &Denial) {
-        let operation = if denial.reason == DenialReason::ReadDenied {
-            Operation::FileRead
-        } else {
-            Operation::FileWrite
-        };
-        self.tell(operation, denial);
+        self.tell(operation_of(denial), denial);
+    }
+
+    /// Tells of what a permissive run permits.
+    pub(super) fn observed(&self, denial: &Denial) {
+        let operation = operation_of(denial);
+        (self.world.refused)(&Refusal {
+            operation,
+            call: self.call,
+            denial,
+            permitted: true,
+            caller: self.view.caller,
+        });
     }
 
     /// Tells of a refusal.
@@ -89,6 +106,7 @@ impl Answering<'_> {
             operation,
             call: self.call,
             denial,
+            permitted: false,
             caller: self.view.caller,
         });
     }

@@ -13,7 +13,7 @@ use sandbox_policy::{
     PathPattern, PathRule, ProtectedGroup, ProtectedPath,
 };
 
-use super::{bound::BoundSockets, caller::PLACE, git::Protected, resolve::is_link};
+use super::{bound::BoundSockets, caller::PLACE, git::Protected, permit::Access, resolve::is_link};
 use crate::{
     facts::WriteLinks,
     plan::{FilterSpec, LinuxPlan, NestedNamespaces, SocketGuard, Supervision, Tracing},
@@ -33,6 +33,8 @@ pub(crate) struct Rules {
     /// The same with the places that symlinks among the write denies lead to, where that differs and the
     /// plan leaves it to the supervisor; made there as well.
     completed: OnceLock<Option<FilesystemPolicy>>,
+    /// What a permissive run would be refused.
+    observed: Option<Observed>,
     write_links: WriteLinks,
     supervision: Supervision,
     /// Write roots that did not exist.
@@ -49,6 +51,13 @@ pub(crate) struct Rules {
     pub(crate) bound: BoundSockets,
     /// Which calls are refused whatever the file policy says.
     pub(crate) filter: FilterSpec,
+}
+
+/// A policy by which nothing is decided.
+#[derive(Debug)]
+struct Observed {
+    policy: Arc<FilesystemPolicy>,
+    judge: OnceLock<FileJudge>,
 }
 
 /// A write root that the command may create.
@@ -82,6 +91,10 @@ impl Rules {
             landings: OnceLock::new(),
             planned: Arc::clone(&plan.filesystem),
             completed: OnceLock::new(),
+            observed: plan.observed.as_ref().map(|policy| Observed {
+                policy: Arc::clone(policy),
+                judge: OnceLock::new(),
+            }),
             write_links: plan.write_links,
             supervision: plan.supervision,
             missing_roots,
@@ -101,6 +114,18 @@ impl Rules {
 
     pub(crate) fn judge(&self) -> &FileJudge {
         self.judge.get_or_init(|| FileJudge::new(self.policy()))
+    }
+
+    /// The policy that would refuse an access if this were not a permissive run.
+    pub(super) fn strict_for(&self, path: &[u8], access: Access) -> Option<&FilesystemPolicy> {
+        let Observed { policy, judge } = self.observed.as_ref()?;
+        let judge = judge.get_or_init(|| FileJudge::new(policy));
+        let permits = match access {
+            Access::Read => judge.may_read(path),
+            Access::Write | Access::MakeDirectory => judge.may_write(path),
+            Access::Remove => judge.may_remove(path),
+        };
+        (!permits && !is_within(path, b"/dev")).then_some(policy)
     }
 
     /// Makes ready for questions, unless that takes long and none may ever come.

@@ -63,6 +63,11 @@ pub enum PlatformError {
     /// There is no profile for this policy.
     #[error(transparent)]
     Profile(#[from] ProfileError),
+    /// There is no copy of files.
+    #[error(
+        "a permissive run needs a copy of files that is thrown away, which only Linux can make"
+    )]
+    NoCopy,
     /// The proxies have no place to listen.
     #[error("cannot listen on a loopback port for the proxies")]
     Listen {
@@ -85,10 +90,17 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
+    pub(crate) fn permissive(
+        _policy: &Policy,
+        _place: (&AbsolutePath, Option<&AbsolutePath>),
+        _launch_thread: LaunchThread,
+    ) -> Result<Self, PlatformError> {
+        Err(PlatformError::NoCopy)
+    }
+
     pub(crate) fn new(
         policy: &Policy,
-        _working_directory: &AbsolutePath,
-        _home: Option<&AbsolutePath>,
+        _place: (&AbsolutePath, Option<&AbsolutePath>),
         // No command depends on the thread that started it.
         _launch_thread: LaunchThread,
     ) -> Result<Self, PlatformError> {

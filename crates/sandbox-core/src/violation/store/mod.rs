@@ -8,7 +8,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use sandbox_policy::{Denial, Operation, visible};
+use sandbox_policy::{Denial, DenialReason, Operation, visible};
 use sandbox_settings::IgnoredViolation;
 use tokio::sync::mpsc;
 
@@ -61,6 +61,8 @@ pub(crate) struct Refused<'r> {
     pub(crate) operation: Operation,
     pub(crate) call: Option<&'static str>,
     pub(crate) denial: &'r Denial,
+    /// Whether it went on all the same.
+    pub(crate) permitted: bool,
 }
 
 /// Who was refused.
@@ -162,7 +164,8 @@ impl ViolationStore {
     #[must_use]
     pub fn block(&self, key: &str) -> Option<String> {
         let mut lines: Vec<String> = Vec::new();
-        for violation in self.of_command(key) {
+        let refused = self.of_command(key).into_iter();
+        for violation in refused.filter(|it| !it.permitted) {
             let line = violation.line();
             if !lines.contains(&line) {
                 lines.push(line);
@@ -180,8 +183,9 @@ impl ViolationStore {
             operation,
             call,
             denial,
+            permitted,
         } = refused;
-        let kind = (self.0.hasher).hash_one((command, operation, call, &denial.object));
+        let kind = (self.0.hasher).hash_one((command, operation, call, &denial.object, permitted));
         let admission = {
             let mut state = self.0.state();
             let admission = state.limiter.admit(kind, Instant::now());
@@ -208,12 +212,17 @@ impl ViolationStore {
             executable: executable.as_deref().map(inert),
             operation,
             call,
-            remedy: Remedy::new(denial.reason, &object, rule.as_ref()),
+            remedy: if permitted && denial.reason == DenialReason::ReadDenied {
+                Some(Remedy::reopening(&object))
+            } else {
+                Remedy::new(denial.reason, &object, rule.as_ref())
+            },
             object,
             reason: denial.reason,
             rule,
             note: denial.note.as_deref().map(inert),
             repeats,
+            permitted,
         });
         let subscribers: Vec<Subscriber> = {
             let mut state = self.0.state();

@@ -20,6 +20,7 @@ fn report(store: &ViolationStore, command: &str, object: &str) {
         command: &command,
         operation: Operation::FileWrite,
         call: Some("openat"),
+        permitted: false,
         denial: &denial,
     };
     store.report(refused, Refusee::default);

@@ -102,6 +102,8 @@ pub enum BindAccess {
     ReadOnly,
     /// As the host has it.
     Writable,
+    /// As the host has it, but what is changed stays in the sandbox.
+    Copied,
 }
 
 /// The operations in order. A value of this type satisfies the order of the module header.
@@ -111,7 +113,7 @@ pub struct MountPlan {
 }
 
 impl MountPlan {
-    fn new(operations: Vec<MountOp>) -> Result<Self, PlanError> {
+    pub(super) fn new(operations: Vec<MountOp>) -> Result<Self, PlanError> {
         // Each place above an earlier target, with that target.
         let mut above: HashMap<&[u8], &AbsolutePath, RandomState> = HashMap::default();
         for later in &operations {
@@ -126,6 +128,10 @@ impl MountPlan {
             above.extend(places.map(|place| (place, &later.target)));
         }
         Ok(Self { operations })
+    }
+
+    pub(super) fn into_operations(self) -> Vec<MountOp> {
+        self.operations
     }
 
     /// The operations.

@@ -1,5 +1,6 @@
 //! Plans for invented hosts: no kernel is asked.
 
+mod devices;
 mod environment;
 mod mounts;
 mod sockets;

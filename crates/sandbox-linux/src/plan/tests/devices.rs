@@ -1,0 +1,62 @@
+//! Which devices settings can open.
+
+use sandbox_policy::{DeviceRule, Origin, Policy};
+
+use super::{Host, path};
+use crate::{
+    facts::{DeviceFacts, DeviceKind, FileIdentity},
+    plan::PlanError,
+};
+
+/// The outcome of opening a device that the host has, under a name that leads there.
+fn opened(name: &str, canonical: &str, kind: DeviceKind) -> Result<Vec<String>, PlanError> {
+    let mut host = Host::new(&[]);
+    let identity = FileIdentity {
+        device: 5,
+        inode: 7,
+    };
+    let facts = DeviceFacts {
+        canonical: path(canonical),
+        kind,
+        identity,
+    };
+    host.facts.devices.insert(path(name), facts);
+    let mut policy = Policy::restrictive();
+    policy.process.devices.push(DeviceRule {
+        path: path(name),
+        optional: false,
+        origin: Origin::Program,
+    });
+    host.plan(&policy)?;
+    Ok(host.mounts(&policy))
+}
+
+#[test]
+fn disks_and_memory_are_refused_by_kind_by_name_and_by_where_a_link_leads() {
+    use DeviceKind::{Block, Character, Directory, HoldsBlock};
+    for (name, canonical, kind) in [
+        ("/dev/sda", "/dev/sda", Block),
+        ("/dev/loop0", "/dev/loop0", Block),
+        ("/dev/mine", "/dev/sda1", Block),
+        ("/dev/things", "/dev/things", HoldsBlock),
+        ("/dev/disk", "/dev/disk", Directory),
+        ("/dev/mapper/control", "/dev/mapper/control", Character),
+        ("/dev/sg0", "/dev/sg0", Character),
+        ("/dev/nvme0", "/dev/nvme0", Character),
+        ("/dev/ng0n1", "/dev/ng0n1", Character),
+        ("/dev/st0", "/dev/st0", Character),
+        ("/dev/mem", "/dev/mem", Character),
+        ("/dev/port", "/dev/port", Character),
+        ("/dev/innocent", "/dev/sg0", Character),
+    ] {
+        let refused = opened(name, canonical, kind);
+        assert!(
+            matches!(refused, Err(PlanError::Device { .. })),
+            "{name}: {refused:?}"
+        );
+    }
+    for name in ["/dev/kvm", "/dev/snd", "/dev/sgx_enclave", "/dev/stlink"] {
+        let mounts = opened(name, name, Character).unwrap();
+        assert!(mounts.contains(&format!("device {name}")), "{mounts:?}");
+    }
+}
