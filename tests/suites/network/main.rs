@@ -14,6 +14,7 @@ mod denied;
 mod external;
 mod forward;
 mod matrix;
+mod meant;
 mod names;
 mod ports;
 mod socks;

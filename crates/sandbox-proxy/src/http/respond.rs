@@ -55,7 +55,9 @@ pub(crate) fn refuse(kind: Kind, error: &RequestError) -> Response<Content> {
         RequestError::Target(TargetError::HostMismatch) => {
             text(StatusCode::MISDIRECTED_REQUEST, error)
         }
-        RequestError::Target(TargetError::MalformedHost(denial))
+        RequestError::Target(
+            TargetError::MalformedHost(denial) | TargetError::Stale(_, denial),
+        )
         | RequestError::Open(OpenError::Denied(denial)) => denied(kind, denial),
         RequestError::Open(OpenError::AddressDenied(denial)) => address_denied(denial),
         RequestError::Wire(_) | RequestError::Target(_) | RequestError::Content(_) => {
