@@ -158,6 +158,8 @@ fn is_about_hosts(effect: &Effect) -> bool {
         | Effect::Preset(_)
         | Effect::Unprotect(_)
         | Effect::ProxyPort(..)
+        | Effect::ParentProxy(..)
+        | Effect::ProxyBypass(_)
         | Effect::Switch(..) => false,
     }
 }

@@ -16,6 +16,7 @@ mod forward;
 mod matrix;
 mod meant;
 mod names;
+mod parents;
 mod ports;
 mod socks;
 

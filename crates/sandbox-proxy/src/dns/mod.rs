@@ -7,8 +7,7 @@
 //! looked up at all.
 //!
 //! Records that are no addresses are asked for at the host's name servers, for names that the policy
-//! lists (`forward`). Where the user has proxies of their own, which look names up themselves, there
-//! are no such records.
+//! lists (`forward`). Where a proxy looks the name up, there are no such records.
 
 mod answer;
 mod forward;
@@ -33,6 +32,7 @@ use self::{
 use crate::{
     authorize::{Client, Gate},
     event::{FrontEnd, Outcome},
+    external,
     proxy::Shared,
 };
 
@@ -135,7 +135,10 @@ impl NameService {
 async fn complete(pending: Box<Pending>, shared: &Shared) -> Option<Vec<u8>> {
     let config = &shared.config;
     let said = async {
-        if config.external.any() {
+        if pending
+            .name()
+            .is_none_or(|name| external::is_anothers(config, &name))
+        {
             return Err(io::ErrorKind::Unsupported.into());
         }
         let query = pending.query()?;

@@ -104,8 +104,14 @@ async fn carry_out(
         Err(error) => {
             let refused = match &error {
                 TargetError::MalformedHost(denial) => Some((None, denial)),
-                TargetError::Stale(target, denial) => Some((Some(target.clone()), denial)),
-                _ => None,
+                TargetError::Stale(refused) => Some((Some(refused.0.clone()), &refused.1)),
+                TargetError::Authority
+                | TargetError::OriginForm
+                | TargetError::Scheme
+                | TargetError::UserInfo
+                | TargetError::Port
+                | TargetError::HostField
+                | TargetError::HostMismatch => None,
             };
             if let Some((target, denial)) = refused {
                 let front_end = front_end_of(&parts.method);

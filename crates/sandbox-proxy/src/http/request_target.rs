@@ -37,8 +37,8 @@ pub(crate) enum TargetError {
     #[error("`{}` is not a host", .0.object)]
     MalformedHost(Denial),
     /// Refused by policy, before any rule: an address that the name service never gave a name.
-    #[error("`{}` stands for no name", .1.object)]
-    Stale(Target, Denial),
+    #[error("`{}` stands for no name", .0.1.object)]
+    Stale(Box<(Target, Denial)>),
 }
 
 impl Wanted {
@@ -55,7 +55,7 @@ impl Wanted {
         // The field may have the address, or the name that the client knows it by.
         let named = meant.as_ref().map_or(&asked.host, |target| &target.host);
         check_host_field(&request.headers, &asked.host, named)?;
-        let target = meant.map_err(|denial| TargetError::Stale(asked, denial))?;
+        let target = meant.map_err(|denial| TargetError::Stale(Box::new((asked, denial))))?;
         Ok(match path {
             None => Self::Tunnel(target),
             Some(path) => Self::Forward(target, path),

@@ -6,7 +6,7 @@ use sandbox_policy::{
     workspace,
 };
 
-use super::{Entry, Switches, chosen_presets};
+use super::{Entry, Places, Switches, chosen_presets};
 use crate::{
     layer::{Choice, Layer},
     statement::{Effect, Switch},
@@ -25,13 +25,13 @@ fn is_a_workplace(base: &PathBase) -> bool {
     *directory != AbsolutePath::root() && !holds_home
 }
 
-/// The file half of the policy. `guarded` are the paths that decide about later runs.
+/// The file half of the policy.
 pub(super) fn filesystem(
     entries: &[Entry],
     switches: &Switches<'_>,
     base: &PathBase,
     flat: bool,
-    guarded: &[AbsolutePath],
+    places: &Places,
 ) -> FilesystemPolicy {
     let mut rules = Policy::restrictive().filesystem;
     if !flat && is_a_workplace(base) {
@@ -88,6 +88,8 @@ pub(super) fn filesystem(
             | Effect::AllowVariable(_)
             | Effect::DenyVariable { .. }
             | Effect::SetVariable { .. }
+            | Effect::ParentProxy(..)
+            | Effect::ProxyBypass(_)
             | Effect::ProxyPort(..) => {}
         }
     }
@@ -108,7 +110,8 @@ pub(super) fn filesystem(
     {
         open_everything(&mut rules, origin);
     }
-    guard(&mut rules, guarded);
+    guard(&mut rules, &places.guarded);
+    hide(&mut rules, &places.secretive);
     rules
 }
 
@@ -195,6 +198,18 @@ fn add_preset(
                 });
             }
         }
+    }
+}
+
+/// Denies reading what holds a login.
+fn hide(rules: &mut FilesystemPolicy, secretive: &[AbsolutePath]) {
+    for path in secretive {
+        let origin = Origin::BuiltIn("it holds the login of a proxy");
+        let pattern = PathPattern::Subtree(path.clone());
+        rules.deny_read.push(ReadDeny {
+            rule: PathRule { pattern, origin },
+            firmness: Firmness::Final,
+        });
     }
 }
 
