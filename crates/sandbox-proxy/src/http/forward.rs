@@ -97,7 +97,9 @@ fn address(
     wants_upgrade: bool,
 ) -> Result<Errand, RequestError> {
     // Proxies forward no upgrades, and what answers TRACE repeats the login (RFC 9110 §9.3.8).
-    let is_forwardable = !wants_upgrade && request.method() != Method::TRACE;
+    let method = request.method();
+    let is_echo = *method == Method::TRACE || method.as_str().eq_ignore_ascii_case("TRACK");
+    let is_forwardable = !wants_upgrade && !is_echo;
     let config = &session.shared.config;
     let Way::By(route) = external::way(config, FrontEnd::HttpForward, target) else {
         *request.uri_mut() = Uri::from(path);
