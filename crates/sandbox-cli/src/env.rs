@@ -1,7 +1,7 @@
 //! What the process environment says: every variable that `srt` reads, and the only reads.
 //!
-//! No variable permits anything. `HOME` and `XDG_DATA_HOME` say where the user's own files are, the
-//! others change what is printed.
+//! No variable permits anything. `HOME` and `XDG_DATA_HOME` say where the user's own files are, those of
+//! proxies by which way permitted hosts are reached, the others change what is printed.
 
 use std::{
     env,
@@ -9,7 +9,7 @@ use std::{
     io,
 };
 
-use sandbox_core::AbsolutePath;
+use sandbox_core::{AbsolutePath, settings::ProxyVariables};
 
 /// The user's home directory: `~` in settings, the user's settings files, the trust store. Without
 /// it the user database is asked.
@@ -22,6 +22,12 @@ const PATH: &str = "PATH";
 const SRT_DEBUG: &str = "SRT_DEBUG";
 /// `block`: what was refused is printed as a block that programs can find.
 const SRT_VIOLATIONS: &str = "SRT_VIOLATIONS";
+/// The proxy between this host and the internet: for plain HTTP, for everything else, for both, and
+/// what is reached without it; in the order in which the spellings count.
+const HTTP_PROXY: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
+const HTTPS_PROXY: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
+const ALL_PROXY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
+const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// If it is not empty, nothing is coloured (<https://no-color.org>).
 const NO_COLOR: &str = "NO_COLOR";
 
@@ -34,6 +40,7 @@ pub(crate) struct Environment {
     pub(crate) trust_store: Option<AbsolutePath>,
     pub(crate) debug: bool,
     pub(crate) violations_block: bool,
+    pub(crate) proxies: ProxyVariables,
 }
 
 /// Why the environment can't be used.
@@ -85,6 +92,12 @@ impl Environment {
             search_path: variable(PATH).unwrap_or_else(|| DEFAULT_SEARCH_PATH.into()),
             debug: variable(SRT_DEBUG).is_some_and(|value| value != "0" && value != "false"),
             violations_block: variable(SRT_VIOLATIONS).is_some_and(|value| value == "block"),
+            proxies: ProxyVariables {
+                http: first(HTTP_PROXY),
+                https: first(HTTPS_PROXY),
+                all: first(ALL_PROXY),
+                no_proxy: first(NO_PROXY),
+            },
             home,
             trust_store,
         })
@@ -99,6 +112,10 @@ pub(crate) fn words() -> Vec<OsString> {
 /// Whether the user wants no colour anywhere.
 pub(crate) fn no_color() -> bool {
     variable(NO_COLOR).is_some()
+}
+
+fn first(names: [&str; 2]) -> Option<OsString> {
+    names.into_iter().find_map(variable)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the place for it")]

@@ -34,6 +34,7 @@ pub(crate) fn load(
         managed: PathBuf::from(MANAGED_SETTINGS),
         settings: options.settings.clone(),
         overrides: options.overrides.clone(),
+        proxy_variables: environment.proxies.clone(),
         trust: options.trust,
         trust_store: environment.trust_store.clone(),
     })
@@ -52,6 +53,7 @@ pub(crate) fn builder(settings: Settings, environment: &Environment) -> SandboxB
     let Settings {
         policy,
         external_proxies: ports,
+        parent_proxies,
         ignore_violations,
         ..
     } = settings;
@@ -65,6 +67,7 @@ pub(crate) fn builder(settings: Settings, environment: &Environment) -> SandboxB
         .working_directory(environment.working_directory.clone())
         .home(environment.home.clone())
         .external_proxies(proxies)
+        .parent_proxies(parent_proxies.proxies())
         .ignore_violations(ignore_violations)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sandbox_policy::{AbsolutePath, NetworkPolicy, Policy};
+use sandbox_policy::{AbsolutePath, NetworkPolicy, ParentProxies, Policy};
 use sandbox_proxy::{
     Decide, EventSink, ExternalProxies, HostAddresses, Proxy, ProxyConfig, Resolve, SystemResolver,
 };
@@ -30,6 +30,7 @@ pub struct SandboxBuilder {
     decision_timeout: Option<Duration>,
     max_connections: Option<u32>,
     external_proxies: ExternalProxies,
+    parent_proxies: ParentProxies,
     launch_thread: LaunchThread,
     ignored: Vec<IgnoredViolation>,
     permissive: bool,
@@ -64,6 +65,7 @@ impl SandboxBuilder {
             decision_timeout: None,
             max_connections: None,
             external_proxies: ExternalProxies::default(),
+            parent_proxies: ParentProxies::none(),
             launch_thread: LaunchThread::Own,
             ignored: Vec::new(),
             permissive: false,
@@ -117,6 +119,15 @@ impl SandboxBuilder {
         self
     }
 
+    /// Proxies between this host and the internet; none by default. They get to hear of nothing that the
+    /// policy refuses. Those that are handed names look them up themselves, so the policy's rules about
+    /// where a name leads do not apply to them. A proxy that fails is never gone around. Variables that
+    /// hold a login of theirs are not inherited, unless a rule names them.
+    pub fn parent_proxies(mut self, proxies: ParentProxies) -> Self {
+        self.parent_proxies = proxies;
+        self
+    }
+
     /// Refusals that nobody wants to hear of: they are neither counted nor kept nor told.
     pub fn ignore_violations(mut self, ignored: Vec<IgnoredViolation>) -> Self {
         self.ignored = ignored;
@@ -153,10 +164,13 @@ impl SandboxBuilder {
             decision_timeout,
             max_connections,
             external_proxies,
+            parent_proxies,
             launch_thread,
             ignored,
             permissive,
         } = self;
+        let inherited = host::environment();
+        policy.environment.deny_logins(&parent_proxies, inherited);
         let working_directory = match working_directory {
             Some(directory) => directory,
             None => host::working_directory()
@@ -174,6 +188,7 @@ impl SandboxBuilder {
         let network = Arc::new(policy.network.clone());
         let mut config = ProxyConfig::standard();
         config.external = external_proxies;
+        config.parents = parent_proxies;
         config.max_connections = max_connections.unwrap_or_else(descriptors::connections);
         config.decision_timeout = decision_timeout.unwrap_or(config.decision_timeout);
         // Each command has a sink of its own.

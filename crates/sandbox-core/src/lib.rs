@@ -64,13 +64,14 @@ pub use violation::{
 pub use sandbox_policy::{
     AbsolutePath, Denial, DenialReason, DeviceRule, DomainPattern, DomainPatternError, DomainRule,
     EnvironmentPolicy, FileVerdict, FilesystemPolicy, Firmness, Host, HostError, HostName,
-    HostPort, LayerId, NetworkPolicy, Operation, Origin, PathBase, PathError, PathPattern,
-    PathRule, PatternError, PatternSyntax, Policy, Port, PortConflict, PortMapping,
-    PortMappingError, ProcMount, ProcessPolicy, PtracePolicy, PublishedPort, ReadAllow, ReadDeny,
-    StrictReads, Target, UnixSocketPolicy, UserNamespaces, VariableAllow, VariableDeny,
+    HostPort, LayerId, NetworkPolicy, Operation, Origin, ParentChoice, ParentProtocol,
+    ParentProxies, ParentProxy, ParentProxyError, PathBase, PathError, PathPattern, PathRule,
+    PatternError, PatternSyntax, Policy, Port, PortConflict, PortMapping, PortMappingError,
+    ProcMount, ProcessPolicy, ProxyBypass, ProxyLogin, PtracePolicy, PublishedPort, ReadAllow,
+    ReadDeny, StrictReads, Target, UnixSocketPolicy, UserNamespaces, VariableAllow, VariableDeny,
     VariablePattern, VariablePatternError, VariableRule, VariableValue, VariableVerdict, Verdict,
     clean_environment, deceives, gpu, powerful_socket, secret_paths, secret_variables, visible,
-    workspace,
+    without_logins, workspace,
 };
 pub use sandbox_proxy::{BoxFuture, Decide, Decision, ExternalProxies, Resolve, SystemResolver};
 

@@ -38,7 +38,7 @@ pub struct Target {
 }
 
 /// Why a text is not a host.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostError {
     /// Neither a name nor an address.

@@ -28,6 +28,7 @@ mod host;
 mod network;
 mod operation;
 mod origin;
+mod parent_proxy;
 mod path;
 mod pattern;
 mod policy;
@@ -54,6 +55,10 @@ pub use host::{Host, HostError, HostName, Port, Target};
 pub use network::{DomainRule, LookupVerdict, NetworkPolicy};
 pub use operation::Operation;
 pub use origin::Origin;
+pub use parent_proxy::{
+    ParentChoice, ParentProtocol, ParentProxies, ParentProxy, ParentProxyError, ProxyBypass,
+    ProxyLogin,
+};
 pub use path::{AbsolutePath, PathError};
 pub use pattern::{Glob, GlobSet, GlobToken, PathBase, PathPattern, PatternError, PatternSyntax};
 pub use policy::{Policy, ProcMount, ProcessPolicy, PtracePolicy, StrictReads, UserNamespaces};
@@ -65,7 +70,7 @@ pub use preset::{
 pub use protected::{
     DEPENDENCY_STORES, PROTECTED_PATHS, ProtectedGroup, ProtectedPath, Protection, is_alias,
 };
-pub use text::{deceives, visible};
+pub use text::{deceives, visible, without_logins};
 pub use unix_socket::{POWERFUL_SOCKETS, PowerfulSocket, UnixSocketPolicy, powerful_socket};
 pub use verdict::{Denial, DenialReason, Permit, Question, ResolvedTarget, Verdict};
 

@@ -28,3 +28,35 @@ pub fn visible(text: &str) -> String {
     }
     shown
 }
+
+/// The text with every login in a URL covered, each byte by a `*`: what is quoted of a file or of an
+/// argument must not tell a password. The text keeps its length, so that positions in it stay.
+#[must_use]
+pub fn without_logins(text: &str) -> String {
+    let mut covered = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("://") {
+        let (before, after) = rest.split_at(start + "://".len());
+        covered.push_str(before);
+        let is_end = |character: char| {
+            character.is_whitespace() || matches!(character, '"' | '\'' | '`' | '<' | '>')
+        };
+        let url = after.find(is_end).unwrap_or(after.len());
+        // Further URLs of the same word are covered on their own.
+        let url = after
+            .get(..url)
+            .and_then(|word| word.find("://"))
+            .unwrap_or(url);
+        let (word, beyond) = after.split_at(url);
+        match word.rfind('@') {
+            Some(at) => {
+                covered.extend(std::iter::repeat_n('*', at));
+                covered.push_str(word.get(at..).unwrap_or_default());
+            }
+            None => covered.push_str(word),
+        }
+        rest = beyond;
+    }
+    covered.push_str(rest);
+    covered
+}

@@ -1,8 +1,8 @@
 //! The one way from a target to a connection, for every front end.
 //!
 //! Target → verdict → (question → decider) → permit → addresses, looked up once → resolved target →
-//! socket. Each step takes what only the step before can make. Where the user has proxies of their own,
-//! they open the socket, and look names up themselves (see [`external`]).
+//! socket. Each step takes what only the step before can make. Where a proxy is on the way out, it opens
+//! the socket, and mostly looks names up itself (see [`external`]).
 
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
@@ -16,7 +16,7 @@ use crate::{
     config::ProxyConfig,
     decider::{Decide, Decision},
     event::{EventSink, FrontEnd, Outcome, ProxyEvent},
-    external::{self, Destination},
+    external::{self, Destination, Errand, Way},
     lease::Lease,
     own::HostAddresses,
     resolve::{Resolve, distinct},
@@ -248,7 +248,8 @@ impl Gate {
             Ok(authorized) => authorized,
             Err(denial) => return Err(self.refuse(client, front_end, target, denial)),
         };
-        self.connect(client, front_end, authorized, config).await
+        self.connect(client, front_end, authorized, Errand::Tunnel, config)
+            .await
     }
 
     /// Resolves and dials what was authorized, and reports what came of it.
@@ -257,11 +258,12 @@ impl Gate {
         client: Client,
         front_end: FrontEnd,
         authorized: Authorized,
+        errand: Errand,
         config: &ProxyConfig,
     ) -> Result<Connection, OpenError> {
         let target = authorized.target().clone();
         let allowed = authorized.outcome();
-        let opened = self.reach(front_end, authorized, config).await;
+        let opened = self.reach(front_end, authorized, errand, config).await;
         self.report_opened(client, front_end, target, allowed, &opened);
         opened
     }
@@ -305,30 +307,46 @@ impl Gate {
         &self.own
     }
 
-    /// Dials what was authorized, or has the user's own proxy do it.
+    /// Dials what was authorized, or has the proxy on the way do it.
     pub(crate) async fn reach(
         &self,
         front_end: FrontEnd,
         authorized: Authorized,
+        errand: Errand,
         config: &ProxyConfig,
     ) -> Result<Connection, OpenError> {
         let lease = authorized.lease.clone();
-        let Some(route) = config.external.route(front_end) else {
-            let resolved = self.resolve(authorized, config).await?;
-            let stream = upstream::dial(&resolved, config).await?;
-            let lease = match stream.peer_addr() {
-                Ok(address) => lease.dialled(address.ip()),
-                // It is closed again already.
-                Err(_) => lease,
-            };
-            return Ok(Connection { stream, lease });
+        let route = match external::way(config, front_end, authorized.target()) {
+            Way::By(route) => route,
+            Way::Blocked(error) => {
+                let target = authorized.target().clone();
+                return Err(external::blocked(target, error).into());
+            }
+            Way::Direct => {
+                let resolved = self.resolve(authorized, config).await?;
+                let stream = upstream::dial(&resolved, config).await?;
+                let lease = match stream.peer_addr() {
+                    Ok(address) => lease.dialled(address.ip()),
+                    // It is closed again already.
+                    Err(_) => lease,
+                };
+                return Ok(Connection { stream, lease });
+            }
         };
-        let destination = if external::looks_up(&authorized.target().host) {
-            Destination::Named(authorized.permit)
-        } else {
-            Destination::Resolved(self.resolve(authorized, config).await?)
+        let (destination, lease) = match &authorized.target().host {
+            host if route.looks_up(host) => (Destination::Named(authorized.permit), lease),
+            Host::Ip(address) => {
+                let lease = lease.dialled(*address);
+                let resolved = self.resolve(authorized, config).await?;
+                (Destination::Resolved(resolved), lease)
+            }
+            Host::Name(_) => {
+                let resolved = self.resolve(authorized, config).await?;
+                (Destination::Resolved(resolved), lease)
+            }
         };
-        let stream = external::open(route, &destination, config).await?;
+        let resolver = &*self.resolver;
+        let stream = external::open(route, errand, &destination, resolver, config).await?;
         Ok(Connection { stream, lease })
     }
 

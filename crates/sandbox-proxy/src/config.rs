@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sandbox_policy::ParentProxies;
+
 use crate::external::ExternalProxies;
 
 /// Limits, timeouts and the way out. There is no `Default`: [`ProxyConfig::standard`] names the choice, and a
@@ -42,6 +44,8 @@ pub struct ProxyConfig {
     pub copy_buffer_bytes: usize,
     /// Proxies of the user's own by which permitted targets are reached instead of directly.
     pub external: ExternalProxies,
+    /// Proxies between this host and the internet, where there are none of the user's own.
+    pub parents: ParentProxies,
 }
 
 impl ProxyConfig {
@@ -66,6 +70,7 @@ impl ProxyConfig {
             // 8 KiB buffers reach a fifth of the throughput of 256 KiB ones on loopback.
             copy_buffer_bytes: 256 * 1024,
             external: ExternalProxies::default(),
+            parents: ParentProxies::none(),
         }
     }
 }

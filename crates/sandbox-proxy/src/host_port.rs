@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use crate::{
     authorize::{Connection, OpenError},
     event::FrontEnd,
+    external::Errand,
     serve::Session,
     tunnel::{self, Leg},
 };
@@ -63,10 +64,12 @@ async fn open(session: &Session, target: Target) -> Result<Connection, OpenError
     };
     let allowed = authorized.outcome();
     let other = authorized.also(sibling(&target));
-    let mut opened = gate.reach(front_end, authorized, config).await;
+    let mut opened = gate
+        .reach(front_end, authorized, Errand::Tunnel, config)
+        .await;
     if let (Err(OpenError::Connect(_)), Some(other)) = (&opened, other) {
         // What became of the address that was asked for is what is told.
-        if let Ok(connection) = gate.reach(front_end, other, config).await {
+        if let Ok(connection) = gate.reach(front_end, other, Errand::Tunnel, config).await {
             opened = Ok(connection);
         }
     }

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     authorize::Connection,
-    dns::{NameService, Origin},
+    dns::NameService,
     event::{FrontEnd, Outcome},
     serve::Session,
     tunnel::{self, Leg},
@@ -100,13 +100,7 @@ fn target(dns: &NameService, destination: SocketAddr) -> Result<Target, Denial> 
         return Err(refused("the sandbox's own listener"));
     }
     let port = Port::new(destination.port()).ok_or_else(|| refused("no port"))?;
-    let host = match dns.origin(address) {
-        Origin::Name(name) => Host::Name(name),
-        Origin::Foreign => Host::from_ip(address),
-        // The namespace's own addresses are among these.
-        Origin::Stale => return Err(refused("the address stands for no name that was looked up")),
-    };
-    Ok(Target::new(host, port))
+    dns.meant(Target::new(Host::from_ip(address), port))
 }
 
 fn literal(destination: SocketAddr) -> Option<Target> {

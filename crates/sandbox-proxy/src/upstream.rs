@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -47,6 +47,17 @@ pub(crate) async fn dial(
 pub(crate) async fn dial_loopback(port: Port, config: &ProxyConfig) -> io::Result<TcpStream> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.get()));
     attempt(address, config.connect_timeout).await
+}
+
+/// Connects to a proxy that the user named, which may be anywhere.
+pub(crate) async fn dial_proxy(
+    addresses: &[IpAddr],
+    port: Port,
+    config: &ProxyConfig,
+) -> io::Result<TcpStream> {
+    let place = |address: &IpAddr| SocketAddr::new(*address, port.get());
+    let addresses: Vec<_> = addresses.iter().map(place).collect();
+    race(&addresses, config).await
 }
 
 /// Connects a socket of a sandbox's network to a server there.

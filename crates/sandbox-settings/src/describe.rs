@@ -253,6 +253,21 @@ fn network_rows<'a>(settings: &'a Settings, rows: &mut Vec<Row<'a>>) {
                 .map(|port| Row::text(key, port.value.get(), &port.origin)),
         );
     }
+    let parents = &settings.parent_proxies;
+    for (key, proxy) in [
+        ("network.parentProxy.http", &parents.http),
+        ("network.parentProxy.https", &parents.https),
+    ] {
+        rows.extend(
+            proxy
+                .iter()
+                .map(|proxy| Row::text(key, proxy.value.to_string(), &proxy.origin)),
+        );
+    }
+    rows.extend(parents.bypass.iter().map(|bypass| {
+        let key = "network.parentProxy.noProxy";
+        Row::text(key, bypass.value.to_string(), &bypass.origin)
+    }));
     match &settings.policy.unix_sockets {
         UnixSocketPolicy::Blocked => {}
         UnixSocketPolicy::Listed(rules) => rows.extend(rules.iter().map(|rule| {

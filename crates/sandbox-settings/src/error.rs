@@ -3,7 +3,9 @@
 
 use std::{fmt, io, ops::Range, path::Path, sync::Arc};
 
-use sandbox_policy::{DomainPatternError, PatternError, PortMappingError, VariablePatternError};
+use sandbox_policy::{
+    DomainPatternError, ParentProxyError, PatternError, PortMappingError, VariablePatternError,
+};
 
 use crate::finding::shown;
 
@@ -13,7 +15,8 @@ use crate::finding::shown;
 pub struct SettingsError {
     /// The file as it was opened; `command line` for an option.
     pub file: Arc<Path>,
-    /// The file's text as it was parsed: empty where it could not be read.
+    /// The file's text as it was parsed, with the logins in it covered by `*`: empty where it could not
+    /// be read.
     pub source_text: Arc<str>,
     /// The bytes of `source_text` that are wrong.
     pub span: Range<usize>,
@@ -152,6 +155,12 @@ pub enum SettingsErrorKind {
         /// The entry.
         text: String,
     },
+    /// A text that names no proxy that can be used. It is not repeated: it may hold a password.
+    #[error("bad proxy")]
+    ParentProxy {
+        /// Why.
+        source: ParentProxyError,
+    },
     /// A permission rule of ours that can't be read.
     #[error("bad permission rule `{}`: {reason}", shown(text))]
     PermissionRule {
@@ -232,6 +241,7 @@ impl SettingsErrorKind {
             Self::Path { .. } => "path",
             Self::Variable { .. } => "variable",
             Self::Device { .. } => "device",
+            Self::ParentProxy { .. } => "parent_proxy",
             Self::PermissionRule { .. } => "permission_rule",
             Self::MixedFormats { .. } => "mixed_formats",
             Self::Unsupported { .. } => "unsupported",

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use sandbox_policy::visible;
+use sandbox_policy::{visible, without_logins};
 
 use crate::{
     error::{SettingsError, SettingsErrorKind},
@@ -37,13 +37,23 @@ impl Finding {
         let (line, column) = source.position(self.span.start);
         SettingsError {
             file: Arc::clone(&source.file),
-            source_text: Arc::clone(&source.text),
+            source_text: quotable(&source.text),
             span: self.span,
             line,
             column,
             kind: self.kind,
             help: self.help,
         }
+    }
+}
+
+/// The text as it may be quoted: a line with a mistake may have a password in it.
+fn quotable(text: &Arc<str>) -> Arc<str> {
+    let covered = without_logins(text);
+    if *covered == **text {
+        Arc::clone(text)
+    } else {
+        covered.into()
     }
 }
 

@@ -35,6 +35,7 @@ mod source;
 mod statement;
 mod suggest;
 mod validate;
+mod variables;
 mod wire;
 
 pub use describe::{describe, describe_lines};
@@ -47,6 +48,7 @@ pub use overrides::Overrides;
 pub use remember::{RememberError, remember_host};
 pub use settings::{
     Execution, ExternalProxyPorts, FileTrust, HeldBack, IgnoredViolation, LoadedFile, MacosOptions,
-    Settings,
+    ParentProxyChoices, Settings,
 };
+pub use variables::ProxyVariables;
 pub use wire::schema::schema;

@@ -182,6 +182,8 @@ fn is_about_hosts(effect: &Effect) -> bool {
         | Effect::Preset(_)
         | Effect::Unprotect(_)
         | Effect::ProxyPort(..)
+        | Effect::ParentProxy(..)
+        | Effect::ProxyBypass(_)
         | Effect::Switch(..) => false,
     }
 }

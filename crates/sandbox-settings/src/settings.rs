@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use sandbox_policy::{Policy, Port, ProtectedPath};
+use sandbox_policy::{ParentChoice, ParentProxies, Policy, Port, ProtectedPath, ProxyBypass};
 
 use crate::{
     layer::{Choice, Format, IgnoredKey, Layer},
@@ -19,6 +19,8 @@ pub struct Settings {
     pub host_ports: Vec<Choice<Port>>,
     /// The user's own proxies, by which permitted hosts are reached.
     pub external_proxies: ExternalProxyPorts,
+    /// The proxies between this host and the internet.
+    pub parent_proxies: ParentProxyChoices,
     /// Whether commands run in a sandbox at all.
     pub execution: Execution,
     /// What is only about macOS.
@@ -68,6 +70,38 @@ pub struct ExternalProxyPorts {
     pub http: Option<Choice<Port>>,
     /// A SOCKS5 proxy.
     pub socks: Option<Choice<Port>>,
+}
+
+/// Proxies between this host and the internet, from settings and, below those, from the environment.
+///
+/// The highest layer that names one decides it. Where the managed file says anything about proxies,
+/// nothing of other layers applies, and nothing of the environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParentProxyChoices {
+    /// For plain HTTP requests.
+    pub http: Option<Choice<ParentChoice>>,
+    /// For everything else.
+    pub https: Option<Choice<ParentChoice>>,
+    /// What is reached directly.
+    pub bypass: Option<Choice<ProxyBypass>>,
+}
+
+impl ParentProxyChoices {
+    /// The proxies of these choices.
+    #[must_use]
+    pub fn proxies(&self) -> ParentProxies {
+        let chosen = |choice: &Option<Choice<ParentChoice>>| {
+            let choice = choice.as_ref();
+            choice.map_or(ParentChoice::Direct, |choice| choice.value.clone())
+        };
+        let bypass = self.bypass.as_ref();
+        ParentProxies {
+            http: chosen(&self.http),
+            https: chosen(&self.https),
+            bypass: bypass.map_or_else(ProxyBypass::nothing, |choice| choice.value.clone()),
+        }
+    }
 }
 
 /// What is only about macOS.

@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use sandbox_policy::{AbsolutePath, FileJudge, FilesystemPolicy};
-use sandbox_settings::{MANAGED_SETTINGS, Overrides, ProjectTrust, Sources};
+use sandbox_settings::{MANAGED_SETTINGS, Overrides, ProjectTrust, ProxyVariables, Sources};
 use sandbox_tests::{Bed, Random, Tree, say, time_scale};
 use serde_json::Value;
 
@@ -248,6 +248,7 @@ impl Judge {
             managed: PathBuf::from(MANAGED_SETTINGS),
             settings: Some(path),
             overrides: Overrides::none(),
+            proxy_variables: ProxyVariables::default(),
             trust: ProjectTrust::Recorded,
             trust_store: None,
         });

@@ -14,7 +14,9 @@ mod denied;
 mod external;
 mod forward;
 mod matrix;
+mod meant;
 mod names;
+mod parents;
 mod ports;
 mod socks;
 

@@ -26,7 +26,7 @@ const TABLE: &[Row] = &[
     Row {
         name: "sandbox-policy",
         workspace: &[],
-        external: &["ipnet", "thiserror", "url"],
+        external: &["ipnet", "percent-encoding", "thiserror", "url"],
         tests: &["proptest", "regex"],
     },
     Row {
@@ -49,6 +49,7 @@ const TABLE: &[Row] = &[
         workspace: &["sandbox-policy"],
         external: &[
             "bytes",
+            "data-encoding",
             "hickory-proto",
             "http",
             "http-body-util",

@@ -10,6 +10,7 @@ use std::{
 use sandbox_core::{
     AbsolutePath, Learner, Proposal, SandboxBuilder,
     settings::{EditError, Format, Layer, LoadedFile, Settings, trust_files, with_additions},
+    without_logins,
 };
 use similar::TextDiff;
 
@@ -136,7 +137,9 @@ fn tell(
         let path = target.path.clone();
         LearnError::Edit { path, source }
     })?;
-    let diff = TextDiff::from_lines(old, &new);
+    // What is shown may stand beside the URL of a proxy.
+    let (shown, shown_new) = (without_logins(old), without_logins(&new));
+    let diff = TextDiff::from_lines(&shown, &shown_new);
     let name = target.path.display().to_string();
     let mut unified = diff.unified_diff();
     let text = unified.header(&name, &name).to_string();

@@ -19,6 +19,7 @@ use std::ffi::{OsStr, OsString};
 
 use crate::filesystem::{Firmness, LayerId};
 use crate::origin::Origin;
+use crate::parent_proxy::ParentProxies;
 
 /// One rule about variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,30 @@ impl EnvironmentPolicy {
             deny: Vec::new(),
             allow: Vec::new(),
             set: Vec::new(),
+        }
+    }
+
+    /// Closes the variables that hold a login of these proxies, whatever their names: a rule that names
+    /// one re-opens it.
+    pub fn deny_logins(
+        &mut self,
+        proxies: &ParentProxies,
+        inherited: impl IntoIterator<Item = (OsString, OsString)>,
+    ) {
+        if !proxies.have_login() {
+            return;
+        }
+        for (name, value) in inherited {
+            let Ok(pattern) = VariablePattern::name(&name).and_then(VariablePattern::parse) else {
+                continue;
+            };
+            if proxies.are_told_by(&value) {
+                let origin = Origin::BuiltIn("it holds the login of a proxy");
+                self.deny.push(VariableDeny {
+                    rule: VariableRule { pattern, origin },
+                    firmness: Firmness::Default,
+                });
+            }
         }
     }
 

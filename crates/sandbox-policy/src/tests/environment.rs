@@ -53,6 +53,64 @@ fn programs_are_led_to_the_proxies() {
 }
 
 #[test]
+fn every_variable_of_the_table_leads_to_a_proxy_and_none_holds_a_login() {
+    let found = variables(&Policy::restrictive(), &[]);
+    let http = Some("http://127.0.0.1:3128");
+    for name in [
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "GRPC_PROXY",
+        "grpc_proxy",
+        "DOCKER_HTTP_PROXY",
+        "DOCKER_HTTPS_PROXY",
+    ] {
+        assert_eq!(value(&found, name), http, "{name}");
+    }
+    for name in ["ALL_PROXY", "all_proxy", "FTP_PROXY", "ftp_proxy"] {
+        assert_eq!(
+            value(&found, name),
+            Some("socks5h://127.0.0.1:1080"),
+            "{name}"
+        );
+    }
+    for (name, expected) in [
+        ("RSYNC_PROXY", "127.0.0.1:3128"),
+        ("CLOUDSDK_PROXY_TYPE", "http"),
+        ("CLOUDSDK_PROXY_ADDRESS", "127.0.0.1"),
+        ("CLOUDSDK_PROXY_PORT", "3128"),
+        ("NODE_USE_ENV_PROXY", "1"),
+        ("SANDBOX_RUNTIME", "1"),
+        // Private ranges are not in it: an allowed one is reached by the proxy.
+        ("no_proxy", "localhost,127.0.0.1,::1"),
+    ] {
+        assert_eq!(value(&found, name), Some(expected), "{name}");
+    }
+    // Variables of single tools are ours where they are inherited, and are not made up.
+    assert_eq!(value(&found, "npm_config_proxy"), None);
+    let inherited = [
+        ("npm_config_https_proxy", "http://u:p@corp:1"),
+        ("PIP_PROXY", "http://corp:1"),
+        ("socks_proxy", "socks5://corp:1"),
+        ("npm_config_noproxy", "*"),
+        ("CLOUDSDK_PROXY_PASSWORD", "p"),
+    ];
+    let found = variables(&Policy::restrictive(), &inherited);
+    assert_eq!(value(&found, "npm_config_https_proxy"), http);
+    assert_eq!(value(&found, "PIP_PROXY"), http);
+    assert_eq!(
+        value(&found, "socks_proxy"),
+        Some("socks5h://127.0.0.1:1080")
+    );
+    assert_eq!(
+        value(&found, "npm_config_noproxy"),
+        Some("localhost,127.0.0.1,::1")
+    );
+    assert_eq!(value(&found, "CLOUDSDK_PROXY_PASSWORD"), None);
+}
+
+#[test]
 fn a_listed_loopback_is_the_hosts_and_needs_the_proxy() {
     for (rule, expected) in [
         ("localhost", ""),

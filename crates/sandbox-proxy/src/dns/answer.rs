@@ -130,6 +130,11 @@ pub(super) fn answer(
 }
 
 impl Pending {
+    /// The name that the question is about.
+    pub(super) fn name(&self) -> Option<HostName> {
+        host_name(self.question.name()).ok()
+    }
+
     /// The query for name servers.
     pub(super) fn query(&self) -> io::Result<Vec<u8>> {
         forward::query(&self.question)

@@ -7,8 +7,7 @@
 //! looked up at all.
 //!
 //! Records that are no addresses are asked for at the host's name servers, for names that the policy
-//! lists (`forward`). Where the user has proxies of their own, which look names up themselves, there
-//! are no such records.
+//! lists (`forward`). Where a proxy looks the name up, there are no such records.
 
 mod answer;
 mod forward;
@@ -21,7 +20,7 @@ mod udp;
 
 use std::{io, net::IpAddr, sync::Arc};
 
-use sandbox_policy::HostName;
+use sandbox_policy::{Denial, DenialReason, Host, HostName, Target};
 use tokio::time;
 
 use self::{
@@ -33,6 +32,7 @@ use self::{
 use crate::{
     authorize::{Client, Gate},
     event::{FrontEnd, Outcome},
+    external,
     proxy::Shared,
 };
 
@@ -42,7 +42,7 @@ pub(crate) use udp::Server as UdpServer;
 /// A name, a question around it and options take 300 bytes; cookies and padding some more.
 const LONGEST_QUERY: usize = 4096;
 
-/// What the name service and the transparent front end of a proxy share.
+/// What the name service and the front ends of a proxy share.
 #[derive(Debug)]
 pub(crate) struct NameService {
     names: Arc<NameTable>,
@@ -51,7 +51,7 @@ pub(crate) struct NameService {
 
 /// What an address is to the name service.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
+enum Origin {
     /// It was handed out for this name.
     Name(HostName),
     /// It is synthetic, but stands for nothing (any more).
@@ -76,8 +76,27 @@ impl NameService {
         }
     }
 
-    /// What a program means that connects to this address.
-    pub(crate) fn origin(&self, address: IpAddr) -> Origin {
+    /// What a program means that asks for this target, whatever it asks: a program that looks names
+    /// up itself has the address that was made up for one.
+    ///
+    /// # Errors
+    /// The refusal of a synthetic address that stands for no name.
+    pub(crate) fn meant(&self, asked: Target) -> Result<Target, Denial> {
+        let Host::Ip(address) = asked.host else {
+            return Ok(asked);
+        };
+        match self.origin(address.to_canonical()) {
+            Origin::Name(name) => Ok(Target::new(Host::Name(name), asked.port)),
+            Origin::Foreign => Ok(asked),
+            // The namespace's own addresses are among these.
+            Origin::Stale => Err(Denial {
+                note: Some("the address stands for no name that was looked up".to_owned()),
+                ..Denial::by_default(DenialReason::HostNotAllowed, asked.to_string())
+            }),
+        }
+    }
+
+    fn origin(&self, address: IpAddr) -> Origin {
         match synthetic::meaning(address) {
             Meaning::Address => Origin::Foreign,
             Meaning::Nothing => Origin::Stale,
@@ -116,7 +135,10 @@ impl NameService {
 async fn complete(pending: Box<Pending>, shared: &Shared) -> Option<Vec<u8>> {
     let config = &shared.config;
     let said = async {
-        if config.external.any() {
+        if pending
+            .name()
+            .is_none_or(|name| external::is_anothers(config, &name))
+        {
             return Err(io::ErrorKind::Unsupported.into());
         }
         let query = pending.query()?;

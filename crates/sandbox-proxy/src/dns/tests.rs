@@ -31,7 +31,7 @@ impl Resolve for Unasked {
 }
 
 impl Decide for Unasked {
-    fn decide<'a>(&'a self, target: &'a sandbox_policy::Target) -> BoxFuture<'a, Decision> {
+    fn decide<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Decision> {
         panic!("{target} was asked about");
     }
 }

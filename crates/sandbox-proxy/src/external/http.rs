@@ -9,12 +9,23 @@ use tokio::{
 
 use super::TunnelError;
 
-pub(super) async fn connect(stream: &mut TcpStream, target: &Target) -> Result<(), TunnelError> {
-    let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
+pub(super) async fn connect(
+    stream: &mut TcpStream,
+    target: &Target,
+    authorization: Option<HeaderValue>,
+) -> Result<(), TunnelError> {
+    let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
+    if let Some(value) = &authorization {
+        request.extend(b"Proxy-Authorization: ");
+        request.extend(value.as_bytes());
+        request.extend(b"\r\n");
+    }
+    request.extend(b"\r\n");
+    stream.write_all(&request).await?;
     match read_status(stream).await? {
         // Any of these opens the tunnel, whatever the fields say.
         200..=299 => Ok(()),
+        407 if authorization.is_some() => Err(TunnelError::LoginRefused),
         407 => Err(TunnelError::Login),
         status => Err(TunnelError::Status(status)),
     }

@@ -1,24 +1,33 @@
-//! The user's own proxies on this host, by which permitted targets are reached.
+//! The proxies by which permitted targets are reached: the user's own on this host, and those
+//! between this host and the internet.
 //!
 //! They stand behind the gate, never in place of it: what they are asked for has been judged. A
 //! *name* is handed to them as it is, so they look it up, and where it leads is theirs to judge:
 //! the rules about resolved addresses can't apply. Address literals and `localhost` names, which
 //! have an answer without any lookup elsewhere, are judged as always, and then asked for by the
-//! address that was judged.
+//! address that was judged; so is every name where a SOCKS5 proxy is given addresses (`socks5://`).
+//!
+//! A proxy that fails is the end of the attempt: nothing is dialled in its place.
 
 mod http;
+mod route;
 mod socks5;
 
 use std::io;
 
-use sandbox_policy::{Host, Permit, Port, ResolvedTarget, Target};
+use sandbox_policy::{
+    Host, ParentProtocol, ParentProxyError, Permit, Port, ResolvedTarget, Target,
+};
 use tokio::{net::TcpStream, time};
 
 use crate::{
     config::ProxyConfig,
-    event::FrontEnd,
+    resolve::Resolve,
     upstream::{self, ConnectError},
 };
+
+use route::Place;
+pub(crate) use route::{Route, Way, is_anothers, way};
 
 /// Proxies that listen on the host's `127.0.0.1`.
 ///
@@ -33,13 +42,6 @@ pub struct ExternalProxies {
     pub socks: Option<Port>,
 }
 
-/// The proxy for one target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    Http(Port),
-    Socks(Port),
-}
-
 /// What a proxy may be asked for: only what was judged can become one.
 #[derive(Debug)]
 pub(crate) enum Destination {
@@ -49,11 +51,20 @@ pub(crate) enum Destination {
     Resolved(ResolvedTarget),
 }
 
+/// What a proxy is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// To open a tunnel.
+    Tunnel,
+    /// Nothing yet: the request that follows says it.
+    Request,
+}
+
 /// A proxy did not open a tunnel.
 #[derive(Debug, thiserror::Error)]
-#[error("the proxy at `127.0.0.1:{port}` opens no connection")]
+#[error("{proxy} opens no connection")]
 struct ExternalProxyError {
-    port: Port,
+    proxy: String,
     #[source]
     source: TunnelError,
 }
@@ -61,6 +72,10 @@ struct ExternalProxyError {
 /// Why a proxy did not open a tunnel.
 #[derive(Debug, thiserror::Error)]
 enum TunnelError {
+    #[error("it can't be used: {0}")]
+    Unusable(ParentProxyError),
+    #[error("its name can't be resolved")]
+    Unknown(#[source] io::Error),
     #[error("nothing accepts there")]
     Unreachable(#[source] io::Error),
     #[error("the handshake broke off")]
@@ -73,39 +88,12 @@ enum TunnelError {
     Malformed,
     #[error("it wants a login")]
     Login,
+    #[error("it refuses the login")]
+    LoginRefused,
     #[error("it answered with status {0}")]
     Status(u16),
     #[error("it answered with reply {0}")]
     Reply(u8),
-}
-
-impl ExternalProxies {
-    /// Whether there is one.
-    pub(crate) fn any(self) -> bool {
-        self.http.or(self.socks).is_some()
-    }
-
-    /// The proxy for what came in by a front end; `None` where targets are dialled directly.
-    pub(crate) fn route(self, front_end: FrontEnd) -> Option<Route> {
-        let http = self.http.map(Route::Http);
-        let socks = self.socks.map(Route::Socks);
-        match front_end {
-            FrontEnd::HostPort => None,
-            FrontEnd::Socks5 => socks.or(http),
-            FrontEnd::HttpConnect
-            | FrontEnd::HttpForward
-            | FrontEnd::Transparent
-            | FrontEnd::Dns => http.or(socks),
-        }
-    }
-}
-
-impl Route {
-    fn port(self) -> Port {
-        match self {
-            Self::Http(port) | Self::Socks(port) => port,
-        }
-    }
 }
 
 impl Destination {
@@ -130,22 +118,22 @@ impl Destination {
     }
 }
 
-/// Whether the lookup of a target's host is left to a proxy.
-pub(crate) fn looks_up(host: &Host) -> bool {
-    matches!(host, Host::Name(_)) && !host.is_localhost()
-}
-
 /// Has the proxy open a connection to the destination. The stream carries what follows the proxy's
 /// answer, and nothing of the answer.
 pub(crate) async fn open(
-    route: Route,
+    route: Route<'_>,
+    errand: Errand,
     destination: &Destination,
+    resolver: &dyn Resolve,
     config: &ProxyConfig,
 ) -> Result<TcpStream, ConnectError> {
     let attempts = async {
+        if errand == Errand::Request {
+            return dial(&route, resolver, config).await;
+        }
         let mut failure = TunnelError::Unreachable(io::ErrorKind::AddrNotAvailable.into());
         for target in destination.spellings() {
-            match tunnel(route, &target, config).await {
+            match tunnel(&route, &target, resolver, config).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => failure = error,
             }
@@ -158,35 +146,82 @@ pub(crate) async fn open(
         .unwrap_or(Err(TunnelError::TimedOut))
         .map_err(|source| ConnectError {
             target: destination.target().clone(),
-            source: source.seen_at(route.port()),
+            source: source.seen_at(format!("the proxy at `{}`", route.place)),
         })
 }
 
+/// The failure to reach a target whose proxy can't be used.
+pub(crate) fn blocked(target: Target, error: &ParentProxyError) -> ConnectError {
+    ConnectError {
+        target,
+        source: TunnelError::Unusable(error.clone()).seen_at("the proxy on the way out".to_owned()),
+    }
+}
+
+/// What a proxy on the way is to blame for, in words that name neither it nor its place: they are
+/// for the command.
+pub(crate) fn blame(error: &ConnectError) -> Option<String> {
+    let inner = error.source.get_ref()?;
+    let error = inner.downcast_ref::<ExternalProxyError>()?;
+    Some(format!(
+        "the proxy on the way out opens no connection: {}",
+        error.source
+    ))
+}
+
 async fn tunnel(
-    route: Route,
+    route: &Route<'_>,
     target: &Target,
+    resolver: &dyn Resolve,
     config: &ProxyConfig,
 ) -> Result<TcpStream, TunnelError> {
-    let mut stream = upstream::dial_loopback(route.port(), config)
-        .await
-        .map_err(TunnelError::Unreachable)?;
-    match route {
-        Route::Http(_) => http::connect(&mut stream, target).await?,
-        Route::Socks(_) => socks5::connect(&mut stream, target).await?,
+    let mut stream = dial(route, resolver, config).await?;
+    match route.protocol {
+        ParentProtocol::Http => http::connect(&mut stream, target, route.authorization()).await?,
+        ParentProtocol::Socks5 | ParentProtocol::Socks5h => {
+            socks5::connect(&mut stream, target, route.login).await?;
+        }
     }
     Ok(stream)
 }
 
+async fn dial(
+    route: &Route<'_>,
+    resolver: &dyn Resolve,
+    config: &ProxyConfig,
+) -> Result<TcpStream, TunnelError> {
+    let dialled = match route.place {
+        Place::Own(port) => upstream::dial_loopback(port, config).await,
+        Place::Parent(Host::Ip(address), port) => {
+            upstream::dial_proxy(&[*address], port, config).await
+        }
+        Place::Parent(Host::Name(name), port) => {
+            let addresses = resolver.resolve(name).await.map_err(TunnelError::Unknown)?;
+            upstream::dial_proxy(&addresses, port, config).await
+        }
+    };
+    dialled.map_err(TunnelError::Unreachable)
+}
+
 impl TunnelError {
     /// As the failure to connect that it is for the front ends, which tell kinds apart.
-    fn seen_at(self, port: Port) -> io::Error {
+    fn seen_at(self, proxy: String) -> io::Error {
         let kind = match &self {
             Self::Unreachable(error) | Self::Exchange(error) => error.kind(),
+            Self::Unknown(_) => io::ErrorKind::HostUnreachable,
             Self::TimedOut => io::ErrorKind::TimedOut,
             Self::TooLong | Self::Malformed => io::ErrorKind::InvalidData,
-            Self::Login | Self::Status(_) => io::ErrorKind::ConnectionRefused,
+            Self::Login | Self::LoginRefused | Self::Status(_) | Self::Unusable(_) => {
+                io::ErrorKind::ConnectionRefused
+            }
             Self::Reply(reply) => socks5::kind_of(*reply),
         };
-        io::Error::new(kind, ExternalProxyError { port, source: self })
+        io::Error::new(
+            kind,
+            ExternalProxyError {
+                proxy,
+                source: self,
+            },
+        )
     }
 }

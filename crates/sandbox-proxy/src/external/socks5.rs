@@ -1,8 +1,9 @@
-//! Asks a SOCKS5 proxy for a connection (RFC 1928). Names go to it as names.
+//! Asks a SOCKS5 proxy for a connection (RFC 1928), with a login if it has one (RFC 1929). Names go to
+//! it as names.
 
 use std::{io, net::IpAddr};
 
-use sandbox_policy::{Host, Target};
+use sandbox_policy::{Host, ProxyLogin, Target};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -11,11 +12,20 @@ use tokio::{
 use super::TunnelError;
 
 /// The messages have known lengths, so nothing of the tunnel is read with them.
-pub(super) async fn connect(stream: &mut TcpStream, target: &Target) -> Result<(), TunnelError> {
-    stream.write_all(&[VERSION, 1, NO_LOGIN]).await?;
-    match read(stream).await? {
-        [VERSION, NO_LOGIN] => {}
-        [VERSION, _] => return Err(TunnelError::Login),
+pub(super) async fn connect(
+    stream: &mut TcpStream,
+    target: &Target,
+    login: Option<&ProxyLogin>,
+) -> Result<(), TunnelError> {
+    let greeting: &[u8] = match login {
+        Some(_) => &[VERSION, 2, NO_LOGIN, PASSWORD],
+        None => &[VERSION, 1, NO_LOGIN],
+    };
+    stream.write_all(greeting).await?;
+    match (read(stream).await?, login) {
+        ([VERSION, NO_LOGIN], _) => {}
+        ([VERSION, PASSWORD], Some(login)) => log_in(stream, login).await?,
+        ([VERSION, _], _) => return Err(TunnelError::Login),
         _ => return Err(TunnelError::Malformed),
     }
     stream.write_all(&request(target)?).await?;
@@ -38,6 +48,20 @@ pub(super) async fn connect(stream: &mut TcpStream, target: &Target) -> Result<(
     }
     stream.read_u16().await?;
     Ok(())
+}
+
+async fn log_in(stream: &mut TcpStream, login: &ProxyLogin) -> Result<(), TunnelError> {
+    let mut request = vec![LOGIN_VERSION];
+    for part in [&login.user, &login.password] {
+        request.push(u8::try_from(part.len()).map_err(|_long| TunnelError::TooLong)?);
+        request.extend(part);
+    }
+    stream.write_all(&request).await?;
+    match read(stream).await? {
+        [LOGIN_VERSION, SUCCEEDED] => Ok(()),
+        [LOGIN_VERSION, _] => Err(TunnelError::LoginRefused),
+        _ => Err(TunnelError::Malformed),
+    }
 }
 
 /// What a reply code is for those who know only failures to connect (RFC 1928 §6).
@@ -80,6 +104,8 @@ async fn read<const N: usize>(stream: &mut TcpStream) -> io::Result<[u8; N]> {
 
 const VERSION: u8 = 5;
 const NO_LOGIN: u8 = 0;
+const PASSWORD: u8 = 2;
+const LOGIN_VERSION: u8 = 1;
 const CONNECT: u8 = 1;
 const SUCCEEDED: u8 = 0;
 const IPV4: u8 = 1;

@@ -6,7 +6,10 @@
 
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode, Uri, Version, header, uri::PathAndQuery};
+use http::{
+    Method, Request, Response, StatusCode, Uri, Version, header,
+    uri::{PathAndQuery, Scheme},
+};
 use http_body_util::Either;
 use hyper::{
     body::Incoming,
@@ -26,6 +29,7 @@ use super::{
 use crate::{
     authorize::{Authorized, Connection, OpenError},
     event::{FrontEnd, Outcome},
+    external::{self, Errand, Way},
     lease::Lease,
     serve::Session,
 };
@@ -39,6 +43,8 @@ struct Upstream {
     target: Target,
     policy: Arc<NetworkPolicy>,
     lease: Lease,
+    /// Whether the server is it, at the end of a tunnel at most, or a proxy that forwards.
+    errand: Errand,
     sender: SendRequest<Incoming>,
 }
 
@@ -54,10 +60,14 @@ pub(crate) async fn forward(
     let client_upgrade = hyper::upgrade::on(&mut request);
     headers::prepare_request(request.headers_mut(), &target, upgrade.clone());
     *request.version_mut() = Version::HTTP_11;
-    *request.uri_mut() = Uri::from(path);
+    let errand = address(session, &mut request, &target, path, upgrade.is_some())?;
 
-    let (mut response, upstream) = exchange(session, kept, request, target).await?;
+    let (mut response, upstream) = exchange(session, kept, request, target, errand).await?;
 
+    if errand == Errand::Request && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        // To the client it would be this proxy that wants a login.
+        return Err(RequestError::ParentLogin);
+    }
     *response.version_mut() = Version::HTTP_11;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         if upgrade.is_none() {
@@ -77,12 +87,48 @@ pub(crate) async fn forward(
     Ok(response.map(Either::Left))
 }
 
+/// Writes where the request goes into it: the path alone, or the whole URI and the login for a proxy
+/// that forwards it.
+fn address(
+    session: &Session,
+    request: &mut Request<Incoming>,
+    target: &Target,
+    path: PathAndQuery,
+    wants_upgrade: bool,
+) -> Result<Errand, RequestError> {
+    // Proxies forward no upgrades, and what answers TRACE repeats the login (RFC 9110 §9.3.8).
+    let method = request.method();
+    let is_echo = *method == Method::TRACE || method.as_str().eq_ignore_ascii_case("TRACK");
+    let is_forwardable = !wants_upgrade && !is_echo;
+    let config = &session.shared.config;
+    let Way::By(route) = external::way(config, FrontEnd::HttpForward, target) else {
+        *request.uri_mut() = Uri::from(path);
+        return Ok(Errand::Tunnel);
+    };
+    if !is_forwardable || !route.forwards() {
+        *request.uri_mut() = Uri::from(path);
+        return Ok(Errand::Tunnel);
+    }
+    let whole = Uri::builder()
+        .scheme(Scheme::HTTP)
+        .authority(headers::host_field(target))
+        .path_and_query(path)
+        .build();
+    *request.uri_mut() = whole.map_err(RequestError::Address)?;
+    if let Some(login) = route.authorization() {
+        let fields = request.headers_mut();
+        fields.insert(header::PROXY_AUTHORIZATION, login);
+    }
+    Ok(Errand::Request)
+}
+
 /// Has the request judged and sent, on the kept connection if that one is good for it.
 async fn exchange(
     session: &Session,
     kept: &Kept,
     request: Request<Incoming>,
     target: Target,
+    errand: Errand,
 ) -> Result<(Response<Incoming>, Upstream), RequestError> {
     let shared = &session.shared;
     let gate = &shared.gate;
@@ -101,7 +147,7 @@ async fn exchange(
         })?;
     let previous = kept.0.lock().await.take();
     let mut request = request;
-    if let Some(mut upstream) = previous.filter(|upstream| upstream.serves(&authorized))
+    if let Some(mut upstream) = previous.filter(|upstream| upstream.serves(&authorized, errand))
         && upstream.sender.ready().await.is_ok()
     {
         match upstream.sender.try_send_request(request).await {
@@ -123,6 +169,7 @@ async fn exchange(
             session.client,
             FrontEnd::HttpForward,
             authorized,
+            errand,
             &shared.config,
         )
         .await?;
@@ -136,6 +183,7 @@ async fn exchange(
             target,
             policy,
             lease,
+            errand,
             sender,
         },
     ))
@@ -170,8 +218,10 @@ async fn handshake(
 }
 
 impl Upstream {
-    fn serves(&self, authorized: &Authorized) -> bool {
-        self.target == *authorized.target() && Arc::ptr_eq(&self.policy, authorized.policy())
+    fn serves(&self, authorized: &Authorized, errand: Errand) -> bool {
+        self.errand == errand
+            && self.target == *authorized.target()
+            && Arc::ptr_eq(&self.policy, authorized.policy())
     }
 }
 

@@ -100,7 +100,7 @@ fn connection_names(headers: &HeaderMap) -> impl Iterator<Item = String> + '_ {
 }
 
 /// The Host field of a target: without the port where it is the default one.
-fn host_field(target: &Target) -> String {
+pub(crate) fn host_field(target: &Target) -> String {
     if target.port.get() == HTTP_PORT {
         match &target.host {
             sandbox_policy::Host::Ip(std::net::IpAddr::V6(address)) => format!("[{address}]"),

@@ -98,16 +98,26 @@ async fn carry_out(
     }
     // A refused request's content is not read here: the wire drops it when the connection closes.
     let (parts, body) = request.into_parts();
-    let wanted = match Wanted::of(&parts) {
+    let shared = &session.shared;
+    let wanted = match Wanted::of(&parts, &shared.dns) {
         Ok(wanted) => wanted,
         Err(error) => {
-            if let TargetError::MalformedHost(denial) = &error {
+            let refused = match &error {
+                TargetError::MalformedHost(denial) => Some((None, denial)),
+                TargetError::Stale(refused) => Some((Some(refused.0.clone()), &refused.1)),
+                TargetError::Authority
+                | TargetError::OriginForm
+                | TargetError::Scheme
+                | TargetError::UserInfo
+                | TargetError::Port
+                | TargetError::HostField
+                | TargetError::HostMismatch => None,
+            };
+            if let Some((target, denial)) = refused {
                 let front_end = front_end_of(&parts.method);
                 let outcome = Outcome::Denied(denial.clone());
-                session
-                    .shared
-                    .gate
-                    .report(session.client, front_end, None, outcome);
+                let gate = &shared.gate;
+                gate.report(session.client, front_end, target, outcome);
             }
             return Err(error.into());
         }

@@ -3,7 +3,7 @@
 use http::{HeaderMap, Method, Uri, header, request, uri::PathAndQuery};
 use sandbox_policy::{Denial, Host, Port, Target};
 
-use crate::authorize::malformed_host;
+use crate::{authorize::malformed_host, dns::NameService};
 
 /// What a request asks the proxy to do.
 #[derive(Debug)]
@@ -36,20 +36,30 @@ pub(crate) enum TargetError {
     /// Refused by policy, before any rule: not a host.
     #[error("`{}` is not a host", .0.object)]
     MalformedHost(Denial),
+    /// Refused by policy, before any rule: an address that the name service never gave a name.
+    #[error("`{}` stands for no name", .0.1.object)]
+    Stale(Box<(Target, Denial)>),
 }
 
 impl Wanted {
-    /// Reads the target of a request and compares it with the Host field.
-    pub(crate) fn of(request: &request::Parts) -> Result<Self, TargetError> {
-        let wanted = if request.method == Method::CONNECT {
-            Self::Tunnel(authority_form(&request.uri)?)
+    /// Reads the target of a request and compares it with the Host field. An address that stands for
+    /// a name is that name from here on.
+    pub(crate) fn of(request: &request::Parts, dns: &NameService) -> Result<Self, TargetError> {
+        let (asked, path) = if request.method == Method::CONNECT {
+            (authority_form(&request.uri)?, None)
         } else {
             let (target, path) = absolute_form(&request.uri)?;
-            Self::Forward(target, path)
+            (target, Some(path))
         };
-        let (Self::Tunnel(target) | Self::Forward(target, _)) = &wanted;
-        check_host_field(&request.headers, target)?;
-        Ok(wanted)
+        let meant = dns.meant(asked.clone());
+        // The field may have the address, or the name that the client knows it by.
+        let named = meant.as_ref().map_or(&asked.host, |target| &target.host);
+        check_host_field(&request.headers, &asked.host, named)?;
+        let target = meant.map_err(|denial| TargetError::Stale(Box::new((asked, denial))))?;
+        Ok(match path {
+            None => Self::Tunnel(target),
+            Some(path) => Self::Forward(target, path),
+        })
     }
 }
 
@@ -95,7 +105,7 @@ fn absolute_form(uri: &Uri) -> Result<(Target, PathAndQuery), TargetError> {
 
 /// RFC 9112 §3.2.2 has a proxy ignore the Host field of an absolute-form request. A field that names
 /// another host is an attempt to reach that one behind a permitted name, so it is refused.
-fn check_host_field(headers: &HeaderMap, target: &Target) -> Result<(), TargetError> {
+fn check_host_field(headers: &HeaderMap, asked: &Host, named: &Host) -> Result<(), TargetError> {
     let Some(field) = headers.get(header::HOST) else {
         return Ok(());
     };
@@ -104,7 +114,7 @@ fn check_host_field(headers: &HeaderMap, target: &Target) -> Result<(), TargetEr
         .map_err(|_not_ascii| TargetError::HostField)?;
     let (host, _port) = split_authority(text).map_err(|_malformed| TargetError::HostField)?;
     let host = Host::parse(host.as_bytes()).map_err(|_malformed| TargetError::HostField)?;
-    if host != target.host {
+    if host != *asked && host != *named {
         return Err(TargetError::HostMismatch);
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! The one table from failures to answers.
 
+use std::io;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{Either, Full};
@@ -10,6 +12,7 @@ use super::{fault::WireFault, request_target::TargetError};
 use crate::{
     authorize::OpenError,
     explain::{full, header_text, phrase, plain_text},
+    external,
 };
 
 /// Content of answers: a server's, streamed, or our own.
@@ -33,6 +36,12 @@ pub(crate) enum RequestError {
     /// The server switched protocols without being asked.
     #[error("the server switched protocols without being asked")]
     UnwantedUpgrade,
+    /// The proxy that forwards the request wants a login, or another one.
+    #[error("the proxy on the way out refuses the login, or wants one")]
+    ParentLogin,
+    /// The target has no form as part of a URI.
+    #[error("the request can't be addressed to a proxy")]
+    Address(#[source] http::Error),
 }
 
 /// Which kind of request is answered: CONNECT and forwarded ones differ in small ways that clients
@@ -57,12 +66,21 @@ pub(crate) fn refuse(kind: Kind, error: &RequestError) -> Response<Content> {
         }
         RequestError::Target(TargetError::MalformedHost(denial))
         | RequestError::Open(OpenError::Denied(denial)) => denied(kind, denial),
+        RequestError::Target(TargetError::Stale(refused)) => denied(kind, &refused.1),
         RequestError::Open(OpenError::AddressDenied(denial)) => address_denied(denial),
         RequestError::Wire(_) | RequestError::Target(_) | RequestError::Content(_) => {
             text(StatusCode::BAD_REQUEST, error)
         }
-        RequestError::Open(OpenError::Resolve { .. } | OpenError::Connect(_))
+        RequestError::Open(OpenError::Connect(failure)) => match external::blame(failure) {
+            Some(blame) => proxy_failed(kind, failure.source.kind(), &blame),
+            None => bad_gateway(kind),
+        },
+        RequestError::ParentLogin => {
+            proxy_failed(kind, io::ErrorKind::ConnectionRefused, &error.to_string())
+        }
+        RequestError::Open(OpenError::Resolve { .. })
         | RequestError::Exchange(_)
+        | RequestError::Address(_)
         | RequestError::UnwantedUpgrade => bad_gateway(kind),
     }
 }
@@ -107,6 +125,26 @@ fn tag(response: &mut Response<Content>, error: &'static str, denial: &Denial) {
     if let Ok(reason) = HeaderValue::from_str(&header_text(&full(denial))) {
         headers.insert("x-sandbox-reason", reason);
     }
+}
+
+/// The proxy on the way out failed, which is told apart from a server that did: 502, or 504 where it
+/// said nothing in time.
+fn proxy_failed(kind: Kind, failure: io::ErrorKind, blame: &str) -> Response<Content> {
+    let blame = header_text(blame);
+    let mut response = Response::new(content(&format!("{blame}\n")));
+    *response.status_mut() = if failure == io::ErrorKind::TimedOut {
+        StatusCode::GATEWAY_TIMEOUT
+    } else {
+        StatusCode::BAD_GATEWAY
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    let error = HeaderValue::from_static("parent-proxy-failed");
+    headers.insert("x-proxy-error", error);
+    if let Ok(reason) = HeaderValue::from_str(&blame) {
+        headers.insert("x-sandbox-reason", reason);
+    }
+    close_after(kind, response)
 }
 
 fn bad_gateway(kind: Kind) -> Response<Content> {

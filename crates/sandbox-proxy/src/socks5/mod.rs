@@ -19,7 +19,6 @@ use tokio::{
 
 use crate::{
     authorize::{Connection, OpenError, malformed_host},
-    dns::Origin,
     event::{FrontEnd, Outcome},
     serve::Session,
     tunnel::{self, Leg},
@@ -113,11 +112,7 @@ async fn connect(session: &Session, request: &Request) -> Result<Connection, Ref
         return Err(Refusal::Reply(Reply::CommandNotSupported));
     }
     let host = match &request.address {
-        // A client that looks names up itself has the address that the name service made up.
-        Address::Ip(address) => match session.shared.dns.origin(address.to_canonical()) {
-            Origin::Name(name) => Host::Name(name),
-            Origin::Stale | Origin::Foreign => Host::from_ip(*address),
-        },
+        Address::Ip(address) => Host::from_ip(*address),
         Address::Name(name) => Host::parse(name).map_err(|_not_a_host| {
             let denial = malformed_host(name);
             gate.report(
@@ -131,6 +126,13 @@ async fn connect(session: &Session, request: &Request) -> Result<Connection, Ref
     };
     let port = Port::new(request.port).ok_or(Refusal::Reply(Reply::GeneralFailure))?;
     let target = Target { host, port };
+    let target = match session.shared.dns.meant(target.clone()) {
+        Ok(target) => target,
+        Err(denial) => {
+            let refused = gate.refuse(session.client, FrontEnd::Socks5, target, denial);
+            return Err(refusal_of(refused, port));
+        }
+    };
     gate.open(
         session.client,
         FrontEnd::Socks5,

@@ -333,7 +333,7 @@ async fn a_proxy_that_is_not_there_or_says_nothing_is_no_way_around_it() {
         setup.config.external.http = port.filter(|_| !socks);
         setup.config.external.socks = port.filter(|_| socks);
         let mut proxy = setup.start().await;
-        assert_eq!(ask_all(&proxy, "ok.test").await, (502, 502, 4));
+        assert_eq!(ask_all(&proxy, "ok.test").await, (504, 504, 4));
         failed(&mut proxy, address.port());
     }
     assert_eq!(server.accepted().await, 0);

@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use sandbox_policy::{AbsolutePath, PathBase};
+use sandbox_policy::{AbsolutePath, Origin, PathBase};
 
 use crate::{
     error::{SettingsError, SettingsErrorKind, SettingsErrors},
@@ -20,10 +20,11 @@ use crate::{
     layer::{Layer, ParsedFile},
     overrides::Overrides,
     parse::parse_file,
-    resolve::{Entry, Layers, Paths, resolve},
+    resolve::{Entry, Layers, Paths, Places, resolve},
     settings::{FileTrust, LoadedFile, Settings},
     source::Source,
     statement::{PathList, Statement},
+    variables::ProxyVariables,
 };
 
 use file::{ReadError, SIZE_LIMIT, read};
@@ -46,6 +47,8 @@ pub struct Sources {
     pub settings: Option<PathBuf>,
     /// Rules from the command line.
     pub overrides: Overrides,
+    /// What the environment says about proxies.
+    pub proxy_variables: ProxyVariables,
     /// Whether the project's files may widen.
     pub trust: ProjectTrust,
     /// Where trust is recorded. Sandboxed commands can't write there.
@@ -92,7 +95,7 @@ pub fn load(sources: &Sources) -> Result<Settings, SettingsErrors> {
     let mut errors = Vec::new();
     let mut layers = Layers {
         files: Vec::new(),
-        entries: Vec::new(),
+        entries: environment(sources),
         paths: Vec::new(),
         ignored: Vec::new(),
     };
@@ -113,7 +116,36 @@ pub fn load(sources: &Sources) -> Result<Settings, SettingsErrors> {
     if !errors.is_empty() {
         return Err(SettingsErrors(errors));
     }
-    Ok(resolve(layers, &base, &guarded(sources, &candidates)))
+    let places = Places {
+        guarded: guarded(sources, &candidates),
+        secretive: secretive(&layers),
+    };
+    Ok(resolve(layers, &base, &places))
+}
+
+/// What the environment says, below all files.
+fn environment(sources: &Sources) -> Vec<Entry> {
+    let entry = |statement| Entry {
+        layer: Layer::BuiltIn,
+        trusted: true,
+        statement,
+    };
+    let statements = sources.proxy_variables.statements();
+    statements.into_iter().map(entry).collect()
+}
+
+/// The files that hold a login, whether or not it counts.
+fn secretive(layers: &Layers) -> Vec<AbsolutePath> {
+    let holds = |entry: &&Entry| entry.statement.effect.has_login();
+    let files = layers.entries.iter().filter(holds).filter_map(|entry| {
+        let Origin::File { path, .. } = &entry.statement.origin else {
+            return None;
+        };
+        Some(real_place(&AbsolutePath::new(&**path).ok()?))
+    });
+    let mut files: Vec<_> = files.collect();
+    files.dedup();
+    files
 }
 
 /// The place that a path leads to, as far as it exists.

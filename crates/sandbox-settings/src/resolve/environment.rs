@@ -56,6 +56,8 @@ pub(super) fn environment(entries: &[Entry]) -> EnvironmentPolicy {
             | Effect::Preset(_)
             | Effect::Unprotect(_)
             | Effect::ProxyPort(..)
+            | Effect::ParentProxy(..)
+            | Effect::ProxyBypass(_)
             | Effect::Switch(..) => {}
         }
     }

@@ -9,7 +9,7 @@ use sandbox_policy::{
     workspace,
 };
 
-use super::{Entry, Paths, Switches, chosen_presets};
+use super::{Entry, Paths, Places, Switches, chosen_presets};
 use crate::{
     finding::shown,
     layer::{Choice, Layer},
@@ -30,13 +30,13 @@ fn is_a_workplace(base: &PathBase) -> bool {
     *directory != AbsolutePath::root() && !holds_home
 }
 
-/// The file half of the policy. `guarded` are the paths that decide about later runs.
+/// The file half of the policy.
 pub(super) fn filesystem(
     paths: Vec<Paths>,
     entries: &[Entry],
     switches: &Switches<'_>,
     (base, flat): (&PathBase, bool),
-    guarded: &[AbsolutePath],
+    places: &Places,
 ) -> FilesystemPolicy {
     let mut rules = Policy::restrictive().filesystem;
     if !flat && is_a_workplace(base) {
@@ -87,7 +87,8 @@ pub(super) fn filesystem(
     {
         open_everything(&mut rules, origin);
     }
-    guard(&mut rules, guarded);
+    guard(&mut rules, &places.guarded);
+    hide(&mut rules, &places.secretive);
     rules
 }
 
@@ -226,6 +227,18 @@ pub(super) fn held_back(held: &Paths) -> Vec<HeldBack> {
         })
     });
     held.collect()
+}
+
+/// Denies reading what holds a login.
+fn hide(rules: &mut FilesystemPolicy, secretive: &[AbsolutePath]) {
+    for path in secretive {
+        let origin = Origin::BuiltIn("it holds the login of a proxy");
+        let pattern = PathPattern::Subtree(path.clone());
+        rules.deny_read.push(ReadDeny {
+            rule: PathRule { pattern, origin },
+            firmness: Firmness::Final,
+        });
+    }
 }
 
 /// Denies writing what decides about later runs, where a write root would permit it. Elsewhere a

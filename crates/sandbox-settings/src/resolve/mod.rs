@@ -55,9 +55,17 @@ pub(crate) struct Paths {
     pub(crate) list: PathList,
 }
 
-/// Combines the layers. `guarded` are the paths that decide about later runs: nothing that
-/// runs inside may write them.
-pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath]) -> Settings {
+/// Files that commands must leave alone, whatever the settings say.
+#[derive(Debug)]
+pub(crate) struct Places {
+    /// They decide about later runs: nothing that runs inside may write them.
+    pub(crate) guarded: Vec<AbsolutePath>,
+    /// Settings files that hold a login: nothing that runs inside may read them.
+    pub(crate) secretive: Vec<AbsolutePath>,
+}
+
+/// Combines the layers.
+pub(crate) fn resolve(layers: Layers, base: &PathBase, places: &Places) -> Settings {
     let Layers {
         files,
         entries,
@@ -97,7 +105,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
     }
     let switches = Switches::of(&applying);
     let policy = Policy {
-        filesystem: filesystem::filesystem(paths, &applying, &switches, (base, flat), guarded),
+        filesystem: filesystem::filesystem(paths, &applying, &switches, (base, flat), places),
         network: network_by(&applying, &switches),
         published_ports: published_ports(&applying),
         unix_sockets: unix_sockets(&applying, &switches),
@@ -115,6 +123,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, guarded: &[AbsolutePath])
         policy,
         host_ports: host_ports(&applying),
         external_proxies: proxies.choose(),
+        parent_proxies: proxies.choose_parents(),
         execution: Execution {
             enabled: switches.choose(Switch::Enabled),
             excluded_commands: texts(&applying, TextKey::ExcludedCommand),
@@ -233,6 +242,8 @@ fn network_by(entries: &[Entry], switches: &Switches<'_>) -> NetworkPolicy {
             | Effect::Preset(_)
             | Effect::Unprotect(_)
             | Effect::ProxyPort(..)
+            | Effect::ParentProxy(..)
+            | Effect::ProxyBypass(_)
             | Effect::Switch(..) => {}
         }
     }

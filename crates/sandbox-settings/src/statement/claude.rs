@@ -209,6 +209,7 @@ impl Reader<'_> {
             allow_mach_lookup,
             http_proxy_port,
             socks_proxy_port,
+            parent_proxy,
             allow_managed_domains_only,
         } = network;
         self.allowed_domains("sandbox.network.allowedDomains", allowed_domains);
@@ -236,6 +237,12 @@ impl Reader<'_> {
         self.proxy_port(key, ProxyKind::Http, http_proxy_port);
         let key = "sandbox.network.socksProxyPort";
         self.proxy_port(key, ProxyKind::Socks, socks_proxy_port);
+        let keys = [
+            "sandbox.network.parentProxy.http",
+            "sandbox.network.parentProxy.https",
+            "sandbox.network.parentProxy.noProxy",
+        ];
+        self.parent_proxy(keys, parent_proxy);
         self.unsupported([(
             "sandbox.network.allowManagedDomainsOnly",
             allow_managed_domains_only,

@@ -102,9 +102,9 @@ impl Reader<'_> {
             allow_mach_lookup,
             http_proxy_port,
             socks_proxy_port,
+            parent_proxy,
             mitm_proxy,
             tls_terminate,
-            parent_proxy,
             filter_request,
             allow_plaintext_header_set,
             strip_response_headers,
@@ -149,10 +149,15 @@ impl Reader<'_> {
         self.proxy_port(key, ProxyKind::Http, http_proxy_port);
         let key = "network.socksProxyPort";
         self.proxy_port(key, ProxyKind::Socks, socks_proxy_port);
+        let keys = [
+            "network.parentProxy.http",
+            "network.parentProxy.https",
+            "network.parentProxy.noProxy",
+        ];
+        self.parent_proxy(keys, parent_proxy);
         self.unsupported([
             ("network.mitmProxy", mitm_proxy),
             ("network.tlsTerminate", tls_terminate),
-            ("network.parentProxy", parent_proxy),
             ("network.filterRequest", filter_request),
             (
                 "network.allowPlaintextHeaderSet",

@@ -12,8 +12,8 @@ use std::ffi::{OsStr, OsString};
 
 use ipnet::IpNet;
 use sandbox_policy::{
-    AbsolutePath, DomainPattern, Origin, PathPattern, Port, PortMapping, ProtectedPath,
-    VariablePattern, VariablePatternError,
+    AbsolutePath, DomainPattern, Origin, ParentChoice, PathPattern, Port, PortMapping,
+    ProtectedPath, ProxyBypass, VariablePattern, VariablePatternError,
 };
 
 use crate::wire::Preset;
@@ -66,6 +66,10 @@ pub(crate) enum Effect {
     /// A protected path loses its protection.
     Unprotect(&'static ProtectedPath),
     ProxyPort(ProxyKind, Port),
+    /// A proxy between this host and the internet.
+    ParentProxy(ProxyKind, ParentChoice),
+    /// What is reached without such a proxy.
+    ProxyBypass(ProxyBypass),
     Switch(Switch, bool),
 }
 
@@ -77,11 +81,13 @@ pub(crate) enum TextKey {
     SafeDirectory,
 }
 
-/// Proxies of the user's own.
+/// Proxies of the user's own, and those between this host and the internet. Of the latter, `Http` is
+/// for plain requests and `Https` for everything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ProxyKind {
     Http,
     Socks,
+    Https,
 }
 
 /// Yes-or-no settings.
@@ -114,6 +120,8 @@ impl Effect {
             | Self::SetVariable { .. }
             | Self::Preset(_)
             | Self::ProxyPort(..)
+            | Self::ParentProxy(..)
+            | Self::ProxyBypass(_)
             | Self::Switch(..) => true,
             Self::AllowDomain(_)
             | Self::DenyDomain { .. }
@@ -147,8 +155,15 @@ impl Effect {
             | Self::IgnoreViolation { .. }
             | Self::Text(..)
             | Self::ProxyPort(..)
+            | Self::ParentProxy(..)
+            | Self::ProxyBypass(_)
             | Self::Switch(..) => false,
         }
+    }
+
+    /// Whether the entry holds a login.
+    pub(crate) fn has_login(&self) -> bool {
+        matches!(self, Self::ParentProxy(_, choice) if choice.has_login())
     }
 
     /// Whether the entry can permit something that would be refused (or hide a refusal) without it.
@@ -167,7 +182,9 @@ impl Effect {
             // Values decide which programs start: no list of such variables is complete.
             | Self::SetVariable { .. }
             // Whoever listens there decides where permitted names lead.
-            | Self::ProxyPort(..) => true,
+            | Self::ProxyPort(..)
+            | Self::ParentProxy(..)
+            | Self::ProxyBypass(_) => true,
             Self::DenyDomain { .. }
             | Self::DenyAddress(_)
             | Self::DenyVariable { .. }

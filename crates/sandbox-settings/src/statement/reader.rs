@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, ffi::OsStr, ops::Range};
 
 use sandbox_policy::{
-    DeviceRule, DomainPattern, DomainPatternError, PROTECTED_PATHS, PathBase, PathPattern,
-    PatternSyntax, PortMapping, VariablePattern, VariablePatternError,
+    DeviceRule, DomainPattern, DomainPatternError, PROTECTED_PATHS, ParentChoice, PathBase,
+    PathPattern, PatternSyntax, PortMapping, ProxyBypass, VariablePattern, VariablePatternError,
 };
 
 use crate::{
@@ -15,10 +15,10 @@ use crate::{
     source::Source,
     validate::{parse_address, unknown_name},
     wire::{
-        FilePreset, Preset, Variables,
+        FilePreset, ParentProxy, Preset, Variables,
         text::{
             AllowedDomain, DeniedDomain, DeviceText, NonEmptyText, PathText, PortNumber,
-            ProtectedName, PublishText, Unsupported, VariableText,
+            ProtectedName, ProxyUrl, PublishText, Unsupported, VariableText,
         },
     },
 };
@@ -196,6 +196,41 @@ impl<'a> Reader<'a> {
         }) = port
         {
             self.state(key, port.to_string(), &span, Effect::ProxyPort(kind, port));
+        }
+    }
+
+    /// `keys` are those of `http`, `https` and `noProxy`.
+    pub(super) fn parent_proxy(&mut self, keys: [&'static str; 3], proxies: Option<ParentProxy>) {
+        let Some(ParentProxy {
+            http,
+            https,
+            no_proxy,
+        }) = proxies
+        else {
+            return;
+        };
+        let [http_key, https_key, bypass_key] = keys;
+        for (key, kind, url) in [
+            (http_key, ProxyKind::Http, http),
+            (https_key, ProxyKind::Https, https),
+        ] {
+            let Some(ProxyUrl(Located { value, span })) = url else {
+                continue;
+            };
+            match ParentChoice::read(&value) {
+                ParentChoice::Unusable(source) => {
+                    self.find(&span, SettingsErrorKind::ParentProxy { source });
+                }
+                // The entry is shown to people, who need not see the login.
+                choice @ (ParentChoice::Direct | ParentChoice::Proxy(_)) => {
+                    let text = choice.to_string();
+                    self.state(key, text, &span, Effect::ParentProxy(kind, choice));
+                }
+            }
+        }
+        if let Some(Located { value, span }) = no_proxy {
+            let effect = Effect::ProxyBypass(ProxyBypass::parse(&value));
+            self.state(bypass_key, value, &span, effect);
         }
     }
 

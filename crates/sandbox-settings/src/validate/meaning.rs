@@ -4,8 +4,8 @@ use std::{ffi::OsStr, net::IpAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use sandbox_policy::{
-    DeviceRule, DomainPattern, PathBase, PathError, PathPattern, PatternError, PatternSyntax,
-    PortMapping, VariablePattern, VariablePatternError,
+    DeviceRule, DomainPattern, ParentChoice, PathBase, PathError, PathPattern, PatternError,
+    PatternSyntax, PortMapping, VariablePattern, VariablePatternError,
 };
 
 use crate::{
@@ -37,6 +37,7 @@ pub(super) fn check(format: &str, text: &str, base: &PathBase) -> Result<(), Mis
         text::VARIABLE_PATTERN => check_variable(text, VariablePattern::parse(text).map(|_| ())),
         text::VARIABLE_NAME => check_variable(text, VariablePattern::name(text).map(|_| ())),
         text::PORT_MAPPING => check_mapping(text),
+        text::PROXY_URL => check_proxy(text),
         text::GRANTING_RULE => check_rule(text, List::Allow, base),
         text::REFUSING_RULE => check_rule(text, List::Deny, base),
         _ => Ok(()),
@@ -110,6 +111,13 @@ fn check_mapping(text: &str) -> Result<(), Mistake> {
         let text = text.to_owned();
         plain(SettingsErrorKind::PublishedPort { text, source })
     })
+}
+
+fn check_proxy(text: &str) -> Result<(), Mistake> {
+    let ParentChoice::Unusable(source) = ParentChoice::read(text) else {
+        return Ok(());
+    };
+    Err(plain(SettingsErrorKind::ParentProxy { source }))
 }
 
 fn check_rule(rule: &str, list: List, base: &PathBase) -> Result<(), Mistake> {

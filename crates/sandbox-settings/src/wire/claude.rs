@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    FilePreset, Preset, Variables,
+    FilePreset, ParentProxy, Preset, Variables,
     text::{
         AllowedDomain, BooleanSchema, DeniedDomain, DeviceText, GrantingRule, Ignored,
         NonEmptyText, PathEntries, PathText, PortNumber, ProgramSchema, ProtectedName, PublishText,
@@ -102,6 +102,8 @@ pub(crate) struct ClaudeNetwork {
     pub(crate) http_proxy_port: Option<Located<PortNumber>>,
     /// A SOCKS5 proxy of your own on 127.0.0.1, likewise: for what comes in by SOCKS, and for everything where `httpProxyPort` is not set.
     pub(crate) socks_proxy_port: Option<Located<PortNumber>>,
+    /// A proxy between this host and the internet, by which permitted hosts are reached.
+    pub(crate) parent_proxy: Option<ParentProxy>,
     /// Not supported yet: only the managed file's hosts.
     pub(crate) allow_managed_domains_only: Option<Located<Unsupported>>,
 }

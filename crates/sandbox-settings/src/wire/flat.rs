@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    FilePreset, Preset, Variables,
+    FilePreset, ParentProxy, Preset, Variables,
     text::{
         AbsolutePathSchema, AddressRange, AllowedDomain, DeniedDomain, DepthSchema, DeviceText,
         Ignored, NonEmptyText, ObjectSchema, PathEntries, PathText, PortNumber, ProgramSchema,
@@ -96,12 +96,12 @@ pub(crate) struct FlatNetwork {
     pub(crate) http_proxy_port: Option<Located<PortNumber>>,
     /// A SOCKS5 proxy of your own on 127.0.0.1, likewise: for what comes in by SOCKS, and for everything where `httpProxyPort` is not set.
     pub(crate) socks_proxy_port: Option<Located<PortNumber>>,
+    /// A proxy between this host and the internet, by which permitted hosts are reached.
+    pub(crate) parent_proxy: Option<ParentProxy>,
     /// Not supported yet.
     pub(crate) mitm_proxy: Option<Located<Unsupported>>,
     /// Not supported yet.
     pub(crate) tls_terminate: Option<Located<Unsupported>>,
-    /// Not supported yet.
-    pub(crate) parent_proxy: Option<Located<Unsupported>>,
     /// Not supported yet.
     pub(crate) filter_request: Option<Located<Unsupported>>,
     /// Not supported yet.

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::json::Located;
-use text::VariableText;
+use text::{ProxyUrl, VariableText};
 
 /// Named sets of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
@@ -54,6 +54,19 @@ impl Preset {
             Self::Gpu => "gpu",
         }
     }
+}
+
+/// Proxies between this host and the internet. What is not named here is taken from `HTTP_PROXY`,
+/// `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` of srt's own environment.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ParentProxy {
+    /// For plain HTTP requests: `http://user:password@proxy.example:3128`, `socks5://…` (names are looked up here) or `socks5h://…` (by the proxy). An empty text is none.
+    pub(crate) http: Option<ProxyUrl>,
+    /// For everything else; `http` where this is not set.
+    pub(crate) https: Option<ProxyUrl>,
+    /// Hosts that are reached without it, as in `NO_PROXY`: `corp.example,10.0.0.0/8,host:8080`. The loopback always is.
+    pub(crate) no_proxy: Option<Located<String>>,
 }
 
 /// Which variables the command sees.

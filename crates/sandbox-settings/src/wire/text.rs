@@ -33,6 +33,8 @@ pub(crate) const ABSOLUTE_PATH: &str = "absolute-path";
 pub(crate) const ADDRESS_RANGE: &str = "address-range";
 /// `format` of a published port.
 pub(crate) const PORT_MAPPING: &str = "port-mapping";
+/// `format` of a proxy's URL.
+pub(crate) const PROXY_URL: &str = "proxy-url";
 /// `format` of a permission rule that grants.
 pub(crate) const GRANTING_RULE: &str = "granting-permission-rule";
 /// `format` of a permission rule that refuses.
@@ -81,6 +83,8 @@ text_type! {
     VariableName: VARIABLE_NAME;
     /// A device of the host's.
     DeviceText: DEVICE_PATH;
+    /// A proxy's URL, or nothing.
+    ProxyUrl: PROXY_URL;
 }
 
 /// The name of a protected path, as the table has it.

@@ -8,7 +8,7 @@ use std::{
 
 use sandbox_policy::{AbsolutePath, FilesystemPolicy, Host, Port, Target, Verdict};
 use sandbox_settings::{
-    Overrides, ProjectTrust, Settings, SettingsErrors, Sources, load, trust_files,
+    Overrides, ProjectTrust, ProxyVariables, Settings, SettingsErrors, Sources, load, trust_files,
 };
 
 /// Files that every flat file needs, and nothing else.
@@ -37,6 +37,7 @@ impl Machine {
             managed: path.join("etc/managed.json"),
             settings: None,
             overrides: Overrides::none(),
+            proxy_variables: ProxyVariables::default(),
             trust: ProjectTrust::Recorded,
             trust_store: Some(absolute("home/.local/share/srt/trust")),
         };
