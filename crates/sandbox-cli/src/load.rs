@@ -8,7 +8,7 @@ use std::{
 };
 
 use sandbox_core::{
-    BuildError, ExternalProxies, Sandbox, SandboxBuilder,
+    BuildError, Sandbox, SandboxBuilder,
     settings::{
         self, LoadedFile, MANAGED_SETTINGS, Settings, SettingsErrors, Sources, TrustError,
         trust_files,
@@ -50,25 +50,11 @@ pub(crate) fn sandbox(
 
 /// A sandbox for the settings, for which further choices can be made.
 pub(crate) fn builder(settings: Settings, environment: &Environment) -> SandboxBuilder {
-    let Settings {
-        policy,
-        external_proxies: ports,
-        parent_proxies,
-        ignore_violations,
-        ..
-    } = settings;
-    let proxies = ExternalProxies {
-        http: ports.http.as_ref().map(|port| port.value),
-        socks: ports.socks.as_ref().map(|port| port.value),
-    };
     // The main thread runs everything and ends last.
-    Sandbox::builder(policy)
+    SandboxBuilder::from_settings(settings)
         .launch_from_callers_thread()
         .working_directory(environment.working_directory.clone())
         .home(environment.home.clone())
-        .external_proxies(proxies)
-        .parent_proxies(parent_proxies.proxies())
-        .ignore_violations(ignore_violations)
 }
 
 /// Says in one line what of the project's settings does not apply.

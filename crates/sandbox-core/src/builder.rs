@@ -6,8 +6,7 @@ use sandbox_policy::{AbsolutePath, NetworkPolicy, ParentProxies, Policy};
 use sandbox_proxy::{
     Decide, EventSink, ExternalProxies, HostAddresses, Proxy, ProxyConfig, Resolve, SystemResolver,
 };
-
-use sandbox_settings::IgnoredViolation;
+use sandbox_settings::{IgnoredViolation, Settings};
 
 use crate::{
     descriptors,
@@ -70,6 +69,27 @@ impl SandboxBuilder {
             ignored: Vec::new(),
             permissive: false,
         }
+    }
+
+    /// What loaded settings say: their policy, the proxies that they name and the refusals that they
+    /// ignore. Choices of the settings that are a caller's matter, such as commands that are excluded
+    /// from the sandbox, are not made here.
+    pub fn from_settings(settings: Settings) -> Self {
+        let Settings {
+            policy,
+            external_proxies,
+            parent_proxies,
+            ignore_violations,
+            ..
+        } = settings;
+        let external = ExternalProxies {
+            http: external_proxies.http.as_ref().map(|port| port.value),
+            socks: external_proxies.socks.as_ref().map(|port| port.value),
+        };
+        Self::new(policy)
+            .external_proxies(external)
+            .parent_proxies(parent_proxies.proxies())
+            .ignore_violations(ignore_violations)
     }
 
     /// Where commands start unless they say otherwise; the process's own by default. It is visible

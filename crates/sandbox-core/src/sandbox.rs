@@ -4,6 +4,7 @@ use std::{ffi::OsString, sync::Arc};
 
 use sandbox_policy::{AbsolutePath, Policy};
 use sandbox_proxy::Proxy;
+use sandbox_settings::Settings;
 
 use crate::{
     builder::SandboxBuilder,
@@ -42,11 +43,9 @@ impl Sandbox {
         SandboxBuilder::new(policy)
     }
 
-    /// A sandbox for the policy of loaded settings.
-    pub fn from_settings(settings: &crate::settings::Settings) -> Result<Self, BuildError> {
-        Self::builder(settings.policy.clone())
-            .ignore_violations(settings.ignore_violations.clone())
-            .build()
+    /// A sandbox for loaded settings: their policy, proxies and ignored refusals.
+    pub fn from_settings(settings: Settings) -> Result<Self, BuildError> {
+        SandboxBuilder::from_settings(settings).build()
     }
 
     pub(crate) fn from_parts(

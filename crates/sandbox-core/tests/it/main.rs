@@ -9,6 +9,7 @@ mod errors;
 mod files;
 mod life;
 mod network;
+mod settings;
 mod streams;
 mod violations;
 
