@@ -26,13 +26,14 @@ const TABLE: &[Row] = &[
     Row {
         name: "sandbox-policy",
         workspace: &[],
-        external: &["ipnet", "thiserror", "url"],
+        external: &["foldhash", "ipnet", "thiserror", "url"],
         tests: &["proptest", "regex"],
     },
     Row {
         name: "sandbox-settings",
         workspace: &["sandbox-policy"],
         external: &[
+            "foldhash",
             "ipnet",
             "jsonc-parser",
             "schemars",
@@ -66,7 +67,14 @@ const TABLE: &[Row] = &[
     Row {
         name: "sandbox-linux",
         workspace: &["sandbox-policy"],
-        external: &["landlock", "libc", "rustix", "seccompiler", "thiserror"],
+        external: &[
+            "foldhash",
+            "landlock",
+            "libc",
+            "rustix",
+            "seccompiler",
+            "thiserror",
+        ],
         tests: &["tempfile"],
     },
     Row {
