@@ -26,13 +26,14 @@ const TABLE: &[Row] = &[
     Row {
         name: "sandbox-policy",
         workspace: &[],
-        external: &["ipnet", "percent-encoding", "thiserror", "url"],
+        external: &["foldhash", "ipnet", "percent-encoding", "thiserror", "url"],
         tests: &["proptest", "regex"],
     },
     Row {
         name: "sandbox-settings",
         workspace: &["sandbox-policy"],
         external: &[
+            "foldhash",
             "ipnet",
             "jsonc-parser",
             "schemars",
@@ -67,7 +68,14 @@ const TABLE: &[Row] = &[
     Row {
         name: "sandbox-linux",
         workspace: &["sandbox-policy"],
-        external: &["landlock", "libc", "rustix", "seccompiler", "thiserror"],
+        external: &[
+            "foldhash",
+            "landlock",
+            "libc",
+            "rustix",
+            "seccompiler",
+            "thiserror",
+        ],
         tests: &["tempfile"],
     },
     Row {

@@ -95,6 +95,18 @@ impl Glob {
         })
     }
 
+    /// The directory (with `/` at its end) and the name of a glob of the shape `directory/**/name`. Of
+    /// thousands of rules that are such the tokens need not be made.
+    pub(crate) fn floating_name(&self) -> Option<(&[u8], &[u8])> {
+        let prefix = self.static_prefix().as_bytes();
+        let prefix = prefix.strip_suffix(b"/").unwrap_or(prefix);
+        let literal = self.literal().as_bytes();
+        let name = literal.strip_prefix(prefix)?.strip_prefix(b"/**/")?;
+        let is_plain = !name.is_empty() && !name.iter().any(|byte| b"/*?[".contains(byte));
+        let directory = literal.get(..=prefix.len())?;
+        is_plain.then_some((directory, name))
+    }
+
     /// What everything that it matches ends with, its literal spelling too; this may be nothing.
     #[must_use]
     pub fn end(&self) -> &[u8] {

@@ -349,3 +349,36 @@ fn a_link_must_not_show_another_tree_where_a_name_is_closed() {
         assert!(!judge.may_link(path.as_bytes()), "{path}");
     }
 }
+
+#[test]
+fn thousands_of_globs_are_told_apart() {
+    let rule = |text: &str| PathRule {
+        pattern: pattern(text),
+        origin: Origin::Program,
+    };
+    let mut policy = Policy::restrictive().filesystem;
+    policy.allow_write = vec![ReadAllow {
+        rule: rule("/w"),
+        layer: LayerId(1),
+    }];
+    let names = (0..2000).map(|number| format!("/w/d{}/**/n{}", number % 7, number / 2));
+    let ends = (0..500).map(|number| format!("/w/d{}/**/*.e{number}", number % 5));
+    policy.deny_write = names.chain(ends).map(|text| rule(&text)).collect();
+    let judge = FileJudge::new(&policy);
+    let (mut open, mut closed) = (0, 0);
+    for number in 0..1200 {
+        for path in [
+            format!("/w/d{}/x/n{number}/y", number % 8),
+            format!("/w/d{}/a.b.e{number}", number % 6),
+            format!("/w/d/n{number}"),
+        ] {
+            let path = clean(&path);
+            let expected = verdicts(&policy, &path);
+            assert_eq!(compiled(&judge, &path), expected, "{path:?}");
+            let [_, may_write, _] = expected;
+            open += usize::from(may_write);
+            closed += usize::from(!may_write);
+        }
+    }
+    assert!(open > 1000 && closed > 300, "{open} {closed}");
+}

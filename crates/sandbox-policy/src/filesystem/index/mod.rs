@@ -7,15 +7,17 @@
 mod automaton;
 mod events;
 mod patterns;
+mod table;
 mod tree;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::OnceLock;
 
 use self::events::{Events, FirmnessSet, LayerBits, RootKind};
 use self::patterns::{Effects, Matches, Patterns};
 use self::tree::{PathHash, Tree};
-use super::{FileVerdict, FilesystemPolicy, Speaker};
+use super::{FileVerdict, FilesystemPolicy, PathRule, ReadDeny, RuleList, Speaker};
 use crate::path::AbsolutePath;
 use crate::pattern::PathPattern;
 use crate::protected::{Hit, ProtectedNames, RunState};
@@ -25,8 +27,15 @@ use crate::protected::{Hit, ProtectedNames, RunState};
 #[derive(Clone, Debug)]
 pub struct FileJudge {
     rules: Rules,
-    /// The literal paths of denies, sorted.
-    closed: Vec<Box<[u8]>>,
+    closed: Closed,
+}
+
+/// The literal paths of denies, sorted for the first question about them.
+#[derive(Clone, Debug)]
+struct Closed {
+    deny_read: RuleList<ReadDeny>,
+    deny_write: RuleList<PathRule>,
+    sorted: OnceLock<Vec<AbsolutePath>>,
 }
 
 #[derive(Clone, Debug)]
@@ -69,7 +78,11 @@ impl FileJudge {
         );
         Self {
             rules,
-            closed: closed(policy),
+            closed: Closed {
+                deny_read: policy.deny_read.clone(),
+                deny_write: policy.deny_write.clone(),
+                sorted: OnceLock::new(),
+            },
         }
     }
 
@@ -122,12 +135,7 @@ impl FileJudge {
     /// there. Links to stores of packages are no such thing, as less is protected below them.
     #[must_use]
     pub fn may_link(&self, path: &[u8]) -> bool {
-        let below = [path, b"/"].concat();
-        let next = self.closed.partition_point(|closed| **closed < *below);
-        let closes_below = self
-            .closed
-            .get(next)
-            .is_some_and(|closed| closed.starts_with(&below));
+        let closes_below = self.closed.has_any_below(path);
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         let is_store = STORE_NAMES.contains(&name);
         self.may_write(path)
@@ -391,15 +399,23 @@ fn asked<'p>(path: &[u8], judge: impl FnOnce(&AbsolutePath) -> FileVerdict<'p>) 
         && AbsolutePath::new(OsStr::from_bytes(path)).is_ok_and(|path| judge(&path).is_allowed())
 }
 
-/// The literal paths of denies, sorted.
-fn closed(policy: &FilesystemPolicy) -> Vec<Box<[u8]>> {
-    let reads = policy.deny_read.iter().map(|deny| &deny.rule);
-    let rules = reads.chain(&policy.deny_write);
-    let literals = rules.filter_map(|rule| match &rule.pattern {
-        PathPattern::Subtree(path) => Some(Box::from(path.as_bytes())),
-        PathPattern::Glob(_) => None,
-    });
-    let mut closed: Vec<_> = literals.collect();
-    closed.sort_unstable();
-    closed
+impl Closed {
+    fn has_any_below(&self, path: &[u8]) -> bool {
+        let sorted = self.sorted.get_or_init(|| {
+            let reads = self.deny_read.iter().map(|deny| &deny.rule);
+            let literals = reads
+                .chain(&self.deny_write)
+                .filter_map(|rule| match &rule.pattern {
+                    PathPattern::Subtree(path) => Some(path.clone()),
+                    PathPattern::Glob(_) => None,
+                });
+            let mut sorted: Vec<_> = literals.collect();
+            sorted.sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+            sorted
+        });
+        let below = [path, b"/"].concat();
+        let next = sorted.partition_point(|closed| *closed.as_bytes() < *below);
+        let next = sorted.get(next);
+        next.is_some_and(|closed| closed.as_bytes().starts_with(&below))
+    }
 }

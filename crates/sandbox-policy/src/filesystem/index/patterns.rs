@@ -3,21 +3,23 @@
 //! The two commonest shapes, `**/name` and `**/*.extension`, are looked up by the names of the path
 //! in question, whatever their number; the others are run over the path one by one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::automaton::Automaton;
 use super::events::Events;
+use super::table::Table;
 use crate::pattern::{Glob, GlobToken};
 
 /// The globs of a policy.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Patterns {
     /// `**/name`, by name.
-    names: HashMap<Box<[u8]>, Vec<Floating>>,
+    names: Table,
     /// `**/*.extension`, by extension (with the dot).
-    extensions: HashMap<Box<[u8]>, Vec<Floating>>,
-    /// All directories of the two, each with `/` at its end.
-    directories: BTreeSet<Box<[u8]>>,
+    extensions: Table,
+    /// All directories of the two, each with `/` at its end; the tables have their places here.
+    directories: Vec<Box<[u8]>>,
+    places: HashMap<Box<[u8]>, u32>,
     others: Vec<(Automaton, Effects)>,
     /// Whether a glob opens what it matches for writing.
     opens_writes: bool,
@@ -32,17 +34,13 @@ pub(super) struct Effects {
     pub(super) itself: Events,
 }
 
-/// A glob that matches at any depth below a directory.
-#[derive(Clone, Debug)]
-struct Floating {
-    /// With `/` at its end.
-    directory: Box<[u8]>,
-    effects: Effects,
-}
-
 /// The glob has too many steps.
 #[derive(Debug)]
 pub(super) struct TooLong;
+
+fn place(index: usize) -> Result<u32, TooLong> {
+    u32::try_from(index).map_err(|_many| TooLong)
+}
 
 /// What matched, by depth.
 #[derive(Debug, Default)]
@@ -52,20 +50,11 @@ impl Patterns {
     /// Adds a rule.
     pub(super) fn add(&mut self, glob: &Glob, effects: Effects) -> Result<(), TooLong> {
         self.opens_writes |= effects.itself.root.is_some();
-        let floating = |directory: &[u8]| Floating {
-            directory: directory.into(),
-            effects,
-        };
+        if let Some((directory, name)) = glob.floating_name() {
+            let directory = self.directory(directory)?;
+            return (self.names.add(name, directory, effects)).map_err(|_full| TooLong);
+        }
         match glob.tokens() {
-            [
-                GlobToken::Literal(directory),
-                GlobToken::Directories,
-                GlobToken::Literal(name),
-            ] if directory.ends_with(b"/") && !name.contains(&b'/') => {
-                self.directories.insert(directory.clone());
-                let entry = self.names.entry(name.clone()).or_default();
-                entry.push(floating(directory));
-            }
             // Only ASCII: a piece of a name then never begins inside of a character.
             [
                 GlobToken::Literal(directory),
@@ -77,9 +66,8 @@ impl Patterns {
                 && end.is_ascii()
                 && !end.contains(&b'/') =>
             {
-                self.directories.insert(directory.clone());
-                let entry = self.extensions.entry(end.clone()).or_default();
-                entry.push(floating(directory));
+                let directory = self.directory(directory)?;
+                (self.extensions.add(end, directory, effects)).map_err(|_full| TooLong)?;
             }
             _ => {
                 let automaton = Automaton::new(glob).ok_or(TooLong)?;
@@ -87,6 +75,24 @@ impl Patterns {
             }
         }
         Ok(())
+    }
+
+    /// The place of a directory, which is mostly the one before.
+    fn directory(&mut self, directory: &[u8]) -> Result<u32, TooLong> {
+        if self
+            .directories
+            .last()
+            .is_some_and(|last| **last == *directory)
+        {
+            return place(self.directories.len() - 1);
+        }
+        if let Some(known) = self.places.get(directory) {
+            return Ok(*known);
+        }
+        let new = place(self.directories.len())?;
+        self.places.insert(directory.into(), new);
+        self.directories.push(directory.into());
+        Ok(new)
     }
 
     /// Whether a glob opens what it matches for writing.
@@ -104,17 +110,22 @@ impl Patterns {
         matches: &mut Matches,
     ) {
         let before = path.get(..start).unwrap_or_default();
-        if !self.names.is_empty()
-            && let Some(found) = self.names.get(name)
-        {
-            matches.extend(depth, before, found);
+        let mut take = |table: &Table, text: &[u8]| {
+            for (directory, effects) in table.get(text) {
+                let directory = usize::try_from(directory).ok();
+                let directory = directory.and_then(|at| self.directories.get(at));
+                if directory.is_some_and(|directory| before.starts_with(directory)) {
+                    matches.0.push((depth, effects));
+                }
+            }
+        };
+        if !self.names.is_empty() {
+            take(&self.names, name);
         }
         if !self.extensions.is_empty() {
             let dots = name.iter().enumerate().filter(|(_, byte)| **byte == b'.');
             for (dot, _) in dots {
-                if let Some(found) = name.get(dot..).and_then(|end| self.extensions.get(end)) {
-                    matches.extend(depth, before, found);
-                }
+                take(&self.extensions, name.get(dot..).unwrap_or_default());
             }
         }
     }
@@ -154,14 +165,6 @@ impl Matches {
                 events
             }
         })
-    }
-
-    fn extend(&mut self, depth: usize, before: &[u8], found: &[Floating]) {
-        let matching = found
-            .iter()
-            .filter(|floating| before.starts_with(&floating.directory));
-        self.0
-            .extend(matching.map(|floating| (depth, floating.effects)));
     }
 }
 

@@ -15,18 +15,20 @@ pub(super) struct Tree {
     /// The paths of the rules, one after the other.
     texts: Vec<u8>,
     nodes: HashMap<u64, Node, BuildHasherDefault<Identity>>,
+    /// The directory of the latest path, with `/` at its end.
+    latest: Option<(Box<[u8]>, PathHash)>,
 }
 
 /// A path of the table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Node {
-    start: usize,
-    length: usize,
+    start: u32,
+    length: u32,
     /// What its rules do; nothing if it only leads to others.
     pub(super) events: Events,
 }
 
-/// Two paths have the same hash: the table can't hold both.
+/// Two paths have the same hash, or the texts are too long: the table can't hold them.
 #[derive(Debug)]
 pub(super) struct Collision;
 
@@ -43,7 +45,11 @@ impl Tree {
     pub(super) fn with_capacity(rules: usize) -> Self {
         Self {
             texts: Vec::with_capacity(rules * 32),
-            nodes: HashMap::with_capacity_and_hasher(rules * 2, BuildHasherDefault::default()),
+            nodes: HashMap::with_capacity_and_hasher(
+                rules + rules / 4,
+                BuildHasherDefault::default(),
+            ),
+            latest: None,
         }
     }
 
@@ -51,21 +57,48 @@ impl Tree {
     pub(super) fn add(&mut self, path: &[u8], events: Events) -> Result<(), Collision> {
         let start = self.texts.len();
         self.texts.extend_from_slice(path);
+        // Neighbours in a list are mostly neighbours in the tree.
+        let name = path
+            .iter()
+            .rposition(|byte| *byte == b'/')
+            .map(|slash| slash + 1);
+        let (directory, name) = path.split_at(name.unwrap_or(0));
+        let known = (self.latest.as_ref()).filter(|(latest, _)| **latest == *directory);
+        let (mut hash, mut length) = match known {
+            Some((_, hash)) if !name.is_empty() => (*hash, directory.len()),
+            _ => self.add_directory(directory, start)?,
+        };
+        if !name.is_empty() {
+            hash = hash.below(name);
+            length = path.len();
+        }
+        let at = self.node(hash, start, length)?;
+        if let Some(node) = self.nodes.get_mut(&at) {
+            node.events = node.events.and(events);
+        }
+        Ok(())
+    }
+
+    /// Makes sure of the nodes of a directory, given with `/` at its end, and of all above. Returns its
+    /// hash and how long its path is.
+    fn add_directory(
+        &mut self,
+        directory: &[u8],
+        start: usize,
+    ) -> Result<(PathHash, usize), Collision> {
         let (mut hash, mut length) = (PathHash::ROOT, 1);
-        let mut at = self.node(hash, start, length)?;
-        for name in path
+        self.node(hash, start, length)?;
+        for name in directory
             .split(|byte| *byte == b'/')
             .filter(|name| !name.is_empty())
         {
             hash = hash.below(name);
             // The root's own separator is the first name's.
             length += name.len() + usize::from(length > 1);
-            at = self.node(hash, start, length)?;
+            self.node(hash, start, length)?;
         }
-        if let Some(node) = self.nodes.get_mut(&at) {
-            node.events = node.events.and(events);
-        }
-        Ok(())
+        self.latest = Some((directory.into(), hash));
+        Ok((hash, length))
     }
 
     /// What is known of the path that so hashes.
@@ -75,15 +108,18 @@ impl Tree {
     }
 
     fn text(&self, node: &Node) -> &[u8] {
-        let end = node.start + node.length;
-        self.texts.get(node.start..end).unwrap_or_default()
+        let place = |offset| usize::try_from(offset).ok();
+        let text = place(node.start)
+            .zip(place(node.length))
+            .and_then(|(start, length)| self.texts.get(start..start.checked_add(length)?));
+        text.unwrap_or_default()
     }
 
     /// Makes sure of a node for the path that these bytes of the texts are.
     fn node(&mut self, hash: PathHash, start: usize, length: usize) -> Result<u64, Collision> {
         let fresh = Node {
-            start,
-            length,
+            start: u32::try_from(start).map_err(|_long| Collision)?,
+            length: u32::try_from(length).map_err(|_long| Collision)?,
             events: Events::default(),
         };
         let known = *self.nodes.entry(hash.0).or_insert(fresh);
