@@ -18,6 +18,7 @@ mod meant;
 mod names;
 mod parents;
 mod ports;
+mod resolvers;
 mod socks;
 
 use sandbox_tests::{Bed, Srt};
