@@ -9,6 +9,7 @@
 
 mod around;
 mod ask;
+mod bypasses;
 mod control;
 mod denied;
 mod external;
