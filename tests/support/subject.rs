@@ -86,6 +86,12 @@ pub fn bwrap() -> Option<PathBuf> {
         .or_else(|| crate::tool("bwrap"))
 }
 
+/// Upstream's tool to compare with, where `SRT_UPSTREAM` names it.
+#[must_use]
+pub fn upstream() -> Option<PathBuf> {
+    variable_os("SRT_UPSTREAM").map(PathBuf::from)
+}
+
 /// The factor of `SRT_TIME_SCALE`.
 #[must_use]
 pub fn time_scale() -> f64 {

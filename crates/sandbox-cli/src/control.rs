@@ -108,6 +108,13 @@ fn apply(number: i32, line: &[u8], settings: &Settings, control: &NetworkControl
         Ok(update) => {
             control.replace(update.policy);
             tracing::debug!("control fd {number}: network rules replaced");
+            if !update.unjoined.is_empty() {
+                let ports: Vec<_> = update.unjoined.iter().map(ToString::to_string).collect();
+                message::notice(&format!(
+                    "control fd {number}: ports of the host's loopback are joined when a command starts, so {} can be reached by the proxies alone",
+                    ports.join(", ")
+                ));
+            }
             if update.not_live > 0 {
                 message::notice(&format!(
                     "control fd {number}: {} rules of the line do not hold, as only rules about hosts change while a command runs",

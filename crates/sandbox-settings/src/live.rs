@@ -6,7 +6,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use sandbox_policy::{Firmness, NetworkPolicy, PathBase, PathPattern, ReadAllow};
+use sandbox_policy::{Firmness, NetworkPolicy, PathBase, PathPattern, Port, ReadAllow};
 
 use crate::{
     error::{SettingsError, SettingsErrors},
@@ -37,6 +37,9 @@ pub struct NetworkUpdate {
     /// How many rules of the line, which are not about hosts, are not those of the run and so do not
     /// hold.
     pub not_live: usize,
+    /// Ports of the host's loopback that the policy lists and that were not listed when the command
+    /// started: it has no listener for them, so they are reached by the proxies alone.
+    pub unjoined: Vec<Port>,
 }
 
 /// What a change of the network rules starts from.
@@ -118,7 +121,11 @@ impl Settings {
                 .count();
         }
         for statement in parsed.statements {
-            if is_about_hosts(&statement.effect) {
+            let effect = &statement.effect;
+            // A port that was joined at the start is a rule about a host; another can't be joined now.
+            let is_joined = matches!(effect, Effect::HostPort(_)) && self.is_in_force(effect);
+            let is_host = is_about_hosts(effect) && !matches!(effect, Effect::HostPort(_));
+            if is_host || is_joined {
                 entries.push(Entry {
                     layer: Layer::Flag,
                     trusted: true,
@@ -128,9 +135,14 @@ impl Settings {
                 not_live += 1;
             }
         }
+        let policy = network(&entries);
+        let joined = self.policy.network.host_ports();
+        let mut unjoined: Vec<Port> = policy.host_ports().iter().map(|host| host.port).collect();
+        unjoined.retain(|port| !joined.iter().any(|host| host.port == *port));
         Ok(NetworkUpdate {
-            policy: network(&entries),
+            policy,
             not_live,
+            unjoined,
         })
     }
 
@@ -169,9 +181,9 @@ fn is_about_hosts(effect: &Effect) -> bool {
         Effect::AllowDomain(_)
         | Effect::DenyDomain { .. }
         | Effect::DenyAddress(_)
+        | Effect::HostPort(_)
         | Effect::Switch(Switch::StrictAllowlist, _) => true,
         Effect::Device(_)
-        | Effect::HostPort(_)
         | Effect::PublishPort(_)
         | Effect::AllowUnixSocket(_)
         | Effect::IgnoreViolation { .. }

@@ -10,6 +10,7 @@
 
 mod flat;
 mod overhead;
+mod speed;
 mod tunnels;
 
 use std::io::Write as _;

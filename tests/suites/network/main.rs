@@ -9,6 +9,7 @@
 
 mod around;
 mod ask;
+mod bypasses;
 mod control;
 mod denied;
 mod external;
@@ -18,6 +19,7 @@ mod meant;
 mod names;
 mod parents;
 mod ports;
+mod resolvers;
 mod socks;
 
 use sandbox_tests::{Bed, Srt};

@@ -29,6 +29,11 @@ const NEEDS: &[Need] = &[
         "network and programs suites: an HTTP client that knows proxies",
     ),
     need(
+        "default-jdk-headless",
+        Some("javac"),
+        "network suite: Java's resolver and HTTP client",
+    ),
+    need(
         "gcc",
         Some("gcc"),
         "isolation and programs suites: small probes, a C build",
@@ -49,11 +54,22 @@ const NEEDS: &[Need] = &[
         "isolation suite: interfaces and routes seen from inside",
     ),
     need(
+        "golang-go",
+        Some("go"),
+        "network suite: a resolver of its own",
+    ),
+    need("libc-ares-dev", None, "network suite: another resolver"),
+    need(
         "libc6-dev",
         None,
         "programs suite: headers; statically linked suites for virtual machines",
     ),
     need("make", Some("make"), "programs suite: a C build"),
+    need(
+        "musl-tools",
+        Some("musl-gcc"),
+        "network suite: another C library's resolver",
+    ),
     need(
         "netcat-openbsd",
         Some("nc"),

@@ -131,3 +131,53 @@ fn wrong_lines_are_errors_with_their_place_and_other_rules_are_counted() {
     let files = FLAT.replace(r#""denyRead": []"#, r#""denyRead": ["~/in", "~/other"]"#);
     assert_eq!(not_live(&files), 2);
 }
+
+#[test]
+fn ports_of_the_loopback_stay_joined_and_later_ones_are_told() {
+    let with_port = |text: &str, port: u16| {
+        text.replace(
+            r#""deniedDomains": []"#,
+            &format!(r#""deniedDomains": [], "hostPorts": [{port}]"#),
+        )
+    };
+    let start = with_port(&flat(&["localhost:7000"], &[]), 5432);
+    let settings = Machine::new().with_flag(&start).load();
+    let update = |text: &str| {
+        let channel = "control fd 3";
+        let line = NetworkLine { channel, text };
+        settings.network_update(&line).unwrap()
+    };
+    let ports = |policy: &NetworkPolicy| -> Vec<u16> {
+        let ports = policy.host_ports();
+        ports.iter().map(|host| host.port.get()).collect()
+    };
+    // The line takes the place of the file: what it says again stays, what it leaves out goes.
+    let same = update(&with_port(&flat(&["x.example"], &[]), 5432));
+    assert_eq!((ports(&same.policy), same.not_live), (vec![5432], 0));
+    assert!(same.unjoined.is_empty());
+    let gone = update(&flat(&["x.example"], &[]));
+    assert_eq!(ports(&gone.policy), [0; 0]);
+    // A port that is new has no listener, whichever way it is listed.
+    let new = update(&with_port(&flat(&["localhost:7001"], &[]), 5433));
+    assert_eq!((ports(&new.policy), new.not_live), (vec![7001], 1));
+    assert_eq!(
+        new.unjoined
+            .iter()
+            .map(|port| port.get())
+            .collect::<Vec<_>>(),
+        [7001]
+    );
+    // The user's own file's ports are not the line's to take away.
+    let text = r#"{ "sandbox": { "network": { "hostPorts": [6000] } } }"#;
+    let settings = Machine::new()
+        .with(File::Managed, text)
+        .with_flag(&start)
+        .load();
+    let channel = "control fd 3";
+    let text = &flat(&[], &[]);
+    let policy = settings
+        .network_update(&NetworkLine { channel, text })
+        .unwrap()
+        .policy;
+    assert_eq!(ports(&policy), [6000]);
+}
