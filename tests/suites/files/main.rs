@@ -21,6 +21,7 @@ mod opened_devices;
 mod preset;
 mod protected;
 mod races;
+mod together;
 mod writes;
 
 use serde_json::{Value, json};
