@@ -1,8 +1,9 @@
 //! What the plan needs to know about the host: plain data, so that plans for other kernels and
 //! users can be made and tested anywhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::RandomState;
 use sandbox_policy::AbsolutePath;
 
 /// The host as the probe found it.
@@ -24,7 +25,7 @@ pub struct HostFacts {
     pub host_name: String,
     /// What is at each path that a rule names. A path that is absent here does not exist, or is left to
     /// the supervisor.
-    pub paths: BTreeMap<AbsolutePath, PathFacts>,
+    pub paths: KnownPaths,
     /// Where the write roots would be that do not exist, by their paths as written.
     pub missing_roots: BTreeMap<AbsolutePath, MissingPath>,
     /// Where symlinks lead that denied paths are, or would be, behind and that `paths` does not have:
@@ -40,6 +41,9 @@ pub struct HostFacts {
     /// The devices that rules name and that exist, by their paths as written.
     pub devices: BTreeMap<AbsolutePath, DeviceFacts>,
 }
+
+/// What is at thousands of paths. Nothing depends on their order.
+pub type KnownPaths = HashMap<AbsolutePath, PathFacts, RandomState>;
 
 /// A device, or something else below `/dev`.
 #[derive(Clone, Debug, PartialEq, Eq)]

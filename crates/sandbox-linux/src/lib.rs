@@ -58,8 +58,8 @@ mod supervisor;
 mod sys;
 
 pub use facts::{
-    DeviceFacts, DeviceKind, Endpoints, FileIdentity, HostFacts, MissingPath, PathFacts, PathKind,
-    WriteLinks,
+    DeviceFacts, DeviceKind, Endpoints, FileIdentity, HostFacts, KnownPaths, MissingPath,
+    PathFacts, PathKind, WriteLinks,
 };
 pub use plan::{
     ArgumentTest, BindAccess, FilterAction, FilterSpec, IdMap, LandlockRule, LinuxPlan,

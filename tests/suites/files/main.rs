@@ -17,10 +17,12 @@ mod ghosts;
 mod git;
 mod handles;
 mod life;
+mod mounts;
 mod opened_devices;
 mod preset;
 mod protected;
 mod races;
+mod together;
 mod writes;
 
 use serde_json::{Value, json};

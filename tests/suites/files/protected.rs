@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use sandbox_tests::{Bed, host, inapplicable, is_root, need, tool};
+use sandbox_tests::{Bed, host, inapplicable, is_root, need, say, tool};
 use serde_json::{Value, json};
 
 use crate::driver::{Answer, Call, Driver, driver};
@@ -668,15 +668,26 @@ fn a_directory_that_ignores_case_has_no_aliases() {
         inapplicable!("only root can mount a file system that folds names");
     }
     let unshare = need!("unshare");
-    let mount = "mkdir -p \"$0\" && mount -t tmpfs -o casefold none \"$0\" && mkdir \"$0/w\" && chattr +F \"$0/w\"";
+    // tmpfs can do it from Linux 6.13 on, ext4 where the kernel knows Unicode.
+    let prepared = "mkdir \"$0/w\" && chattr +F \"$0/w\"";
+    let tmpfs = format!("mkdir -p \"$0\" && mount -t tmpfs -o casefold none \"$0\" && {prepared}");
+    let image = "rm -f \"$0.img\" && truncate -s 32M \"$0.img\" && mkfs.ext4 -q -O casefold -E encoding=utf8 \"$0.img\"";
+    let ext4 = format!(
+        "mkdir -p \"$0\" && {image} >/dev/null && mount -o loop \"$0.img\" \"$0\" && {prepared}"
+    );
     let bed = Bed::new();
     let place = bed.root().join("folding");
-    let probe = ["-m", "sh", "-c", mount].map(std::ffi::OsStr::new);
-    if tool("chattr").is_none()
-        || !host(&unshare, probe.into_iter().chain([place.as_os_str()])).succeeded()
-    {
-        inapplicable!("this kernel has no tmpfs that folds names");
+    let works = |mount: &&String| {
+        let probe = ["-m", "sh", "-c", mount.as_str()].map(std::ffi::OsStr::new);
+        let probe = host(&unshare, probe.into_iter().chain([place.as_os_str()]));
+        tool("chattr").is_some() && probe.succeeded()
+    };
+    let kinds = [tmpfs, ext4];
+    let found: Vec<_> = kinds.iter().filter(works).collect();
+    if found.is_empty() {
+        inapplicable!("this kernel has no file system that folds names");
     }
+    say(&format!("{} file systems that fold names", found.len()));
     let settings = rules(&[], &[], &[place.to_str().unwrap()], &[]);
     // Long s and the Kelvin sign fold to letters; what has no width folds to nothing.
     let aliases = [
@@ -687,12 +698,15 @@ fn a_directory_that_ignores_case_has_no_aliases() {
         (".zshe\u{feff}nv", ".zshenv"),
         (".BASHRC", ".bashrc"),
     ];
-    for (alias, name) in aliases {
+    let cases = found
+        .iter()
+        .flat_map(|mount| aliases.iter().map(move |case| (mount, case)));
+    for (mount, (alias, name)) in cases {
         for control in [false, true] {
             let (alias, name) = if control {
                 (format!("{alias}x"), format!("{name}x"))
             } else {
-                (alias.to_owned(), name.to_owned())
+                ((*alias).to_owned(), (*name).to_owned())
             };
             let line = format!(
                 "{mount} && {{ \"$@\"; if test -e \"$0/w/{name}\"; then echo made; else echo none; fi; }}"

@@ -1,7 +1,7 @@
 //! Looking many paths up, each of their directories once: a policy may name thousands.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     ffi::OsStr,
     fs, io,
     os::{
@@ -19,13 +19,13 @@ use rustix::{
 use sandbox_policy::AbsolutePath;
 
 use super::listing::Listings;
-use crate::facts::{FileIdentity, PathFacts, PathKind};
+use crate::facts::{FileIdentity, KnownPaths, PathFacts, PathKind};
 
 /// What has been found.
 #[derive(Default)]
 pub(super) struct Lookup {
     /// What exists, as the facts have it.
-    pub(super) paths: BTreeMap<AbsolutePath, PathFacts>,
+    pub(super) paths: KnownPaths,
     directories: HashMap<Vec<u8>, Directory>,
     /// The directory of the latest question, which the next one is probably about too.
     latest: Option<(Vec<u8>, Directory)>,

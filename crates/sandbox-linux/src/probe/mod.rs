@@ -21,7 +21,7 @@ use sandbox_policy::{
 pub use self::copies::copied_places;
 use self::lookup::{Found, Lookup};
 use crate::{
-    facts::{FileIdentity, HostFacts, MissingPath, PathFacts, WriteLinks},
+    facts::{FileIdentity, HostFacts, KnownPaths, MissingPath, PathFacts, WriteLinks},
     plan::HOSTS,
     sys,
 };
@@ -348,7 +348,7 @@ struct WriteRoots<'p> {
 
 impl<'p> WriteRoots<'p> {
     /// A write root's own place is known by now, also if a symlink leads to it.
-    fn new(policy: &'p FilesystemPolicy, known: &BTreeMap<AbsolutePath, PathFacts>) -> Self {
+    fn new(policy: &'p FilesystemPolicy, known: &KnownPaths) -> Self {
         let mut roots = Self {
             places: HashSet::new(),
             patterns: Vec::new(),
@@ -433,7 +433,7 @@ fn unless_out_of_reach<T>(
 
 /// Where the write roots would be that do not exist. A dangling symlink is no place.
 fn missing_roots(
-    paths: &BTreeMap<AbsolutePath, PathFacts>,
+    paths: &KnownPaths,
     policy: &FilesystemPolicy,
 ) -> BTreeMap<AbsolutePath, MissingPath> {
     let roots = policy.allow_write.iter().map(|root| &root.rule.pattern);

@@ -105,6 +105,8 @@ struct State {
     mounts: Vec<u64>,
     waiting: Vec<WaitingOpen>,
     git: git::Session,
+    /// Held while a change is made that other sandboxes must not judge at the same time.
+    git_turn: Option<git::Turn>,
     socket_names: SocketNames,
     /// Directories that held a `.git` which was removed.
     former_repositories: HashSet<(u64, u64)>,
@@ -222,6 +224,7 @@ impl World {
             mounts: Vec::new(),
             waiting: Vec::new(),
             git: git::Session::new(self.rules.open_git_places()),
+            git_turn: None,
             socket_names: SocketNames::default(),
             former_repositories: HashSet::new(),
         };
@@ -338,6 +341,7 @@ impl World {
         };
         let request = Request::new(*call, &notification.data.args);
         let outcome = answering.perform(request);
+        answering.state.git_turn = None;
         match outcome {
             Err(Errno::ACCESS) => answering.report_closed_way(request),
             Err(Errno::ROFS) => answering.report_read_only(request),

@@ -172,6 +172,12 @@ impl Answering<'_> {
         {
             return GitVerdict::Pass;
         }
+        if self.state.git_turn.is_none() {
+            match git::Turn::take() {
+                Ok(turn) => self.state.git_turn = Some(turn),
+                Err(_errno) => return GitVerdict::Refuse,
+            }
+        }
         let directory = place.directory.as_fd();
         git::judge(&mut self.state.git, directory, parent, &place.name, change)
     }

@@ -23,7 +23,7 @@ fn path(text: &str) -> AbsolutePath {
 
 impl Host {
     fn new(entries: &[&str]) -> Self {
-        let mut paths = BTreeMap::new();
+        let mut paths = crate::facts::KnownPaths::default();
         let base = [
             "/dev/",
             "/proc/",

@@ -35,7 +35,8 @@
 //!
 //! Invariants:
 //!
-//! - A directory becomes a git directory only through [`assemble`], except by the host's doing.
+//! - A directory becomes a git directory only through [`assemble`], except by the host's doing. Among
+//!   several sandboxes over one directory [`Turn`] sees to that.
 //! - The inode of an own repository's settings was never open for writing by the command: they are
 //!   always copied to a fresh one, under the name of git's own lock file.
 //! - A foreign git directory that was taken apart is not put together again in this session.
@@ -49,6 +50,7 @@ mod keys;
 mod parts;
 mod session;
 mod tracking;
+mod turn;
 
 use std::{ffi::CStr, os::fd::BorrowedFd};
 
@@ -56,6 +58,7 @@ use self::judge::{Answer, Question};
 pub(super) use self::{
     install::{assemble, install_config},
     session::{Protected, Session},
+    turn::Turn,
 };
 
 /// A change of the name that is asked about.

@@ -1,0 +1,187 @@
+//! What the sandbox's mounts show of the host: flags, what is mounted below, and sources that are exchanged.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{CWD, RenameFlags};
+use sandbox_tests::{Bed, host, inapplicable, is_root, need, time_scale, tool, tree_hash};
+
+use crate::rules;
+
+/// Mount points that are the sandbox's own or the command's to write, and all below them.
+fn is_own(point: &str, bed: &Bed) -> bool {
+    let work = bed.work().display().to_string();
+    ["/dev", "/proc", "/tmp", "/var/tmp", work.as_str()]
+        .iter()
+        .any(|own| point == *own || point.starts_with(&format!("{own}/")))
+}
+
+#[test]
+fn every_mount_of_the_hosts_is_read_only() {
+    let bed = Bed::new();
+    let settings = rules(&[], &[], &["."], &[]);
+    let srt = bed
+        .srt()
+        .flat(&settings)
+        .args(["cat", "/proc/self/mountinfo"]);
+    let output = srt.run().ok();
+    let text = output.text();
+    let mut seen = 0;
+    for line in text.lines() {
+        let fields: Vec<_> = line.split(' ').collect();
+        let (point, options) = (fields[4], fields[5]);
+        let has = |option: &str| options.split(',').any(|one| one == option);
+        assert!(has("nosuid") || point.starts_with("/dev"), "{line}");
+        if !is_own(point, &bed) {
+            assert!(has("ro"), "{line}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "{text}");
+    // The control: the write root is none of them.
+    let work = bed.work().canonicalize().unwrap();
+    let is_writable = |line: &str| {
+        let fields: Vec<_> = line.split(' ').collect();
+        fields[4] == work.to_str().unwrap() && fields[5].starts_with("rw")
+    };
+    assert!(text.lines().any(is_writable), "{text}");
+}
+
+/// A file system that is mounted below a read-only tree is read-only too, and keeps its flags.
+#[test]
+fn what_is_mounted_below_keeps_its_flags_and_is_read_only() {
+    if !is_root() {
+        inapplicable!("only root can mount a file system");
+    }
+    let unshare = need!("unshare");
+    let bed = Bed::new();
+    let place = bed.outside().join("below");
+    std::fs::create_dir_all(&place).unwrap();
+    let settings = rules(&[], &[], &["."], &[]);
+    for (flags, kept) in [
+        ("rw", "ro"),
+        ("rw,noexec", "noexec"),
+        ("rw,nosymfollow", "nosymfollow"),
+    ] {
+        // Outside the file system can be written; what the command wrote is seen afterwards.
+        let line = format!(
+            "mount -t tmpfs -o {flags} none \"$0\" && echo control > \"$0/control\" && {{ \"$@\"; ls \"$0\"; }}"
+        );
+        let launcher = [
+            unshare.to_str().unwrap(),
+            "-m",
+            "sh",
+            "-c",
+            &line,
+            place.to_str().unwrap(),
+        ];
+        let inside = format!(
+            "echo x > {0}/made; chmod 600 {0}/control; grep ' {0} ' /proc/self/mountinfo | cut -d' ' -f6",
+            place.display()
+        );
+        let srt = bed.srt().flat(&settings).sh(&inside);
+        let output = srt.under(launcher).run();
+        let text = output.text();
+        let (options, left) = text.split_once('\n').unwrap_or_default();
+        let has = |option: &str| options.split(',').any(|one| one == option);
+        assert!(has("ro") && has(kept), "{flags}: {output}");
+        assert_eq!(left, "control\n", "{flags}: {output}");
+    }
+}
+
+/// A write root that is a directory now and a link to a closed place then: nothing is ever written there.
+#[test]
+fn a_source_that_is_exchanged_during_the_start_shows_nothing_else() {
+    let bed = Bed::new();
+    bed.file("outside/closed/kept", "kept");
+    bed.file("outside/root/here", "here");
+    let (root, link) = (bed.outside().join("root"), bed.outside().join("link"));
+    std::os::unix::fs::symlink("closed", &link).unwrap();
+    let closed = bed.outside().join("closed");
+    let before = tree_hash(&closed);
+    let settings = rules(
+        &[],
+        &[],
+        &[root.to_str().unwrap()],
+        &[closed.to_str().unwrap()],
+    );
+    let ended = AtomicBool::new(false);
+    let (mut written, mut refused) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                rustix::fs::renameat_with(CWD, &root, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+            }
+        });
+        let rounds = if time_scale() > 4.0 { 30 } else { 300 };
+        for _ in 0..rounds {
+            let line = format!("echo x > {}/made", root.display());
+            let output = bed.srt().flat(&settings).sh(&line).run();
+            if output.succeeded() {
+                written += 1;
+            } else {
+                refused += 1;
+            }
+        }
+        ended.store(true, Ordering::Relaxed);
+    });
+    let changes = before.changes(&tree_hash(&closed));
+    assert!(changes.is_empty(), "{changes:#?}");
+    assert!(
+        written > 0 && refused > 0,
+        "{written} written, {refused} refused"
+    );
+}
+
+/// A working directory in the midst of what is closed is no way to what lies around it.
+#[test]
+fn the_way_up_from_the_working_directory_is_closed() {
+    let bed = Bed::new();
+    bed.file("work/closed/secret", bed.marker());
+    bed.file("work/closed/beside/secret", bed.marker());
+    bed.file("work/closed/open/file", "open");
+    let settings = rules(&["closed"], &["closed/open"], &["."], &[]);
+    let line =
+        "cat file; cat ../secret; cat ../beside/secret; cat ../../closed/secret; ls .. ../beside";
+    let from = bed.work().join("closed/open");
+    let sh = format!("cd {} && {line}", from.display());
+    // The control: outside all of it is read.
+    let shell = std::path::Path::new("/bin/sh");
+    let outside = host(shell, ["-c", &sh]);
+    assert_eq!(outside.text().matches(bed.marker()).count(), 3, "{outside}");
+    let inside = bed.srt().flat(&settings).sh(&sh).run();
+    assert!(inside.text().starts_with("open"), "{inside}");
+    assert!(!inside.text().contains(bed.marker()), "{inside}");
+    assert!(!inside.text().contains("beside\n"), "{inside}");
+}
+
+/// `RENAME_WHITEOUT` of renameat2(2) leaves a device node: in no place that can't be written.
+#[test]
+fn a_whiteout_is_made_nowhere_outside() {
+    let python = need!("python3");
+    let bed = Bed::new();
+    bed.file("outside/a", "a");
+    bed.file("work/a", "a");
+    let program = "\
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+for directory in sys.argv[1:]:
+    a, b = (os.path.join(directory, name).encode() for name in 'ab')
+    answer = libc.renameat2(-100, a, -100, b, 4)
+    print(os.path.basename(directory), answer == 0)";
+    let before = tree_hash(bed.outside());
+    let (outside, work) = (bed.outside(), bed.work());
+    let words = [outside.to_str().unwrap(), work.to_str().unwrap()];
+    let settings = rules(&[], &[], &["."], &[]);
+    let output = bed.srt().flat(&settings).py(&python, program, &words).run();
+    assert!(output.text().starts_with("outside False"), "{output}");
+    let changes = before.changes(&tree_hash(bed.outside()));
+    assert!(changes.is_empty(), "{changes:#?}");
+    // The control: the plain call renames inside of the write root.
+    if tool("mv").is_some() {
+        bed.srt()
+            .flat(&settings)
+            .sh("test -e a || mv b a; mv a c")
+            .run()
+            .ok();
+    }
+}
