@@ -1,7 +1,7 @@
 //! What the plan needs to know about the host: plain data, so that plans for other kernels and
 //! users can be made and tested anywhere.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
 use sandbox_policy::AbsolutePath;
@@ -33,6 +33,8 @@ pub struct HostFacts {
     pub landings: BTreeMap<AbsolutePath, AbsolutePath>,
     /// Where the entries of listed Unix sockets lead, by their paths as written.
     pub sockets: BTreeMap<AbsolutePath, AbsolutePath>,
+    /// Where datagram sockets are bound.
+    pub datagram_sockets: BTreeSet<AbsolutePath>,
     /// Whether more paths closed for reading exist than are worth a mount each. `paths` has none of
     /// them then, and who opens a file must be asked about its name.
     pub leaves_reads_open: bool,

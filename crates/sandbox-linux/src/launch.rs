@@ -166,6 +166,7 @@ fn start(
             argv: StringArray::new(vec![c"srt-init".into(), c"0000000".into()]),
             envp: StringArray::new(Vec::new()),
         },
+        handover_stack: handover_stack(prepared).map_err(call("mmap"))?,
         supervisor: supervisor_inside.as_fd(),
         kept: Vec::new(),
         failure: None,
@@ -211,6 +212,12 @@ fn host_maps(ids: IdMap) -> Result<Option<id_map::HostMaps>, LaunchError> {
         IdMap::Identity => id_map::HostMaps::prepare().map(Some).map_err(failed),
         IdMap::Own { .. } => Ok(None),
     }
+}
+
+/// Where the filter has the inner stage's sendmsg(2) wait for the supervisor, another thread sends.
+fn handover_stack(prepared: &Prepared) -> Result<Option<Stack>, Errno> {
+    let sends = prepared.plan.sockets.sends_datagrams();
+    sends.then(Stack::new).transpose()
 }
 
 fn failed_call(name: &'static str) -> impl FnOnce(Errno) -> LaunchError {

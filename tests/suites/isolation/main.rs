@@ -4,6 +4,7 @@
     reason = "suites fail loudly: a broken assumption of a case is a failure"
 )]
 
+mod datagrams;
 mod kernel;
 mod namespaces;
 mod processes;

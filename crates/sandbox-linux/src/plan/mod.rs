@@ -32,7 +32,7 @@ pub use ports::PortPlan;
 pub use seccomp::{ArgumentTest, FilterAction, FilterSpec, SyscallRule};
 pub use shown::Shown;
 pub use sockets::{ListedSocket, SocketGuard, closes};
-pub(crate) use supervised::{CONNECT, INODE_FLAG_REQUESTS, SUPERVISED_CALLS};
+pub(crate) use supervised::{CONNECT, INODE_FLAG_REQUESTS, SENDS, SUPERVISED_CALLS};
 pub use supervised::{SupervisedCall, Supervision};
 pub use surface::{SURFACE, SurfaceRow, Widening};
 

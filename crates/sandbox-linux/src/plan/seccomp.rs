@@ -10,7 +10,8 @@ use super::{
     NestedNamespaces, Tracing,
     sockets::SocketGuard,
     supervised::{
-        CONNECT, INODE_FLAG_REQUESTS, NEWER_CALLS, SUPERVISED_CALLS, SupervisedCall, Supervision,
+        CONNECT, INODE_FLAG_REQUESTS, NEWER_CALLS, SENDS, SUPERVISED_CALLS, SupervisedCall,
+        Supervision,
     },
     surface::{SURFACE, Widening},
 };
@@ -84,6 +85,9 @@ impl FilterSpec {
         let mut rules = supervision_rules(supervision);
         if sockets.is_supervisor() {
             rules.extend(connection_rules(supervision));
+        }
+        if sockets.sends_datagrams() {
+            rules.extend(send_rules());
         }
         let closed = SURFACE.iter().filter(|row| match row.opened_by {
             Some(Widening::UserNamespaces) => user_namespaces == NestedNamespaces::Refused,
@@ -195,6 +199,21 @@ fn connection_rules(supervision: Supervision) -> Vec<SyscallRule> {
     rules.collect()
 }
 
+/// What may have an address. The length of it is looked at: the kernel takes the low half of that, while
+/// an address in memory has two.
+fn send_rules() -> impl Iterator<Item = SyscallRule> {
+    SENDS.iter().map(|(name, call)| SyscallRule {
+        name,
+        tests: if *call == SupervisedCall::SendTo {
+            vec![ArgumentTest::IsNot(5, 0)]
+        } else {
+            Vec::new()
+        },
+        action: FilterAction::Supervised,
+        reason: "a datagram's address decides",
+    })
+}
+
 /// Which opens are supervised, by the argument that holds their flags.
 fn open_tests(supervision: Supervision, flags: u8) -> Vec<Vec<ArgumentTest>> {
     // A handle permits nothing, whatever else it asks for.
@@ -240,7 +259,11 @@ fn socket_rules(sockets: &SocketGuard) -> Vec<SyscallRule> {
     }
     let sees_datagrams = match sockets {
         SocketGuard::Nobody | SocketGuard::Landlock => true,
-        SocketGuard::Supervisor { with_landlock, .. } => *with_landlock,
+        SocketGuard::Supervisor {
+            with_landlock,
+            datagrams,
+            ..
+        } => *with_landlock || *datagrams,
     };
     if !sees_datagrams {
         // The kernel makes a datagram socket of a raw one too (unix(7), net/unix/af_unix.c).

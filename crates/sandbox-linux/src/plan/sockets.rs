@@ -22,6 +22,8 @@ pub enum SocketGuard {
         listed: Vec<ListedSocket>,
         /// Whether Landlock keeps the others closed as well: it sees datagrams, too.
         with_landlock: bool,
+        /// Whether one of them takes datagrams: then the supervisor sends what has an address.
+        datagrams: bool,
     },
 }
 
@@ -54,9 +56,11 @@ impl SocketGuard {
                 listed.collect()
             }
         };
+        let datagrams = listed.iter().any(|it| it.takes_datagrams(facts));
         Self::Supervisor {
             listed,
             with_landlock,
+            datagrams,
         }
     }
 
@@ -69,6 +73,15 @@ impl SocketGuard {
         }
     }
 
+    /// Whether the supervisor sends what has an address.
+    #[must_use]
+    pub fn sends_datagrams(&self) -> bool {
+        match self {
+            Self::Supervisor { datagrams, .. } => *datagrams,
+            Self::Nobody | Self::Landlock => false,
+        }
+    }
+
     /// Whether the supervisor connects.
     #[must_use]
     pub fn is_supervisor(&self) -> bool {
@@ -76,7 +89,29 @@ impl SocketGuard {
     }
 }
 
+/// Services that take datagrams, by the last names of their sockets; they may start later.
+const DATAGRAM_SERVICES: [&str; 4] = [
+    "dev/log",
+    "systemd/notify",
+    "systemd/journal/dev-log",
+    "systemd/journal/socket",
+];
+
 impl ListedSocket {
+    /// Whether a server for datagrams listens there, or is known to.
+    fn takes_datagrams(&self, facts: &HostFacts) -> bool {
+        let is_known = |path: &AbsolutePath| {
+            let mut services = DATAGRAM_SERVICES.iter();
+            services.any(|name| path.as_path().ends_with(name))
+        };
+        let written = match &self.rule.pattern {
+            PathPattern::Subtree(path) => is_known(path),
+            PathPattern::Glob(_) => false,
+        };
+        let mut there = facts.datagram_sockets.iter();
+        written || self.landing.as_ref().is_some_and(is_known) || there.any(|it| self.names(it))
+    }
+
     /// Whether a path without symlinks is listed.
     #[must_use]
     pub fn names(&self, path: &AbsolutePath) -> bool {
@@ -139,6 +174,12 @@ fn listed(
             mounts::Region::Hidden => !closes(filesystem, landing),
             mounts::Region::ReadOnly | mounts::Region::Writable => false,
         });
+    // The sandbox has a `/dev` of its own.
+    let is_device = match &rule.pattern {
+        PathPattern::Subtree(path) => mounts::is_ours(path),
+        PathPattern::Glob(_) => false,
+    };
+    let is_hidden = is_hidden || is_device;
     ListedSocket {
         rule: rule.clone(),
         landing,

@@ -82,6 +82,12 @@ pub enum SupervisedCall {
     Umask,
     /// connect(2), where the supervisor keeps Unix sockets of the host's out of reach.
     Connect,
+    /// sendto(2) with an address.
+    SendTo,
+    /// sendmsg(2).
+    SendMessage,
+    /// sendmmsg(2).
+    SendMessages,
     /// getsockname(2): the kernel knows the path by which the supervisor bound a socket.
     GetSockName,
     /// getpeername(2).
@@ -134,6 +140,13 @@ pub(crate) const SUPERVISED_CALLS: [(&str, SupervisedCall); 40] = [
 
 /// The call that is supervised for the sake of Unix sockets.
 pub(crate) const CONNECT: (&str, SupervisedCall) = ("connect", SupervisedCall::Connect);
+
+/// The calls that are supervised where a datagram socket of the host's is listed.
+pub(crate) const SENDS: [(&str, SupervisedCall); 3] = [
+    ("sendto", SupervisedCall::SendTo),
+    ("sendmsg", SupervisedCall::SendMessage),
+    ("sendmmsg", SupervisedCall::SendMessages),
+];
 
 /// `FS_IOC_SETFLAGS`, `FS_IOC_FSSETXATTR` (linux/fs.h).
 pub(crate) const INODE_FLAG_REQUESTS: [u32; 2] = [0x4008_6602, 0x401c_5820];

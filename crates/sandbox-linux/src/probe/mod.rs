@@ -7,9 +7,10 @@ mod lookup;
 
 use std::{
     cell::OnceCell,
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
+    ffi::OsStr,
     fs, io,
-    os::unix::fs::MetadataExt,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::PathBuf,
 };
 
@@ -123,6 +124,7 @@ pub fn probe(
         paths: lookup.paths,
         missing_roots,
         landings,
+        datagram_sockets: datagram_sockets(&whole.unix_sockets),
         sockets: sockets(&whole.unix_sockets),
         leaves_reads_open,
         write_links,
@@ -151,6 +153,26 @@ fn sockets(policy: &UnixSocketPolicy) -> BTreeMap<AbsolutePath, AbsolutePath> {
     });
     let landings = paths.filter_map(|path| Some((path.clone(), landing(path)?)));
     landings.collect()
+}
+
+/// Where datagram sockets are bound (proc_net(5)), if settings list any socket. Without that table none is
+/// known.
+fn datagram_sockets(policy: &UnixSocketPolicy) -> BTreeSet<AbsolutePath> {
+    let UnixSocketPolicy::Listed(_) = policy else {
+        return BTreeSet::new();
+    };
+    let Ok(table) = fs::read("/proc/net/unix") else {
+        return BTreeSet::new();
+    };
+    let lines = table.split(|byte| *byte == b'\n');
+    // Number, references, protocol, flags, type, state, inode, path.
+    let found = lines.filter_map(|line| {
+        let kind = line.split(|byte| *byte == b' ').nth(4)?;
+        let start = line.windows(2).position(|pair| pair == b" /")?;
+        let path = OsStr::from_bytes(line.get(start + 1..)?);
+        (kind == b"0002").then(|| AbsolutePath::new(path).ok())?
+    });
+    found.collect()
 }
 
 fn landing(path: &AbsolutePath) -> Option<AbsolutePath> {

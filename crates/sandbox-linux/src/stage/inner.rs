@@ -13,10 +13,10 @@ use std::os::fd::AsFd;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::{Context, StageFailure, Step, handover, outer};
+use super::{Context, StageFailure, Step, handover, messenger::Messenger, outer};
 use crate::{
     supervisor::SupervisorSockets,
-    sys::{self, Errno, signal::SignalSet},
+    sys::{self, Errno, clone::ThreadCall, signal::SignalSet},
 };
 
 /// Where the standard streams wait while they are placed.
@@ -59,11 +59,29 @@ fn install_filter(context: &Context<'_>) -> Result<(), StageFailure> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root =
         rustix::fs::open(c"/", flags, Mode::empty()).map_err(StageFailure::at(Step::Supervisor))?;
-    let listener =
-        sys::seccomp::install_with_listener(filter).map_err(StageFailure::at(Step::Filter))?;
-    let sockets = SupervisorSockets { listener, root };
-    handover::send_supervisor(context.supervisor, &sockets)
-        .map_err(StageFailure::at(Step::Supervisor))
+    let install =
+        || sys::seccomp::install_with_listener(filter).map_err(StageFailure::at(Step::Filter));
+    let Some(stack) = &context.handover_stack else {
+        let sockets = SupervisorSockets {
+            listener: install()?,
+            root,
+        };
+        return handover::send_supervisor(context.supervisor, &sockets)
+            .map_err(StageFailure::at(Step::Supervisor));
+    };
+    // sendmsg(2) will wait for the supervisor, which waits for this message: a thread sends it, to which
+    // the filter does not apply.
+    let messenger = Messenger::new(context.supervisor);
+    let mut call = ThreadCall::new(Messenger::run, &messenger);
+    sys::clone::start_thread(stack, &mut call, &messenger.running)
+        .map_err(StageFailure::at(Step::Supervisor))?;
+    let sockets = install().map(|listener| SupervisorSockets { listener, root });
+    let (sockets, failure) = match sockets {
+        Ok(sockets) => (Some(sockets), Ok(())),
+        Err(failure) => (None, Err(failure)),
+    };
+    let sent = messenger.send(sockets);
+    failure.and_then(|()| sent.map_err(StageFailure::at(Step::Supervisor)))
 }
 
 fn place_streams(streams: [libc::c_int; 3]) -> Result<(), Errno> {

@@ -12,6 +12,7 @@
 mod devices;
 pub(crate) mod handover;
 mod inner;
+mod messenger;
 mod mounts;
 mod network;
 mod outer;
@@ -121,6 +122,9 @@ pub(crate) struct Context<'launch> {
     pub(crate) command: &'launch CommandImage,
     pub(crate) streams: [RawFd; 3],
     pub(crate) init: InitImage,
+    /// For the thread that hands the supervisor's descriptors over, where the filter has this one wait
+    /// for the supervisor.
+    pub(crate) handover_stack: Option<Stack>,
     /// Where the supervisor's descriptors go.
     pub(crate) supervisor: BorrowedFd<'launch>,
     /// The descriptors that the stages need, ascending; all others of the host's are closed first.

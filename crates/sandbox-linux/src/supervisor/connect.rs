@@ -18,7 +18,7 @@ use std::{
 use rustix::{
     fs::{FileType, Mode, OFlags, ResolveFlags},
     net::{
-        AddressFamily, SocketAddrUnix,
+        AddressFamily,
         sockopt::{self, Timeout},
     },
 };
@@ -61,7 +61,7 @@ impl<'a> Address<'a> {
 }
 
 /// Where to connect to.
-enum Target {
+pub(super) enum Target {
     /// An address, as the kernel reads it.
     Address(Vec<u8>),
     /// The socket behind a handle.
@@ -83,7 +83,7 @@ impl Answering<'_> {
     }
 
     /// A handle to the socket at a path, if it may be connected to.
-    fn permitted_socket(&mut self, path: &[u8]) -> Result<OwnedFd, Errno> {
+    pub(super) fn permitted_socket(&mut self, path: &[u8]) -> Result<OwnedFd, Errno> {
         let object = match self.view.object_at(path) {
             Err(Errno::NOENT) => return self.hidden_socket(path),
             found => found?,
@@ -218,13 +218,23 @@ impl Answering<'_> {
 }
 
 impl Target {
+    /// Its address, as the kernel reads it.
+    pub(super) fn name(&self) -> Result<Vec<u8>, Errno> {
+        match self {
+            Self::Address(content) => Ok(content.clone()),
+            Self::Socket(handle) => {
+                let family = u16::try_from(libc::AF_UNIX).map_err(|_large| Errno::INVAL)?;
+                let path = handle_path(handle.as_fd())?;
+                let parts = [&family.to_ne_bytes(), &b"/proc/"[..], path.as_bytes(), &[0]];
+                Ok(parts.concat())
+            }
+        }
+    }
+
     fn connect(&self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
         match self {
             Self::Address(content) => sys::net::connect(socket, content),
-            Self::Socket(handle) => {
-                let path = format!("/proc/{}", handle_path(handle.as_fd())?.to_string_lossy());
-                rustix::net::connect(socket, &SocketAddrUnix::new(path)?)
-            }
+            Self::Socket(_) => sys::net::connect(socket, &self.name()?),
         }
     }
 }
@@ -244,7 +254,7 @@ const NAME_SERVICES: [&[u8]; 6] = [
 const SHORTEST: Duration = Duration::from_micros(1);
 
 /// Connections that may wait at a time for their servers.
-const MOST_WAITING: usize = 512;
+pub(super) const MOST_WAITING: usize = 512;
 
 /// Waits for a server that has no room yet, or an address that does not answer.
 fn wait(world: &World, id: u64, socket: OwnedFd, target: Target) -> Result<(), Errno> {

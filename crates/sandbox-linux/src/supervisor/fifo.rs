@@ -174,7 +174,7 @@ fn settle(listener: BorrowedFd<'_>, id: u64, outcome: Result<Outcome, Errno>) {
             close_on_exec,
             ..
         }) => inject(listener, id, file.as_fd(), close_on_exec, None),
-        Ok(Outcome::Done | Outcome::Later | Outcome::Continue) => {
+        Ok(Outcome::Done | Outcome::Sent(_) | Outcome::Later | Outcome::Continue) => {
             sys::notify::answer(listener, id, Answer::Error(Errno::ACCESS))
         }
         Err(errno) => sys::notify::answer(listener, id, Answer::Error(errno)),

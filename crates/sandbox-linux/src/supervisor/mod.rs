@@ -32,6 +32,7 @@ mod refused;
 mod request;
 mod resolve;
 mod rules;
+mod send;
 mod socket_names;
 mod standing;
 mod unplaced;
@@ -53,7 +54,7 @@ use self::{
 };
 use crate::{
     filter,
-    plan::{CONNECT, SUPERVISED_CALLS, SupervisedCall},
+    plan::{CONNECT, SENDS, SUPERVISED_CALLS, SupervisedCall},
     sys::{
         self, Errno,
         notify::{Answer, Notification},
@@ -137,6 +138,8 @@ struct Answering<'s> {
 enum Outcome {
     /// It returns 0.
     Done,
+    /// It returns this many bytes, or messages.
+    Sent(usize),
     /// It returns this descriptor.
     Descriptor {
         file: OwnedFd,
@@ -250,7 +253,7 @@ impl World {
 
     fn calls(&self) -> &Calls {
         self.calls.get_or_init(|| {
-            let calls = SUPERVISED_CALLS.iter().chain([&CONNECT]);
+            let calls = SUPERVISED_CALLS.iter().chain([&CONNECT]).chain(&SENDS);
             let mut performed: Vec<_> = calls
                 .filter_map(|(name, call)| Some((filter::number(name)?, *name, *call)))
                 .collect();
@@ -295,6 +298,10 @@ impl World {
         let listener = self.listener.as_fd();
         let sent = match outcome {
             Ok(Outcome::Done) => sys::notify::answer(listener, id, Answer::Value(0)),
+            Ok(Outcome::Sent(count)) => {
+                let count = i64::try_from(count).unwrap_or(i64::MAX);
+                sys::notify::answer(listener, id, Answer::Value(count))
+            }
             Ok(Outcome::Continue) => sys::notify::answer(listener, id, Answer::Continue),
             Ok(Outcome::Later) => Ok(()),
             Ok(Outcome::Descriptor {
@@ -414,6 +421,8 @@ impl Answering<'_> {
             } => self.set_inode_flags(file, request, address),
             Request::Bind(argument) => self.bind(argument),
             Request::Connect(argument) => self.connect(argument),
+            Request::SendTo(argument, data) => self.send_to(argument, data),
+            Request::SendMessages(argument) => self.send_messages(argument),
             Request::NameOf(end, argument) => self.name_of(end, argument),
             Request::ChangeUmask => {
                 // From here on it is looked up; nothing is decided about it.

@@ -2,6 +2,7 @@
 
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 
+use super::send::{DataArgument, MessagesArgument};
 use crate::plan::{INODE_FLAG_REQUESTS, SupervisedCall};
 
 /// A path argument: where it starts and where its text is.
@@ -138,6 +139,8 @@ pub(super) enum Request {
     },
     Bind(SocketArgument),
     Connect(SocketArgument),
+    SendTo(SocketArgument, DataArgument),
+    SendMessages(MessagesArgument),
     NameOf(SocketEnd, SocketArgument),
     SetInodeFlags {
         file: i32,
@@ -205,6 +208,8 @@ impl Request {
             | Self::RemoveAttribute { path, .. } => [Some(path), None],
             Self::Bind(_)
             | Self::Connect(_)
+            | Self::SendTo(..)
+            | Self::SendMessages(_)
             | Self::NameOf(..)
             | Self::SetInodeFlags { .. }
             | Self::ChangeUmask => [None, None],
@@ -215,7 +220,7 @@ impl Request {
     pub(super) fn new(call: SupervisedCall, arguments: &[u64; 6]) -> Self {
         use SupervisedCall as Call;
         const CREAT: u64 = (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64;
-        let [a, b, c, d, e, _] = *arguments;
+        let [a, b, c, d, e, f] = *arguments;
         let directory = AtFlags::REMOVEDIR.bits().into();
         match call {
             Call::Open => Self::open(here(a), b, c),
@@ -256,6 +261,16 @@ impl Request {
             Call::Ioctl => Self::set_inode_flags(a, b, c),
             Call::Bind => Self::Bind(socket(a, b, c)),
             Call::Connect => Self::Connect(socket(a, b, c)),
+            Call::SendTo => Self::SendTo(
+                socket(a, e, f),
+                DataArgument {
+                    address: b,
+                    length: c,
+                    flags: low(d),
+                },
+            ),
+            Call::SendMessage => Self::messages(a, b, None, c),
+            Call::SendMessages => Self::messages(a, b, Some(low(c)), d),
             Call::GetSockName => Self::NameOf(SocketEnd::Own, socket(a, b, c)),
             Call::GetPeerName => Self::NameOf(SocketEnd::Peer, socket(a, b, c)),
             Call::Umask => Self::ChangeUmask,
@@ -339,6 +354,15 @@ impl Request {
 
     const fn remove_attribute(path: PathArgument, name: u64, follow: bool) -> Self {
         Self::RemoveAttribute { path, name, follow }
+    }
+
+    const fn messages(number: u64, headers: u64, count: Option<u32>, flags: u64) -> Self {
+        Self::SendMessages(MessagesArgument {
+            socket: low(number).cast_signed(),
+            headers,
+            count,
+            flags: low(flags),
+        })
     }
 
     const fn set_inode_flags(file: u64, request: u64, address: u64) -> Self {

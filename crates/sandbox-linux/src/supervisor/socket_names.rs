@@ -118,7 +118,7 @@ impl Answering<'_> {
     }
 }
 
-fn write_all(memory: &OwnedFd, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+pub(super) fn write_all(memory: &OwnedFd, address: u64, bytes: &[u8]) -> Result<(), Errno> {
     match rustix::io::pwrite(memory, bytes, address) {
         Ok(written) if written == bytes.len() => Ok(()),
         // What is not there, or not to be written (proc_pid_mem(5)).

@@ -59,6 +59,41 @@ pub(crate) fn connect(socket: BorrowedFd<'_>, address: &[u8]) -> Result<(), Errn
     check(result.into()).map(drop)
 }
 
+/// Sends a message (sendmsg(2)): an address, nothing where it is empty, and control messages, as the kernel
+/// reads them.
+pub(crate) fn send(
+    socket: BorrowedFd<'_>,
+    name: &[u8],
+    data: &[u8],
+    control: &[u8],
+    flags: libc::c_int,
+) -> Result<usize, Errno> {
+    let length = libc::socklen_t::try_from(name.len()).map_err(|_large| Errno::INVAL)?;
+    let address = |bytes: &[u8]| {
+        if bytes.is_empty() {
+            std::ptr::null_mut()
+        } else {
+            bytes.as_ptr().cast_mut().cast::<c_void>()
+        }
+    };
+    let mut part = libc::iovec {
+        iov_base: data.as_ptr().cast_mut().cast(),
+        iov_len: data.len(),
+    };
+    // SAFETY: all of the structure's fields, the padding of some C libraries too, may be zero.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_name = address(name);
+    header.msg_namelen = length;
+    header.msg_iov = &raw mut part;
+    header.msg_iovlen = 1;
+    header.msg_control = address(control);
+    header.msg_controllen = control.len();
+    // SAFETY: the kernel reads the header and the three slices, whose lengths it has and which outlive the
+    // call, and writes to none of them.
+    let result = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, flags) };
+    usize::try_from(result).map_err(|_negative| super::last_errno())
+}
+
 fn switch_on(
     socket: BorrowedFd<'_>,
     (level, option): (libc::c_int, libc::c_int),

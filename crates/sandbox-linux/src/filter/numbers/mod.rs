@@ -97,6 +97,7 @@ mod tests {
         let sockets = SocketGuard::Supervisor {
             listed: Vec::new(),
             with_landlock: false,
+            datagrams: true,
         };
         let (nested, tracing) = (NestedNamespaces::Refused, Tracing::Refused);
         let filter = FilterSpec::new(&sockets, nested, tracing, Supervision::Opens);

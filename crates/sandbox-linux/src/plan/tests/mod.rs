@@ -60,6 +60,7 @@ impl Host {
             paths,
             missing_roots: BTreeMap::new(),
             landings: BTreeMap::new(),
+            datagram_sockets: std::collections::BTreeSet::new(),
             sockets: BTreeMap::new(),
             leaves_reads_open: false,
             write_links: WriteLinks::Known,
