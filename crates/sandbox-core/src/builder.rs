@@ -209,6 +209,8 @@ impl SandboxBuilder {
         let mut config = ProxyConfig::standard();
         config.external = external_proxies;
         config.parents = parent_proxies;
+        let published = policy.published_ports.iter();
+        config.inward_ports = published.map(|port| port.mapping.outside).collect();
         config.max_connections = max_connections.unwrap_or_else(descriptors::connections);
         config.decision_timeout = decision_timeout.unwrap_or(config.decision_timeout);
         // Each command has a sink of its own.

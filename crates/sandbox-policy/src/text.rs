@@ -31,32 +31,40 @@ pub fn visible(text: &str) -> String {
 
 /// The text with every login in a URL covered, each byte by a `*`: what is quoted of a file or of an
 /// argument must not tell a password. The text keeps its length, so that positions in it stay.
+///
+/// Each string and line is looked at by itself. In doubt more is covered: passwords hold anything.
 #[must_use]
 pub fn without_logins(text: &str) -> String {
     let mut covered = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(start) = rest.find("://") {
-        let (before, after) = rest.split_at(start + "://".len());
-        covered.push_str(before);
-        let is_end = |character: char| {
-            character.is_whitespace() || matches!(character, '"' | '\'' | '`' | '<' | '>')
-        };
-        let url = after.find(is_end).unwrap_or(after.len());
-        // Further URLs of the same word are covered on their own.
-        let url = after
-            .get(..url)
-            .and_then(|word| word.find("://"))
-            .unwrap_or(url);
-        let (word, beyond) = after.split_at(url);
-        match word.rfind('@') {
-            Some(at) => {
-                covered.extend(std::iter::repeat_n('*', at));
-                covered.push_str(word.get(at..).unwrap_or_default());
-            }
-            None => covered.push_str(word),
-        }
-        rest = beyond;
+    while !rest.is_empty() {
+        let (part, after) = rest.split_at(end_of_part(rest));
+        let at = part.rfind('@').unwrap_or(0);
+        let before = part.get(..at).unwrap_or_default();
+        // JSON may write a slash as `\/`.
+        let after_scheme = |mark: &str| before.find(mark).map(|place| place + mark.len());
+        let start = after_scheme("://").or_else(|| after_scheme(r":\/\/"));
+        // Without a scheme it is a login only with a password.
+        let start = start
+            .or_else(|| before.contains(':').then_some(0))
+            .unwrap_or(at);
+        covered.push_str(part.get(..start).unwrap_or_default());
+        covered.extend(std::iter::repeat_n('*', at.saturating_sub(start)));
+        covered.push_str(part.get(at..).unwrap_or_default());
+        rest = after;
     }
-    covered.push_str(rest);
     covered
+}
+
+/// Where a string or a line ends, its end included.
+fn end_of_part(text: &str) -> usize {
+    let mut is_escaped = false;
+    for (place, character) in text.char_indices() {
+        let ends = matches!(character, '\n' | '\r') || (character == '"' && !is_escaped);
+        if ends {
+            return place + 1;
+        }
+        is_escaped = character == '\\' && !is_escaped;
+    }
+    text.len()
 }

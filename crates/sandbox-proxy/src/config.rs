@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandbox_policy::ParentProxies;
+use sandbox_policy::{ParentProxies, Port};
 
 use crate::external::ExternalProxies;
 
@@ -46,6 +46,8 @@ pub struct ProxyConfig {
     pub external: ExternalProxies,
     /// Proxies between this host and the internet, where there are none of the user's own.
     pub parents: ParentProxies,
+    /// Ports of the host's loopback behind which the command's own servers are: no proxy is there.
+    pub inward_ports: Vec<Port>,
 }
 
 impl ProxyConfig {
@@ -71,6 +73,7 @@ impl ProxyConfig {
             copy_buffer_bytes: 256 * 1024,
             external: ExternalProxies::default(),
             parents: ParentProxies::none(),
+            inward_ports: Vec::new(),
         }
     }
 }

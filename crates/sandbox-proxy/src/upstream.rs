@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
@@ -41,12 +41,6 @@ pub(crate) async fn dial(
         target: target.target().clone(),
         source,
     })
-}
-
-/// Connects to a proxy of the user's own.
-pub(crate) async fn dial_loopback(port: Port, config: &ProxyConfig) -> io::Result<TcpStream> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.get()));
-    attempt(address, config.connect_timeout).await
 }
 
 /// Connects to a proxy that the user named, which may be anywhere.

@@ -59,7 +59,8 @@ fn quotable(text: &Arc<str>) -> Arc<str> {
 
 /// A text of a file as part of a message: escaped, and cut if it is long.
 pub(crate) fn shown(text: &str) -> String {
-    let mut shown: String = visible(text).chars().take(SHOWN_LIMIT).collect();
+    let text = without_logins(text);
+    let mut shown: String = visible(&text).chars().take(SHOWN_LIMIT).collect();
     if shown.chars().count() == SHOWN_LIMIT {
         shown.push('…');
     }

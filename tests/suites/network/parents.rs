@@ -444,6 +444,46 @@ fn a_parent_that_fails_is_told_and_never_gone_around() {
 }
 
 #[test]
+fn a_published_port_is_no_parent() {
+    let python = python!("socket", "threading");
+    let bed = Bed::new();
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("its address").port();
+    drop(free);
+    // A server inside at the place of a proxy that does not run: it would be given the login.
+    let serve = r#"
+import socket, sys, threading
+got = []
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+def take():
+    while True:
+        s, _ = listener.accept()
+        got.append(s.recv(65536))
+        s.close()
+threading.Thread(target=take, daemon=True).start()
+for head in (b"CONNECT origin.srt.test:1 HTTP/1.1\r\nHost: origin.srt.test:1\r\n\r\n",
+             b"GET http://origin.srt.test/ HTTP/1.1\r\nHost: origin.srt.test\r\n\r\n"):
+    s = socket.create_connection(("127.0.0.1", 3128), 20)
+    s.sendall(head)
+    answer = s.recv(65536)
+    print(answer.split(b"\r\n")[0].decode(), b"leads back" in answer)
+print(got)
+"#;
+    for host in ["127.0.0.1", "localhost", "[::1]"] {
+        let parent = format!("http://{USERINFO}@{host}:{port}");
+        let settings = through(&json!({"http": parent}));
+        let srt = bed.srt().flat(&settings);
+        let srt = srt.options(["--publish".to_owned(), port.to_string()]);
+        let output = srt
+            .py(&python, serve, &[&port.to_string()])
+            .within(60.0)
+            .run();
+        let line = "HTTP/1.1 502 Bad Gateway True\n";
+        output.ok().prints(format!("{line}{line}[]\n"));
+    }
+}
+
+#[test]
 fn a_silent_parent_ends_with_504() {
     need!("curl");
     let bed = Bed::new();

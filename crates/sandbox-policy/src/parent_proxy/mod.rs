@@ -134,10 +134,13 @@ impl ParentProxies {
             .filter_map(ParentChoice::login)
             .map(|login| [&login.user[..], b":", &login.password].concat())
             .collect();
+        // No longer than with every byte as an escape.
+        let longest = pairs.iter().map(Vec::len).max().unwrap_or(0) * "%00".len();
         let bytes = text.as_encoded_bytes();
         let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'@');
         ends.into_iter().any(|(end, _)| {
-            let before: Vec<u8> = percent_decode(bytes.get(..end).unwrap_or_default()).collect();
+            let before = bytes.get(end.saturating_sub(longest)..end);
+            let before: Vec<u8> = percent_decode(before.unwrap_or_default()).collect();
             pairs.iter().any(|pair| before.ends_with(pair))
         })
     }

@@ -193,11 +193,20 @@ fn a_login_is_shown_nowhere() {
             "\"http://*****@a.test\", \"x@y\"",
         ),
         ("http://me:p@w@a.test", "http://******@a.test"),
+        // In doubt more is covered.
         (
             "HTTP_PROXY=http://u:p@h:1,http://v:q@i:2",
-            "HTTP_PROXY=http://***@h:1,http://***@i:2",
+            "HTTP_PROXY=http://******************@i:2",
         ),
         ("socks5h://ü:p@h", "socks5h://****@h"),
+        (r#""http:\/\/u:p@h", "x:y""#, r#""http:\/\/***@h", "x:y""#),
+        (
+            r#""http://u:p \" w@h", "a@b""#,
+            r#""http://********@h", "a@b""#,
+        ),
+        (r#"{"http":"u:p@h:1"}"#, r#"{"http":"***@h:1"}"#),
+        ("http://u:p,\nw@h", "http://u:p,\nw@h"),
+        ("me@there.test", "me@there.test"),
     ] {
         assert_eq!(without_logins(text), covered);
         assert_eq!(without_logins(text).len(), text.len());

@@ -13,7 +13,10 @@ mod http;
 mod route;
 mod socks5;
 
-use std::io;
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use sandbox_policy::{
     Host, ParentProtocol, ParentProxyError, Permit, Port, ResolvedTarget, Target,
@@ -74,6 +77,8 @@ struct ExternalProxyError {
 enum TunnelError {
     #[error("it can't be used: {0}")]
     Unusable(ParentProxyError),
+    #[error("it is a published port, which leads back to the command")]
+    Loop,
     #[error("its name can't be resolved")]
     Unknown(#[source] io::Error),
     #[error("nothing accepts there")]
@@ -190,16 +195,23 @@ async fn dial(
     resolver: &dyn Resolve,
     config: &ProxyConfig,
 ) -> Result<TcpStream, TunnelError> {
-    let dialled = match route.place {
-        Place::Own(port) => upstream::dial_loopback(port, config).await,
-        Place::Parent(Host::Ip(address), port) => {
-            upstream::dial_proxy(&[*address], port, config).await
-        }
+    let (addresses, port) = match route.place {
+        Place::Own(port) => (vec![Ipv4Addr::LOCALHOST.into()], port),
+        Place::Parent(Host::Ip(address), port) => (vec![*address], port),
         Place::Parent(Host::Name(name), port) => {
-            let addresses = resolver.resolve(name).await.map_err(TunnelError::Unknown)?;
-            upstream::dial_proxy(&addresses, port, config).await
+            let addresses = resolver.resolve(name).await;
+            (addresses.map_err(TunnelError::Unknown)?, port)
         }
     };
+    // Where no proxy listens the command would get what is meant for one, the login too.
+    let is_here = |address: &IpAddr| {
+        let address = address.to_canonical();
+        address.is_loopback() || address.is_unspecified()
+    };
+    if config.inward_ports.contains(&port) && addresses.iter().any(is_here) {
+        return Err(TunnelError::Loop);
+    }
+    let dialled = upstream::dial_proxy(&addresses, port, config).await;
     dialled.map_err(TunnelError::Unreachable)
 }
 
@@ -211,7 +223,7 @@ impl TunnelError {
             Self::Unknown(_) => io::ErrorKind::HostUnreachable,
             Self::TimedOut => io::ErrorKind::TimedOut,
             Self::TooLong | Self::Malformed => io::ErrorKind::InvalidData,
-            Self::Login | Self::LoginRefused | Self::Status(_) | Self::Unusable(_) => {
+            Self::Login | Self::LoginRefused | Self::Loop | Self::Status(_) | Self::Unusable(_) => {
                 io::ErrorKind::ConnectionRefused
             }
             Self::Reply(reply) => socks5::kind_of(*reply),
