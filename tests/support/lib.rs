@@ -50,7 +50,8 @@ pub use scan::{carriers, mounts, namespaces, processes_below, running};
 pub use skip::{count_skip, note, say, skipped};
 pub use srt::Srt;
 pub use subject::{
-    Subject, binary, bwrap, connections, is_debug_build, subject, time_scale, timeout, upstream,
+    Subject, binary, bwrap, connections, is_debug_build, playwright, subject, time_scale, timeout,
+    upstream,
 };
 pub use timing::{interleave, median, race_time};
 pub use tree::{Tree, tree_hash};

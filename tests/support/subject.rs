@@ -31,6 +31,12 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     })
 }
 
+/// The directory of packages with `playwright-core` that `SRT_TEST_PLAYWRIGHT` names.
+#[must_use]
+pub fn playwright() -> Option<PathBuf> {
+    variable_os("SRT_TEST_PLAYWRIGHT").map(PathBuf::from)
+}
+
 /// The subject named by `SRT_SUBJECT`.
 #[must_use]
 pub fn subject() -> Subject {

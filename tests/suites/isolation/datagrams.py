@@ -136,6 +136,16 @@ def others():
                 assert False
             except PermissionError:
                 pass
+        if "SRT_TEST_MARK" in os.environ:
+            # Without a copy it would be the supervisor's memory that is sent.
+            listener = socket.create_server(("127.0.0.1", 0))
+            stream = socket.create_connection(listener.getsockname())
+            stream.setsockopt(socket.SOL_SOCKET, 60, 1)
+            try:
+                stream.sendmsg([b"x" * 65536], [], 0x4000000)
+                assert False
+            except OSError as error:
+                assert error.errno == errno.ENOBUFS, error
     elif what == "full":
         a, b = socket.socketpair(UNIX, STREAM)
         a.setblocking(False)

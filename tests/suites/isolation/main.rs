@@ -9,6 +9,7 @@ mod kernel;
 mod namespaces;
 mod processes;
 mod settings_modes;
+mod shared;
 mod sockets;
 mod tracing;
 mod unix_sockets;

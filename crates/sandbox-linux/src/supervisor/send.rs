@@ -47,7 +47,7 @@ struct Message {
     data: Vec<u8>,
     control: Vec<u8>,
     /// The descriptors that `control` names.
-    _passed: Vec<OwnedFd>,
+    passed: Vec<OwnedFd>,
     flags: i32,
 }
 
@@ -58,13 +58,18 @@ enum Sent {
     Later,
 }
 
-/// Bytes of a message. A longer datagram is refused, and of a longer stream the beginning is sent: the
-/// caller goes on after it.
+/// Bytes of a datagram; a longer one is refused.
 const LARGEST: usize = 256 * 1024;
+/// Bytes of a stream that are sent at once: the caller goes on after them.
+const LARGEST_OF_STREAM: usize = 64 * 1024;
 /// `UIO_MAXIOV` of linux/uio.h.
 const MOST_PARTS: u64 = 1024;
 /// Bytes of control messages; the kernel has 20 KiB by default (`net.core.optmem_max`).
 const LARGEST_CONTROL: u64 = 16 * 1024;
+/// `SCM_MAX_FD` of net/scm.h.
+const MOST_PASSED: usize = 253;
+/// Of a message that waits: each is a descriptor of this process's meanwhile.
+const MOST_WAITING_PASSED: usize = 16;
 /// `struct msghdr`, `struct mmsghdr` and `struct cmsghdr` with 64-bit addresses.
 const HEADER: usize = 56;
 const HEADER_WITH_RESULT: u64 = 64;
@@ -97,7 +102,7 @@ impl Answering<'_> {
             to: self.destination(&socket, name)?,
             data: bytes,
             control: Vec::new(),
-            _passed: Vec::new(),
+            passed: Vec::new(),
             flags: data.flags.cast_signed(),
         };
         let length = message.data.len();
@@ -183,7 +188,7 @@ impl Answering<'_> {
             to: self.destination(socket, name)?,
             data,
             control,
-            _passed: passed,
+            passed,
             flags: flags.cast_signed(),
         })
     }
@@ -191,10 +196,16 @@ impl Answering<'_> {
     /// The bytes of a message.
     fn gather(&self, socket: &OwnedFd, parts: &[(u64, u64)]) -> Result<Vec<u8>, Errno> {
         let mut data = Vec::new();
+        let is_stream = sockopt::socket_type(socket)? == SocketType::STREAM;
+        let most = if is_stream {
+            LARGEST_OF_STREAM
+        } else {
+            LARGEST
+        };
         for (address, length) in parts {
             let length = usize::try_from(*length).map_err(|_large| Errno::INVAL)?;
-            let room = LARGEST - data.len();
-            if length > room && sockopt::socket_type(socket)? != SocketType::STREAM {
+            let room = most - data.len();
+            if length > room && !is_stream {
                 return Err(Errno::MSGSIZE);
             }
             let start = data.len();
@@ -242,6 +253,9 @@ impl Answering<'_> {
                         let file = self.descriptor(i32::from_ne_bytes(number))?;
                         numbers.extend(file.as_raw_fd().to_ne_bytes());
                         passed.push(file);
+                        if passed.len() > MOST_PASSED {
+                            return Err(Errno::INVAL);
+                        }
                     }
                     control.extend_from_slice(head);
                     control.extend(numbers);
@@ -263,6 +277,11 @@ impl Answering<'_> {
 
     /// Sends. What has to wait for room is left to a thread, which answers with this value.
     fn send(&self, socket: &OwnedFd, message: Message, later: usize) -> Result<Sent, Errno> {
+        // The kernel would go on reading memory of this process that others use by then. Callers copy where
+        // there is no room for its notes.
+        if message.flags & libc::MSG_ZEROCOPY != 0 {
+            return Err(Errno::NOBUFS);
+        }
         self.is_still_waiting()?;
         let is_patient = message.flags & libc::MSG_DONTWAIT == 0
             && !rustix::fs::fcntl_getfl(socket)?.contains(OFlags::NONBLOCK);
@@ -280,7 +299,8 @@ impl Answering<'_> {
 
     fn send_later(&self, socket: &OwnedFd, message: Message, value: usize) -> Result<Sent, Errno> {
         let running = Arc::clone(&self.world.waiting_connections);
-        if Arc::strong_count(&running) > MOST_WAITING {
+        let is_large = message.passed.len() > MOST_WAITING_PASSED;
+        if is_large || Arc::strong_count(&running) > MOST_WAITING {
             return Err(Errno::AGAIN);
         }
         let value = i64::try_from(value).map_err(|_large| Errno::MSGSIZE)?;
