@@ -108,6 +108,55 @@ fn direct_connections_over_ipv6_do_not_arrive() {
     assert_eq!(witness.accepted(), 1);
 }
 
+/// Connects by sending: an address, which no call of connect(2) ever has, goes with the first bytes.
+const FAST: &str = r#"
+import socket, struct, sys
+MSG_FASTOPEN, TCP_FASTOPEN_CONNECT = 0x20000000, 30
+said = b'GET /fast HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+def sendto(s, where): s.sendto(said, MSG_FASTOPEN, where)
+def sendmsg(s, where): s.sendmsg([said], [], MSG_FASTOPEN, where)
+def option(s, where): s.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1); s.connect(where); s.sendall(said)
+def multipath(s, where): s.close(); s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262); s.connect(where); s.sendall(said); return s
+for host in sys.argv[2:]:
+    for way in (sendto, sendmsg, option, multipath):
+        try:
+            s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack('ll', 10, 0))
+            s = way(s, (host, int(sys.argv[1]))) or s
+            answer = b''
+            while part := s.recv(65536): answer += part
+            print(way.__name__, b'ORIGIN' in answer)
+        except OSError as error: print(way.__name__, False)
+"#;
+
+#[test]
+fn connections_by_sending_are_judged_as_others() {
+    sandbox_tests::need_names!();
+    let python = python!("socket");
+    let bed = Bed::new();
+    let origin = Origin::start();
+    let port = origin.port().to_string();
+    let mut addresses = vec!["127.0.0.1".to_owned(), "10.0.2.2".to_owned()];
+    addresses.extend(own_addresses().into_iter().filter(|own| !own.contains(':')));
+    let mut words = vec![port.as_str()];
+    words.extend(addresses.iter().map(String::as_str));
+    let denied = bed
+        .srt()
+        .flat(&settings(&["example.com"], &[]))
+        .py(&python, FAST, &words)
+        .within(120.0)
+        .run()
+        .ok();
+    assert!(!denied.text().contains("True"), "{denied}");
+    assert_eq!(origin.accepted(), 0);
+    // The control: to an allowed name they get through, but for multipath TCP, which is refused.
+    crate::named(&bed, &crate::allowing(origin.port()))
+        .py(&python, FAST, &[&port, crate::NAME])
+        .run()
+        .ok()
+        .prints("sendto True\nsendmsg True\noption True\nmultipath False\n");
+    assert_eq!(origin.accepted(), 3);
+}
+
 #[test]
 fn datagrams_do_not_arrive() {
     let python = python!("socket");
