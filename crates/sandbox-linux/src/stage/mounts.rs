@@ -146,7 +146,11 @@ fn clone_source(
         | MountAction::File { .. }
         | MountAction::Seal => return Ok(None),
     };
-    let found = resolve(&mount.target).map_err(|errno| (Step::MountSource, errno))?;
+    let found = match resolve(&mount.target) {
+        // One of many that were found beside each other, gone since: nothing is to be copied.
+        Err(Errno::NOENT) if is_copied(mount) => return Ok(None),
+        found => found.map_err(|errno| (Step::MountSource, errno))?,
+    };
     let status = rustix::fs::fstat(&found).map_err(|errno| (Step::MountSource, errno))?;
     if (FileIdentity {
         device: status.st_dev,
@@ -211,6 +215,7 @@ fn perform(
             sys::mount::set_attributes(directory.as_fd(), c"", Reach::One, READ_ONLY)?;
             return Ok(None);
         }
+        MountAction::Bind { .. } if source.is_none() && is_copied(mount) => return Ok(None),
         MountAction::Bind { .. } | MountAction::Device { .. } => source.ok_or(Errno::BADF)?,
         MountAction::Scratch => new_filesystem(c"tmpfs", &[(c"mode", c"1777")], nosuid_nodev)?,
         MountAction::Devices => {
