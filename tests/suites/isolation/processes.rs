@@ -1,6 +1,11 @@
 //! What the command sees of other processes, and what it inherits.
 
-use sandbox_tests::{Bed, Running, host, need, python, signal, timeout, wait_until};
+use std::path::Path;
+
+use sandbox_tests::{
+    Bed, Running, host, inapplicable, is_root, need, python, signal, timeout, wait_until,
+};
+use serde_json::json;
 
 #[test]
 fn every_namespace_is_its_own() {
@@ -220,7 +225,7 @@ fn set_uid_programs_gain_nothing() {
     }
 }
 
-fn own_ids(id: &std::path::Path) -> String {
+fn own_ids(id: &Path) -> String {
     let text = host(id, ["-u"]).text();
     format!("{text}{text}")
 }
@@ -234,4 +239,71 @@ fn the_host_name_cannot_be_changed() {
         std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap(),
         before
     );
+}
+
+/// Where the kernel puts core dumps, as it was once the test is over.
+struct CorePattern(String);
+
+const CORE_PATTERN: &str = "/proc/sys/kernel/core_pattern";
+
+impl CorePattern {
+    fn set(&self, pattern: &str) {
+        assert!(pattern.len() < 127, "longer than the kernel takes");
+        std::fs::write(CORE_PATTERN, pattern).unwrap();
+    }
+}
+
+impl Drop for CorePattern {
+    fn drop(&mut self) {
+        std::fs::write(CORE_PATTERN, &self.0).unwrap();
+    }
+}
+
+#[test]
+fn a_crash_is_dumped_nowhere() {
+    let bed = Bed::new();
+    let sh = need!("sh");
+    let settings = json!({
+        "network": {"allowedDomains": [], "deniedDomains": []},
+        "filesystem": {"denyRead": [], "allowWrite": ["."], "denyWrite": []},
+    });
+    for name in ["inner", "outer"] {
+        std::fs::copy(&sh, bed.work().join(name)).unwrap();
+    }
+    // Whatever limit the caller has must not be what stops it.
+    let unlimited = ["sh", "-c", "ulimit -c unlimited; exec \"$@\"", "sh"];
+    let crash = "kill -SEGV $$";
+    let dumps = |directory: &Path| {
+        let names = std::fs::read_dir(directory).unwrap();
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        names.retain(|name| name.as_encoded_bytes().starts_with(b"core"));
+        names
+    };
+    let both = |directory: &Path| {
+        let inner = bed.srt().flat(&settings).under(unlimited);
+        let inner = inner.args(["./inner", "-c", crash]).run();
+        assert_eq!(inner.code(), Some(128 + 11), "{inner}");
+        let line = format!(
+            "ulimit -c unlimited; cd '{}'; ./outer -c '{crash}'; :",
+            bed.work().display()
+        );
+        host(&sh, ["-c", &line]).ok();
+        let dumped = wait_until(timeout(10.0), || !dumps(directory).is_empty());
+        assert!(dumped, "the one outside was not dumped");
+        let found = dumps(directory);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].as_encoded_bytes().ends_with(b"outer"), "{found:?}");
+    };
+    let pattern = CorePattern(std::fs::read_to_string(CORE_PATTERN).unwrap());
+    if !is_root() {
+        std::mem::forget(pattern);
+        inapplicable!("only root can say where dumps go");
+    }
+    pattern.set("core.%e");
+    both(bed.work());
+    // A program that the kernel starts outside.
+    let line = format!("#!/bin/sh\ncat > '{}'/core.$1\n", bed.outside().display());
+    let handler = bed.script("outside/handler", &line);
+    pattern.set(&format!("|{} %e", handler.display()));
+    both(bed.outside());
 }

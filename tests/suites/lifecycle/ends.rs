@@ -118,3 +118,32 @@ fn a_failed_set_up_leaves_nothing() {
     }
     traces.assert_none("failed starts");
 }
+
+/// A shell that doubles itself nine times.
+const BOMB: &str = "b() { if [ $1 -gt 0 ]; then b $(($1-1)) & b $(($1-1)) & fi; sleep 300; }; b 8";
+
+#[test]
+fn a_crowd_of_processes_ends_with_the_tool() {
+    let bed = Bed::new();
+    let traces = Traces::take(&bed);
+    let is_a_crowd = || carriers(bed.marker()).len() > 300;
+    let mut running = bed.srt().sh(BOMB).spawn();
+    let grown = wait_until(timeout(30.0), is_a_crowd);
+    assert!(grown, "{} processes", carriers(bed.marker()).len());
+    running.kill();
+    running.finish(timeout(10.0));
+    let gone = wait_until(timeout(5.0), || carriers(bed.marker()).is_empty());
+    assert!(gone, "{} are left", carriers(bed.marker()).len());
+
+    // And with the command, while the tool lives: nobody of the crowd outlives its answer.
+    let line = format!("({BOMB}) & while [ ! -e enough ]; do sleep 0.05; done; exit 3");
+    let running = bed.srt().sh(&line).spawn();
+    let grown = wait_until(timeout(30.0), is_a_crowd);
+    assert!(grown, "{} processes", carriers(bed.marker()).len());
+    bed.file("work/enough", "");
+    let output = running.finish(timeout(10.0));
+    assert_eq!(output.code(), Some(3), "{output}");
+    assert!(carriers(bed.marker()).is_empty());
+    std::fs::remove_file(bed.work().join("enough")).unwrap();
+    traces.assert_none("crowds");
+}

@@ -3,7 +3,7 @@
 //! # Order
 //!
 //! 1. Standard streams and working directory, while nothing is forbidden yet.
-//! 2. Signals as a program expects them.
+//! 2. Signals as a program expects them, and no core dumps.
 //! 3. No capabilities, `no_new_privs`: required by the next two, and final.
 //! 4. Landlock, before the filter could forbid its calls.
 //! 5. The filter, last: everything above makes calls that it may refuse.
@@ -11,7 +11,10 @@
 
 use std::os::fd::AsFd;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::{
+    fs::{Mode, OFlags},
+    process::{Resource, Rlimit},
+};
 
 use super::{Context, StageFailure, Step, handover, messenger::Messenger, outer};
 use crate::{
@@ -44,6 +47,7 @@ fn restrict(context: &Context<'_>) -> Result<(), StageFailure> {
     rustix::process::chdir(context.command.working_directory.as_c_str())
         .map_err(StageFailure::at(Step::WorkingDirectory))?;
     sys::signal::default_sigpipe().map_err(StageFailure::at(Step::Privileges))?;
+    dump_no_core();
     rustix::thread::set_no_new_privs(true).map_err(StageFailure::at(Step::Privileges))?;
     outer::drop_capabilities().map_err(StageFailure::at(Step::Privileges))?;
     if let Some(ruleset) = &context.ruleset {
@@ -51,6 +55,17 @@ fn restrict(context: &Context<'_>) -> Result<(), StageFailure> {
     }
     install_filter(context)?;
     sys::fd::close_on_exec_from(3).map_err(StageFailure::at(Step::StandardStreams))
+}
+
+/// No core dumps: where the host has them piped to a program, that program runs outside. A limit of 1
+/// is the only one that stops those too (fs/coredump.c); it is less than the smallest dump to a file.
+/// Fails only below a hard limit of 0, which stops all but the piped ones.
+fn dump_no_core() {
+    let limit = Rlimit {
+        current: Some(1),
+        maximum: Some(1),
+    };
+    rustix::process::setrlimit(Resource::Core, limit).unwrap_or(());
 }
 
 /// Installs the filter. The supervisor gets its notifications and the root as it is seen here: it starts when pid 1 has left the host's memory, and a call before that waits for it.
