@@ -249,13 +249,13 @@ const CORE_PATTERN: &str = "/proc/sys/kernel/core_pattern";
 impl CorePattern {
     fn set(&self, pattern: &str) {
         assert!(pattern.len() < 127, "longer than the kernel takes");
-        std::fs::write(CORE_PATTERN, pattern).unwrap();
+        std::fs::write(CORE_PATTERN, pattern).expect("root may set it");
     }
 }
 
 impl Drop for CorePattern {
     fn drop(&mut self) {
-        std::fs::write(CORE_PATTERN, &self.0).unwrap();
+        std::fs::write(CORE_PATTERN, &self.0).expect("root may set it");
     }
 }
 
