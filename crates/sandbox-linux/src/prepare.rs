@@ -14,7 +14,7 @@ use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use sandbox_policy::{AbsolutePath, FilesystemPolicy};
 
 use crate::{
-    facts::{FileIdentity, MissingPath, PathKind},
+    facts::{FileIdentity, MissingPath},
     filter::{self, FilterError},
     netlink::{self, Conversation},
     plan::{BindAccess, LinuxPlan, MountKind, MountOp, RuleAnchor, Supervision},
@@ -75,41 +75,11 @@ pub(crate) struct PreparedMount {
     /// Directories to make before the target, outermost first; then the target itself is made.
     pub(crate) created_parents: Vec<CString>,
     pub(crate) creates_target: bool,
-    pub(crate) action: MountAction,
+    pub(crate) kind: MountKind,
+    /// The text of a symlink.
+    pub(crate) link: Option<CString>,
     /// The Landlock grant that hangs on this mount.
     pub(crate) grant: Option<BindAccess>,
-}
-
-/// What is done.
-#[derive(Debug)]
-pub(crate) enum MountAction {
-    RootReadOnly,
-    RootEmpty,
-    Proc {
-        guards_sysctls: bool,
-    },
-    Devices,
-    Device {
-        kind: PathKind,
-        identity: FileIdentity,
-    },
-    Scratch,
-    Bind {
-        access: BindAccess,
-        kind: PathKind,
-        identity: FileIdentity,
-    },
-    Symlink {
-        to: CString,
-    },
-    MaskDirectory {
-        holds_mount_points: bool,
-    },
-    MaskFile,
-    File {
-        content: Vec<u8>,
-    },
-    Seal,
 }
 
 impl Prepared {
@@ -236,42 +206,17 @@ fn mount(op: &MountOp, grant: Option<BindAccess>) -> PreparedMount {
         );
         created_parents.reverse();
     }
-    let action = match &op.kind {
-        MountKind::RootReadOnly => MountAction::RootReadOnly,
-        MountKind::RootEmpty => MountAction::RootEmpty,
-        MountKind::Proc { guards_sysctls } => MountAction::Proc {
-            guards_sysctls: *guards_sysctls,
-        },
-        MountKind::Devices => MountAction::Devices,
-        MountKind::Device { kind, identity } => MountAction::Device {
-            kind: *kind,
-            identity: *identity,
-        },
-        MountKind::Scratch => MountAction::Scratch,
-        MountKind::Bind {
-            access,
-            kind,
-            identity,
-        } => MountAction::Bind {
-            access: *access,
-            kind: *kind,
-            identity: *identity,
-        },
-        MountKind::Symlink { to } => MountAction::Symlink { to: c_path(to) },
-        MountKind::MaskDirectory { holds_mount_points } => MountAction::MaskDirectory {
-            holds_mount_points: *holds_mount_points,
-        },
-        MountKind::MaskFile => MountAction::MaskFile,
-        MountKind::File { content } => MountAction::File {
-            content: content.clone(),
-        },
-        MountKind::Seal => MountAction::Seal,
+    let link = if let MountKind::Symlink { to } = &op.kind {
+        Some(c_path(to))
+    } else {
+        None
     };
     PreparedMount {
         target: c_path(&op.target),
         created_parents,
         creates_target: op.creates_target,
-        action,
+        kind: op.kind.clone(),
+        link,
         grant,
     }
 }

@@ -18,8 +18,8 @@ use rustix::{
 use super::{Context, StageFailure, Step, devices, overlay::Layers, private::Private};
 use crate::{
     facts::{FileIdentity, PathKind},
-    plan::BindAccess,
-    prepare::{MountAction, PreparedMount},
+    plan::{BindAccess, MountKind},
+    prepare::PreparedMount,
     sys::{
         self, Errno,
         mount::{NO_DEVICES, NO_EXEC, NO_SUID, READ_ONLY, Reach},
@@ -95,8 +95,8 @@ pub(super) fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
 /// Whether a directory is changed in a copy.
 fn is_copied(mount: &PreparedMount) -> bool {
     matches!(
-        mount.action,
-        MountAction::Bind {
+        mount.kind,
+        MountKind::Bind {
             access: BindAccess::Copied,
             ..
         }
@@ -107,7 +107,7 @@ fn is_copied(mount: &PreparedMount) -> bool {
 fn new_proc(mounts: &[PreparedMount]) -> Result<Option<OwnedFd>, Errno> {
     let has_proc = mounts
         .iter()
-        .any(|mount| matches!(mount.action, MountAction::Proc { .. }));
+        .any(|mount| matches!(mount.kind, MountKind::Proc { .. }));
     if !has_proc {
         return Ok(None);
     }
@@ -122,29 +122,29 @@ fn clone_source(
     mount: &PreparedMount,
     layers: &mut Option<Layers>,
 ) -> Result<Option<OwnedFd>, (Step, Errno)> {
-    let (attributes, identity) = match &mount.action {
-        MountAction::Bind {
+    let (attributes, identity) = match &mount.kind {
+        MountKind::Bind {
             access: BindAccess::ReadOnly,
             identity,
             ..
         } => (NO_SUID | NO_DEVICES | READ_ONLY, identity),
-        MountAction::Bind {
+        MountKind::Bind {
             access: BindAccess::Writable | BindAccess::Copied,
             identity,
             ..
         } => (NO_SUID | NO_DEVICES, identity),
         // A device on a read-only mount can be written; its mode and owner can't be changed.
-        MountAction::Device { identity, .. } => (NO_SUID | NO_EXEC | READ_ONLY, identity),
-        MountAction::RootReadOnly
-        | MountAction::RootEmpty
-        | MountAction::Proc { .. }
-        | MountAction::Devices
-        | MountAction::Scratch
-        | MountAction::Symlink { .. }
-        | MountAction::MaskDirectory { .. }
-        | MountAction::MaskFile
-        | MountAction::File { .. }
-        | MountAction::Seal => return Ok(None),
+        MountKind::Device { identity, .. } => (NO_SUID | NO_EXEC | READ_ONLY, identity),
+        MountKind::RootReadOnly
+        | MountKind::RootEmpty
+        | MountKind::Proc { .. }
+        | MountKind::Devices
+        | MountKind::Scratch
+        | MountKind::Symlink { .. }
+        | MountKind::MaskDirectory { .. }
+        | MountKind::MaskFile
+        | MountKind::File { .. }
+        | MountKind::Seal => return Ok(None),
     };
     let found = match resolve(&mount.target) {
         // One of many that were found beside each other, gone since: nothing is to be copied.
@@ -202,47 +202,47 @@ fn perform(
         create_target(mount)?;
     }
     let nosuid_nodev = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    let attached = match &mount.action {
-        MountAction::RootReadOnly => {
+    let attached = match &mount.kind {
+        MountKind::RootReadOnly => {
             let attributes = READ_ONLY | NO_SUID | NO_DEVICES;
             sys::mount::set_attributes(CWD, c"/", Reach::TreeMadePrivate, attributes)?;
             return resolve(c"/").map(Some);
         }
-        MountAction::RootEmpty => return empty_root().map(Some),
-        MountAction::Symlink { .. } => return Ok(None),
-        MountAction::Seal => {
+        MountKind::RootEmpty => return empty_root().map(Some),
+        MountKind::Symlink { .. } => return Ok(None),
+        MountKind::Seal => {
             let directory = resolve(&mount.target)?;
             sys::mount::set_attributes(directory.as_fd(), c"", Reach::One, READ_ONLY)?;
             return Ok(None);
         }
-        MountAction::Bind { .. } if source.is_none() && is_copied(mount) => return Ok(None),
-        MountAction::Bind { .. } | MountAction::Device { .. } => source.ok_or(Errno::BADF)?,
-        MountAction::Scratch => new_filesystem(c"tmpfs", &[(c"mode", c"1777")], nosuid_nodev)?,
-        MountAction::Devices => {
+        MountKind::Bind { .. } if source.is_none() && is_copied(mount) => return Ok(None),
+        MountKind::Bind { .. } | MountKind::Device { .. } => source.ok_or(Errno::BADF)?,
+        MountKind::Scratch => new_filesystem(c"tmpfs", &[(c"mode", c"1777")], nosuid_nodev)?,
+        MountKind::Devices => {
             let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
             new_filesystem(c"tmpfs", &[(c"mode", c"755")], flags)?
         }
-        MountAction::Proc { .. } => proc.take().ok_or(Errno::BADF)?,
-        MountAction::MaskDirectory {
+        MountKind::Proc { .. } => proc.take().ok_or(Errno::BADF)?,
+        MountKind::MaskDirectory {
             holds_mount_points: true,
         } => {
             let flags = nosuid_nodev | MountAttrFlags::MOUNT_ATTR_NOEXEC;
             new_filesystem(c"tmpfs", &[(c"mode", c"111")], flags)?
         }
-        MountAction::MaskDirectory {
+        MountKind::MaskDirectory {
             holds_mount_points: false,
         } => parts(private)?.closed_directory()?,
-        MountAction::MaskFile => parts(private)?.closed_file()?,
-        MountAction::File { content } => parts(private)?.file(content)?,
+        MountKind::MaskFile => parts(private)?.closed_file()?,
+        MountKind::File { content } => parts(private)?.file(content)?,
     };
     attach(&mount.target, &attached)?;
-    if let MountAction::Devices = &mount.action {
+    if let MountKind::Devices = &mount.kind {
         let sources = devices.take().ok_or(Errno::BADF)?;
         *private = Some(devices::populate(&attached, sources)?);
     }
-    if let MountAction::Proc {
+    if let MountKind::Proc {
         guards_sysctls: true,
-    } = &mount.action
+    } = &mount.kind
     {
         guard(attached.as_fd())?;
     }
@@ -293,38 +293,39 @@ fn create_target(mount: &PreparedMount) -> Result<(), Errno> {
     for parent in &mount.created_parents {
         make_directory(parent)?;
     }
-    match &mount.action {
-        MountAction::Symlink { to } => {
-            rustix::fs::symlinkat(to.as_c_str(), CWD, mount.target.as_c_str())
+    match &mount.kind {
+        MountKind::Symlink { .. } => {
+            let text = mount.link.as_deref().ok_or(Errno::INVAL)?;
+            rustix::fs::symlinkat(text, CWD, mount.target.as_c_str())
         }
-        MountAction::Bind {
+        MountKind::Bind {
             kind: PathKind::File,
             ..
         }
-        | MountAction::Device {
+        | MountKind::Device {
             kind: PathKind::File,
             ..
         }
-        | MountAction::File { .. }
-        | MountAction::MaskFile => {
+        | MountKind::File { .. }
+        | MountKind::MaskFile => {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
             rustix::fs::openat(CWD, mount.target.as_c_str(), flags, Mode::empty()).map(drop)
         }
-        MountAction::MaskDirectory { .. }
-        | MountAction::Bind {
+        MountKind::MaskDirectory { .. }
+        | MountKind::Bind {
             kind: PathKind::Directory,
             ..
         }
-        | MountAction::Device {
+        | MountKind::Device {
             kind: PathKind::Directory,
             ..
         }
-        | MountAction::Scratch
-        | MountAction::Devices
-        | MountAction::Proc { .. }
-        | MountAction::RootEmpty
-        | MountAction::RootReadOnly
-        | MountAction::Seal => make_directory(&mount.target),
+        | MountKind::Scratch
+        | MountKind::Devices
+        | MountKind::Proc { .. }
+        | MountKind::RootEmpty
+        | MountKind::RootReadOnly
+        | MountKind::Seal => make_directory(&mount.target),
     }
 }
 
@@ -381,23 +382,23 @@ fn grant(
     else {
         return Ok(());
     };
-    let kind = match mount.action {
-        MountAction::Bind {
+    let kind = match mount.kind {
+        MountKind::Bind {
             kind: PathKind::File,
             ..
         } => PathKind::File,
-        MountAction::Bind { .. }
-        | MountAction::Device { .. }
-        | MountAction::RootReadOnly
-        | MountAction::RootEmpty
-        | MountAction::Proc { .. }
-        | MountAction::Devices
-        | MountAction::Scratch
-        | MountAction::Symlink { .. }
-        | MountAction::MaskDirectory { .. }
-        | MountAction::MaskFile
-        | MountAction::File { .. }
-        | MountAction::Seal => PathKind::Directory,
+        MountKind::Bind { .. }
+        | MountKind::Device { .. }
+        | MountKind::RootReadOnly
+        | MountKind::RootEmpty
+        | MountKind::Proc { .. }
+        | MountKind::Devices
+        | MountKind::Scratch
+        | MountKind::Symlink { .. }
+        | MountKind::MaskDirectory { .. }
+        | MountKind::MaskFile
+        | MountKind::File { .. }
+        | MountKind::Seal => PathKind::Directory,
     };
     let mask = context.rights.mask(access, kind);
     sys::landlock::add_path_beneath(ruleset.as_fd(), attached.as_fd(), mask)
