@@ -1,5 +1,12 @@
 //! Adding entries to the text of a settings file. Comments and layout stay.
 
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+};
+
 use jsonc_parser::{
     ParseOptions,
     cst::{CstInputValue, CstRootNode},
@@ -67,6 +74,42 @@ pub fn with_additions(
         }
     }
     Ok(root.to_string())
+}
+
+/// Puts a text in a file's place at once, so that nobody ever finds half of it. A link to a file
+/// elsewhere stays a link; a new file is for its owner alone.
+///
+/// # Errors
+/// The file is then as it was.
+pub fn replace_file(path: &Path, text: &str) -> io::Result<()> {
+    let path = &match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_path_buf(),
+        found => found?,
+    };
+    let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    fs::create_dir_all(directory)?;
+    let mode = match fs::metadata(path) {
+        Ok(found) => found.permissions().mode() & 0o7777,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0o600,
+        Err(error) => return Err(error),
+    };
+    let new = directory.join(format!(".srt-settings-{}.new", std::process::id()));
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.set_permissions(fs::Permissions::from_mode(mode))?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        // What is left of it, if anything, is no settings file.
+        fs::remove_file(&new).unwrap_or(());
+    }
+    written
 }
 
 /// A path in which a pattern would be read is written so that it is none.

@@ -1,17 +1,11 @@
 //! Adding an allowed host to the user's own settings file, whose other bytes stay as they are.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, io, path::PathBuf, sync::Arc};
 
 use sandbox_policy::{AbsolutePath, DomainPattern, DomainPatternError, PathBase, Target};
 
 use crate::{
-    edit::{Addition, with_additions},
+    edit::{Addition, replace_file, with_additions},
     layer::{Format, Layer},
     parse::parse_file,
     settings::{LoadedFile, Settings},
@@ -97,7 +91,7 @@ pub fn remember_host(
     let source = Source::new(Arc::from(path.as_path()), changed.as_str());
     parse_file(&source, layer, settings.base()).map_err(|_findings| unsuitable())?;
     if changed != text {
-        replace(&path, &changed).map_err(|source| RememberError::Write {
+        replace_file(&path, &changed).map_err(|source| RememberError::Write {
             path: path.clone(),
             source,
         })?;
@@ -112,34 +106,6 @@ fn deciding_file(settings: &Settings) -> Option<&LoadedFile> {
         .iter()
         .filter(|file| matches!(file.layer, Layer::User | Layer::Home | Layer::Flag))
         .max_by_key(|file| file.layer)
-}
-
-/// Puts a file in another's place at once, so that nobody ever finds half of it.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    fs::create_dir_all(directory)?;
-    let mode = match fs::metadata(path) {
-        Ok(found) => found.permissions().mode() & 0o7777,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => 0o600,
-        Err(error) => return Err(error),
-    };
-    let new = directory.join(format!(".srt-settings-{}.new", std::process::id()));
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.set_permissions(fs::Permissions::from_mode(mode))?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&new, path));
-    if written.is_err() {
-        // What is left of it, if anything, is no settings file.
-        fs::remove_file(&new).unwrap_or(());
-    }
-    written
 }
 
 impl Settings {

@@ -2,14 +2,16 @@
 
 use std::{
     fs,
-    io::{self, ErrorKind, Write as _},
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use sandbox_core::{
     AbsolutePath, Learner, Proposal, SandboxBuilder,
-    settings::{EditError, Format, Layer, LoadedFile, Settings, trust_files, with_additions},
+    settings::{
+        EditError, Format, Layer, LoadedFile, Settings, replace_file, trust_files, with_additions,
+    },
     without_logins,
 };
 use similar::TextDiff;
@@ -154,7 +156,7 @@ fn tell(
         ));
         return Ok(());
     }
-    replace(&target.path, &new).map_err(|source| {
+    replace_file(&target.path, &new).map_err(|source| {
         let path = target.path.clone();
         LearnError::Write { path, source }
     })?;
@@ -206,37 +208,6 @@ fn read(path: &Path) -> Result<Option<String>, LearnError> {
             source,
         }),
     }
-}
-
-/// Replaces a file as a whole, where its symlinks lead.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let real = match fs::canonicalize(path) {
-        Ok(real) => real,
-        Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
-        Err(error) => return Err(error),
-    };
-    if let Some(directory) = real.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    let mut name = real.clone().into_os_string();
-    // One that was left by a crash is in nobody's way.
-    name.push(format!(".srt-new-{}", std::process::id()));
-    let beside = PathBuf::from(name);
-    let mut file = fs::File::options()
-        .write(true)
-        .create_new(true)
-        .open(&beside)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| {
-        if let Ok(old) = fs::metadata(&real) {
-            file.set_permissions(old.permissions())?;
-        }
-        file.sync_all()?;
-        fs::rename(&beside, &real)
-    });
-    if written.is_err() {
-        fs::remove_file(&beside)?;
-    }
-    written
 }
 
 /// A project's file widens nothing until its content is trusted. If all of it was before, the user has
