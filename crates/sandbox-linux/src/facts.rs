@@ -35,6 +35,8 @@ pub struct HostFacts {
     pub sockets: BTreeMap<AbsolutePath, AbsolutePath>,
     /// Where datagram sockets are bound.
     pub datagram_sockets: BTreeSet<AbsolutePath>,
+    /// The places of the symlinks that listed sockets lead through, if there are any.
+    pub socket_links: BTreeMap<AbsolutePath, Vec<AbsolutePath>>,
     /// Whether more paths closed for reading exist than are worth a mount each. `paths` has none of
     /// them then, and who opens a file must be asked about its name.
     pub leaves_reads_open: bool,

@@ -19,10 +19,12 @@ mod handles;
 mod life;
 mod mounts;
 mod opened_devices;
+mod planted;
 mod preset;
 mod protected;
 mod races;
 mod together;
+mod ways;
 mod writes;
 
 use serde_json::{Value, json};

@@ -701,7 +701,20 @@ fn a_directory_that_ignores_case_has_no_aliases() {
     let cases = found
         .iter()
         .flat_map(|mount| aliases.iter().map(move |case| (mount, case)));
+    // Some releases around Linux 6.12 do not fold away what has no width; that change was reverted.
+    let folds = |mount: &str, alias: &str, name: &str| {
+        let line = format!("{mount} && mkdir \"$0/w/{alias}\" && test -e \"$0/w/{name}\"");
+        let probe = ["-m", "sh", "-c", &line].map(std::ffi::OsStr::new);
+        let output = host(&unshare, probe.into_iter().chain([place.as_os_str()]));
+        output.succeeded()
+    };
+    let mut tried = 0;
     for (mount, (alias, name)) in cases {
+        if !folds(mount, alias, name) {
+            say(&format!("{alias:?} is no alias of `{name}` here"));
+            continue;
+        }
+        tried += 1;
         for control in [false, true] {
             let (alias, name) = if control {
                 (format!("{alias}x"), format!("{name}x"))
@@ -729,6 +742,8 @@ fn a_directory_that_ignores_case_has_no_aliases() {
             assert_eq!(output.text(), expected, "{alias:?}\n{output}");
         }
     }
+    // Whatever the version of Unicode, letters fold.
+    assert!(tried >= 4 * found.len(), "{tried} aliases");
 }
 
 #[test]

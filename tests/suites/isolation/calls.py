@@ -102,6 +102,8 @@ table = {
     "io-uring": lambda: call("io_uring_setup", 1, BAD),
     "io-uring-register": lambda: call("io_uring_register", -1, 0, BAD, 0),
     "keyctl": lambda: call("keyctl", 0, -3, 0),
+    # A keyring of its own first: without one there is nothing to give (KEYCTL_SESSION_TO_PARENT).
+    "keyctl-session-to-parent": lambda: forked(lambda: (call("keyctl", 1, 0), call("keyctl", 18))[1]),
     "add-key": lambda: call("add_key", BAD, BAD, BAD, 0, -3),
     "request-key": lambda: call("request_key", BAD, BAD, BAD, 0),
     "bpf": lambda: call("bpf", 0, BAD, 1),

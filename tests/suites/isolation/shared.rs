@@ -43,6 +43,58 @@ fn shared_memory_of_the_host_is_not_there() {
     assert_eq!(control, "attached\nb'sentinel'\n");
 }
 
+/// A POSIX message queue (mq_overview(7)) by its name: made with a message in it, sent to, received from.
+const QUEUE: &str = "
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+what, name = sys.argv[1], sys.argv[2].encode()
+flags = {'make': os.O_RDWR | os.O_CREAT | os.O_EXCL, 'send': os.O_RDWR, 'take': os.O_RDONLY, 'remove': 0}[what]
+if what == 'remove':
+    print('removed', libc.mq_unlink(name)); sys.exit()
+queue = libc.mq_open(name, flags | os.O_NONBLOCK, 0o666, None)
+if queue < 0:
+    print('none', ctypes.get_errno())
+elif what == 'take':
+    text = ctypes.create_string_buffer(65536)
+    size = libc.mq_receive(queue, text, 65536, None)
+    print('took', text.raw[:size].decode() if size >= 0 else 'nothing')
+else:
+    print('sent', libc.mq_send(queue, b'sentinel', 8, 0))
+";
+
+#[test]
+fn message_queues_of_the_host_are_not_there() {
+    let python = python!("ctypes");
+    let library = "import ctypes; ctypes.CDLL(None).mq_open";
+    if !host(&python, ["-ES", "-c", library]).succeeded() {
+        sandbox_tests::skip!("this C library keeps message queues elsewhere");
+    }
+    let bed = Bed::new();
+    let name = format!("/{}", bed.marker());
+    let other = format!("{name}-inside");
+    let outside = |what: &str, name: &str| host(&python, ["-ES", "-c", QUEUE, what, name]).text();
+    let made = outside("make", &name);
+    if made != "sent 0\n" {
+        sandbox_tests::inapplicable!("this kernel has no message queues: {made}");
+    }
+    let inside = |what: &str, name: &str| bed.srt().py(&python, QUEUE, &[what, name]).run().ok();
+    let found = ["take", "send"].map(|what| inside(what, &name));
+    let removed = inside("remove", &name);
+    // What is made inside, if it can be, is not the host's.
+    let (same, own) = (inside("make", &name), inside("make", &other));
+    let seen = outside("take", &other);
+    let kept = [outside("take", &name), outside("take", &name)];
+    assert_eq!(outside("remove", &name), "removed 0\n");
+    // ENOENT.
+    for found in found {
+        assert_eq!(found.text(), "none 2\n", "{found}");
+    }
+    assert_eq!(removed.text(), "removed -1\n", "{removed}");
+    assert_eq!(seen, "none 2\n", "{own}");
+    // The control: the message is there once, for the host.
+    assert_eq!(kept, ["took sentinel\n", "took nothing\n"], "{same}");
+}
+
 /// Serves descriptors of a directory and of a file of the host's, one connection.
 const SERVER: &str = "
 import os, socket, sys

@@ -232,6 +232,43 @@ fn a_listed_name_is_given_to_no_other_socket_of_the_host() {
     drop(listed);
 }
 
+/// A command of an earlier run makes a listed name a symlink: the next one gets no socket by it.
+#[test]
+fn a_symlink_in_place_of_a_listed_name_leads_to_no_socket() {
+    let python = python!("socket");
+    let bed = Bed::new();
+    let work = place(&bed);
+    let other = place(&bed);
+    let secret = other.path().join("secret");
+    let witness = UnixWitness::at(&secret);
+    std::fs::create_dir(work.path().join("d")).expect("a directory");
+    let (app, below) = (work.path().join("app"), work.path().join("d/secret"));
+    let srt = |listed: &Path| {
+        let run = bed.srt().flat(&settings(&[text(listed)]));
+        run.directory(work.path())
+    };
+    let plant = format!(
+        "ln -s {0} app; mv d e && ln -s {1} d; ln -s app twice",
+        text(&secret),
+        text(other.path())
+    );
+    srt(&app).sh(&plant).run().ok();
+    for listed in [&app, &below, &work.path().join("twice")] {
+        let run = srt(listed).py(&python, LIBRARY, &["connect", text(listed)]);
+        let output = run.run().exits(125);
+        assert!(output.errors().contains("symlink"), "{output}");
+        assert_eq!(witness.accepted(), 0, "{output}");
+    }
+    // The control: the host gets there by the names, and a command if the socket itself is listed.
+    for listed in [&app, &below] {
+        let control = host(&python, ["-c", LIBRARY, "connect", text(listed)]);
+        control.ok().prints("HOST\n");
+    }
+    let run = srt(&secret).py(&python, LIBRARY, &["connect", text(&app)]);
+    run.run().ok().prints("HOST\n");
+    assert_eq!(witness.accepted(), 3);
+}
+
 /// An entry may list a directory, and a rule may close something in it.
 #[test]
 fn a_closed_place_in_a_listed_directory_is_closed() {

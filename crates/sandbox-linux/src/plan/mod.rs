@@ -180,7 +180,7 @@ pub enum PlanError {
         /// The rule's origin.
         origin: String,
     },
-    /// A write root behind a symlink that the command itself could have planted.
+    /// A write root or a listed socket behind a symlink that the command itself could have planted.
     #[error("`{}` leads through a symlink inside a write root to `{}`: name the target itself (from {origin})", path.as_path().display(), target.as_path().display())]
     PlantedLink {
         /// The path as written.
@@ -313,7 +313,7 @@ fn lower_as(
         }
         Some(_) => {}
     }
-    let mut sockets = SocketGuard::new(policy, &filesystem, facts);
+    let mut sockets = SocketGuard::new(policy, &filesystem, facts)?;
     notices.extend(sockets::warnings(&policy.unix_sockets));
     let user_namespaces = match policy.process.user_namespaces {
         UserNamespaces::Refused => NestedNamespaces::Refused,

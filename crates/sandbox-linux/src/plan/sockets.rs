@@ -5,7 +5,7 @@ use sandbox_policy::{
     UnixSocketPolicy, powerful_socket,
 };
 
-use super::{PlanNotice, mounts};
+use super::{PlanError, PlanNotice, mounts};
 use crate::facts::HostFacts;
 
 /// Who keeps Unix sockets of the host's out of reach. Those that are made inside are always within it;
@@ -42,14 +42,21 @@ pub struct ListedSocket {
 pub(super) const RESOLVES_SOCKETS: u32 = 9;
 
 impl SocketGuard {
-    pub(super) fn new(policy: &Policy, filesystem: &FilesystemPolicy, facts: &HostFacts) -> Self {
+    pub(super) fn new(
+        policy: &Policy,
+        filesystem: &FilesystemPolicy,
+        facts: &HostFacts,
+    ) -> Result<Self, PlanError> {
         let with_landlock = facts.landlock_abi >= RESOLVES_SOCKETS;
         let listed = match &policy.unix_sockets {
-            UnixSocketPolicy::Unrestricted(_) => return Self::Nobody,
-            UnixSocketPolicy::Blocked if with_landlock => return Self::Landlock,
+            UnixSocketPolicy::Unrestricted(_) => return Ok(Self::Nobody),
+            UnixSocketPolicy::Blocked if with_landlock => return Ok(Self::Landlock),
             UnixSocketPolicy::Blocked => Vec::new(),
             UnixSocketPolicy::Listed(rules) => {
                 let judged = &mounts::Regions::new(filesystem);
+                for rule in rules {
+                    require_no_planted_link(rule, judged, facts)?;
+                }
                 let listed = rules
                     .iter()
                     .map(|rule| listed(rule, filesystem, judged, facts));
@@ -57,11 +64,11 @@ impl SocketGuard {
             }
         };
         let datagrams = listed.iter().any(|it| it.takes_datagrams(facts));
-        Self::Supervisor {
+        Ok(Self::Supervisor {
             listed,
             with_landlock,
             datagrams,
-        }
+        })
     }
 
     /// The sockets of the host's that the supervisor connects to.
@@ -155,6 +162,31 @@ pub fn closes(filesystem: &FilesystemPolicy, path: &AbsolutePath) -> bool {
         FileVerdict::Deny(denial) => !matches!(denial.rule, None | Some((_, Origin::BuiltIn(_)))),
         FileVerdict::Allow(_) => false,
     }
+}
+
+/// A command of an earlier run may have made any name that this one may make: by a symlink there it would
+/// choose the socket.
+fn require_no_planted_link(
+    rule: &PathRule,
+    judged: &mounts::Regions<'_>,
+    facts: &HostFacts,
+) -> Result<(), PlanError> {
+    let PathPattern::Subtree(path) = &rule.pattern else {
+        return Ok(());
+    };
+    let mut links = facts.socket_links.get(path).into_iter().flatten();
+    let planted = |link: &AbsolutePath| {
+        let below = link.is_within(&facts.working_directory) && *link != facts.working_directory;
+        below || matches!(judged.of(link), mounts::Region::Writable)
+    };
+    if links.any(planted) {
+        return Err(PlanError::PlantedLink {
+            path: path.clone(),
+            target: facts.sockets.get(path).unwrap_or(path).clone(),
+            origin: rule.origin.to_string(),
+        });
+    }
+    Ok(())
 }
 
 fn listed(

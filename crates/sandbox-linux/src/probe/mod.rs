@@ -4,20 +4,18 @@ mod copies;
 mod devices;
 mod listing;
 mod lookup;
+mod sockets;
 
 use std::{
     cell::OnceCell,
-    collections::{BTreeMap, BTreeSet, HashSet},
-    ffi::OsStr,
+    collections::{BTreeMap, HashSet},
     fs, io,
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    os::unix::fs::MetadataExt,
     path::PathBuf,
 };
 
 use rustix::thread::CapabilitySet;
-use sandbox_policy::{
-    AbsolutePath, FilesystemPolicy, PathPattern, PathRule, Policy, UnixSocketPolicy,
-};
+use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, PathRule, Policy};
 
 pub use self::copies::copied_places;
 use self::lookup::{Found, Lookup};
@@ -124,8 +122,9 @@ pub fn probe(
         paths: lookup.paths,
         missing_roots,
         landings,
-        datagram_sockets: datagram_sockets(&whole.unix_sockets),
-        sockets: sockets(&whole.unix_sockets),
+        datagram_sockets: sockets::datagram_sockets(&whole.unix_sockets),
+        sockets: sockets::landings(&whole.unix_sockets),
+        socket_links: sockets::links(&whole.unix_sockets),
         leaves_reads_open,
         write_links,
         devices: devices::devices(&whole.process.devices),
@@ -140,54 +139,6 @@ fn maps_all_ids() -> Result<bool, ProbeError> {
         })?;
     let needed = CapabilitySet::SETUID | CapabilitySet::SETGID;
     Ok(capabilities.effective.contains(needed))
-}
-
-/// Where listed sockets are, symlinks on the way followed. What does not exist yet may be made later.
-fn sockets(policy: &UnixSocketPolicy) -> BTreeMap<AbsolutePath, AbsolutePath> {
-    let UnixSocketPolicy::Listed(rules) = policy else {
-        return BTreeMap::new();
-    };
-    let paths = rules.iter().filter_map(|rule| match &rule.pattern {
-        PathPattern::Subtree(path) => Some(path),
-        PathPattern::Glob(_) => None,
-    });
-    let landings = paths.filter_map(|path| Some((path.clone(), landing(path)?)));
-    landings.collect()
-}
-
-/// Where datagram sockets are bound (proc_net(5)), if settings list any socket. Without that table none is
-/// known.
-fn datagram_sockets(policy: &UnixSocketPolicy) -> BTreeSet<AbsolutePath> {
-    let UnixSocketPolicy::Listed(_) = policy else {
-        return BTreeSet::new();
-    };
-    let Ok(table) = fs::read("/proc/net/unix") else {
-        return BTreeSet::new();
-    };
-    let lines = table.split(|byte| *byte == b'\n');
-    // Number, references, protocol, flags, type, state, inode, path.
-    let found = lines.filter_map(|line| {
-        let kind = line.split(|byte| *byte == b' ').nth(4)?;
-        let start = line.windows(2).position(|pair| pair == b" /")?;
-        let path = OsStr::from_bytes(line.get(start + 1..)?);
-        (kind == b"0002").then(|| AbsolutePath::new(path).ok())?
-    });
-    found.collect()
-}
-
-fn landing(path: &AbsolutePath) -> Option<AbsolutePath> {
-    let mut above = path.ancestors();
-    let (written, place) = above.find_map(|above| {
-        let place = fs::canonicalize(above.as_path()).ok()?;
-        Some((above, place))
-    })?;
-    let rest = path.as_path().strip_prefix(written.as_path()).ok()?;
-    let landing = if rest.as_os_str().is_empty() {
-        place
-    } else {
-        place.join(rest)
-    };
-    AbsolutePath::new(landing).ok()
 }
 
 fn start_error(path: &AbsolutePath, source: io::Error) -> ProbeError {

@@ -61,6 +61,7 @@ impl Host {
             missing_roots: BTreeMap::new(),
             landings: BTreeMap::new(),
             datagram_sockets: std::collections::BTreeSet::new(),
+            socket_links: BTreeMap::new(),
             sockets: BTreeMap::new(),
             leaves_reads_open: false,
             write_links: WriteLinks::Known,
