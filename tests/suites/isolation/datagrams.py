@@ -1,5 +1,5 @@
 """Datagram Unix sockets: sends in the ways that there are, and prints what came of it."""
-import array, ctypes, errno, os, signal, socket, sys, threading, time
+import array, ctypes, errno, os, signal, socket, struct, sys, threading, time
 
 libc = ctypes.CDLL(None, use_errno=True)
 what, path = sys.argv[1], sys.argv[2]
@@ -73,6 +73,35 @@ def bed_of_own():
     name = "own-%d" % os.getpid()
     server.bind(name)
     return server, name
+
+
+def changes():
+    """Errors of the ways to ask for a new address of `lo`."""
+    attribute = struct.pack("=HH", 8, 2) + b"\x0a\x09\x08\x07"
+    body = struct.pack("=BBBBI", 2, 32, 0, 0, socket.if_nametoindex("lo")) + attribute
+    request = struct.pack("=IHHII", 16 + len(body), 20, 1 | 4 | 0x400 | 0x200, 1, 0) + body
+    kernel = struct.pack("=HHII", socket.AF_NETLINK, 0, 0, 0)
+    errors = set()
+    for way in ["sendto", "sendmsg", "sendmmsg", "send", "connect"]:
+        s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+        s.bind((0, 0))
+        if way == "sendto":
+            s.sendto(request, (0, 0))
+        elif way == "sendmsg":
+            s.sendmsg([request], [], 0, (0, 0))
+        elif way == "sendmmsg":
+            name, part = ctypes.create_string_buffer(kernel, 12), Part(ctypes.cast(ctypes.c_char_p(request), ctypes.c_void_p), len(request))
+            results = (Result * 1)()
+            results[0].header = Header(ctypes.addressof(name), 12, ctypes.addressof(part), 1, None, 0, 0)
+            assert check(libc.sendmmsg(s.fileno(), results, 1, 0)) == 1
+        else:
+            if way == "connect":
+                s.connect((0, 0))
+            s.send(request)
+        answer = s.recv(4096)
+        assert struct.unpack_from("=H", answer, 4) == (2,), answer
+        errors.add(struct.unpack_from("=i", answer, 16)[0])
+    return errors
 
 
 def others():
@@ -186,6 +215,10 @@ def others():
             assert ctypes.get_errno() == errno.EFAULT, ctypes.get_errno()
         assert libc.sendmsg(999, ctypes.byref(header(path, b"x")), 0) == -1
         assert ctypes.get_errno() == errno.EBADF
+    elif what == "netlink":
+        names = [name for _, name in socket.if_nameindex()]
+        assert "lo" in names, names
+        assert os.geteuid() == 0 and "srt" not in os.environ.get("SRT_TEST_MARK", "") or changes() == {-1}, changes()
     elif what == "abstract":
         s = socket.socket(UNIX, DGRAM)
         s.bind("\0own-%d" % os.getpid())

@@ -74,7 +74,9 @@ impl Answering<'_> {
         let content = self.address(argument, &mut content)?;
         let socket = self.descriptor(argument.socket)?;
         self.is_still_waiting()?;
-        let is_unix = sockopt::socket_domain(&socket)? == AddressFamily::UNIX;
+        let domain = sockopt::socket_domain(&socket)?;
+        require_harmless(domain, content)?;
+        let is_unix = domain == AddressFamily::UNIX;
         let target = match Address::new(content).path() {
             Some(path) if is_unix => Target::Socket(self.permitted_socket(path)?),
             Some(_) | None => Target::Address(content.to_vec()),
@@ -169,6 +171,22 @@ impl Answering<'_> {
             }
             Err(errno) => Err(errno),
         }
+    }
+}
+
+/// Refuses addresses for which the kernel looks at who makes the call: this process owns the sandbox's
+/// user namespace, so it counts as capable of everything in it (user_namespaces(7)), whatever it dropped.
+pub(super) fn require_harmless(domain: AddressFamily, address: &[u8]) -> Result<(), Errno> {
+    let is_harmless = match domain {
+        AddressFamily::UNIX | AddressFamily::INET | AddressFamily::INET6 => true,
+        // Port and groups of `struct sockaddr_nl`: the kernel's own.
+        AddressFamily::NETLINK => address.get(4..12) == Some([0; 8].as_slice()),
+        _ => false,
+    };
+    if is_harmless {
+        Ok(())
+    } else {
+        Err(Errno::PERM)
     }
 }
 

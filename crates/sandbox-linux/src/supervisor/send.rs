@@ -16,7 +16,7 @@ use rustix::{
 
 use super::{
     Answering, Outcome,
-    connect::{Address, MOST_WAITING, Target},
+    connect::{Address, MOST_WAITING, Target, require_harmless},
     request::SocketArgument,
     socket_names::write_all,
 };
@@ -222,7 +222,14 @@ impl Answering<'_> {
         if name.is_empty() {
             return Ok(None);
         }
-        let is_unix = sockopt::socket_domain(socket)? == AddressFamily::UNIX;
+        let domain = sockopt::socket_domain(socket)?;
+        require_harmless(domain, name)?;
+        if domain == AddressFamily::NETLINK {
+            // Without an address it goes to the kernel as well, which then asks for the capabilities of
+            // whoever made the socket; with one it asks for the sender's alone (netlink_ns_capable).
+            return Ok(None);
+        }
+        let is_unix = domain == AddressFamily::UNIX;
         match (sockopt::socket_type(socket)?, Address::new(name).path()) {
             (SocketType::STREAM, _) if is_unix => Err(Errno::ISCONN),
             // The kernel does not look at it.
@@ -257,7 +264,9 @@ impl Answering<'_> {
                             return Err(Errno::INVAL);
                         }
                     }
-                    control.extend_from_slice(head);
+                    let length = CONTROL_HEADER + numbers.len();
+                    control.extend(length.to_ne_bytes());
+                    control.extend_from_slice(head.get(8..).unwrap_or_default());
                     control.extend(numbers);
                 }
                 // The kernel tells its own account of who sends.
