@@ -6,12 +6,16 @@
 //!
 //! The turn is an abstract Unix socket's name (unix(7)) in the host's network namespace. Nothing
 //! inside reaches that namespace, nothing is created in the file system, and the kernel takes the name
-//! back from a process that dies.
+//! back from a process that dies. Another user of the host can hold the name too: then nobody has the
+//! turn, and nobody waits for it.
 
 use std::os::fd::OwnedFd;
 
 use rustix::{
-    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with},
+    net::{
+        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
+        sockopt::socket_peercred,
+    },
     thread::NanosleepRelativeResult,
     time::Timespec,
 };
@@ -22,25 +26,63 @@ use crate::sys::Errno;
 #[derive(Debug)]
 pub(in crate::supervisor) struct Turn(#[expect(dead_code, reason = "held")] OwnedFd);
 
+/// Who has the turn.
+#[derive(PartialEq, Eq)]
+enum Holder {
+    /// A sandbox of the same user.
+    Own,
+    /// Nobody who gives it back.
+    Foreign,
+    /// It can't be told: it was given back just now, or is being taken.
+    Unknown,
+}
+
 impl Turn {
     /// Waits for the turn. A change takes microseconds: who has not got it after so long a time is not
     /// going to, and the change is refused.
     pub(in crate::supervisor) fn take() -> Result<Self, Errno> {
         let name = format!("srt/git/{}", rustix::process::geteuid().as_raw());
         let address = SocketAddrUnix::new_abstract_name(name.as_bytes())?;
-        let flags = SocketFlags::CLOEXEC;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+        let socket = new_socket()?;
+        let mut unknown = 0;
         for _ in 0..TRIES {
             match bind(&socket, &address) {
-                Ok(()) => return Ok(Self(socket)),
-                Err(Errno::ADDRINUSE) => match rustix::thread::nanosleep(&PAUSE) {
-                    NanosleepRelativeResult::Ok | NanosleepRelativeResult::Interrupted(_) => {}
-                    NanosleepRelativeResult::Err(errno) => return Err(errno),
-                },
+                Ok(()) => {
+                    // Those who wait ask whose it is.
+                    listen(&socket, WAITING)?;
+                    return Ok(Self(socket));
+                }
+                Err(Errno::ADDRINUSE) => {}
                 Err(errno) => return Err(errno),
+            }
+            match holder(&address)? {
+                Holder::Own => unknown = 0,
+                Holder::Unknown if unknown < UNKNOWN_TRIES => unknown += 1,
+                Holder::Unknown | Holder::Foreign => return Err(Errno::ACCESS),
+            }
+            match rustix::thread::nanosleep(&PAUSE) {
+                NanosleepRelativeResult::Ok | NanosleepRelativeResult::Interrupted(_) => {}
+                NanosleepRelativeResult::Err(errno) => return Err(errno),
             }
         }
         Err(Errno::ACCESS)
+    }
+}
+
+fn new_socket() -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+}
+
+fn holder(address: &SocketAddrUnix) -> Result<Holder, Errno> {
+    let asking = new_socket()?;
+    match connect(&asking, address) {
+        // The ids of whoever called listen(2).
+        Ok(()) if socket_peercred(&asking)?.uid == rustix::process::geteuid() => Ok(Holder::Own),
+        Ok(()) => Ok(Holder::Foreign),
+        // So many wait already.
+        Err(Errno::AGAIN) => Ok(Holder::Own),
+        Err(_not_listening) => Ok(Holder::Unknown),
     }
 }
 
@@ -51,3 +93,7 @@ const PAUSE: Timespec = Timespec {
 
 /// Some two seconds.
 const TRIES: usize = 20_000;
+/// Some ten milliseconds.
+const UNKNOWN_TRIES: usize = 100;
+/// Connections that nobody accepts.
+const WAITING: i32 = 1024;
