@@ -215,3 +215,27 @@ fn files_that_are_executed_later_are_closed_by_the_table_or_by_a_rule() {
         assert_eq!(content(path).as_deref(), Some("evil\n"), "{path}");
     }
 }
+
+/// An entry that opens a place for reading means what it names, not what a command has put there.
+#[test]
+fn a_planted_symlink_opens_no_closed_place_for_reading() {
+    let bed = Bed::new();
+    let secret = bed.file("outside/in/secret", bed.marker());
+    let outside = bed.outside().display().to_string();
+    let line = format!("cat open open/secret {}; true", secret.display());
+    let read = |denied: &str, allowed: &str| {
+        let settings = rules(&[denied], &[allowed], &["."], &[]);
+        let output = bed.srt().flat(&settings).sh(&line).run();
+        output.text().contains(bed.marker())
+    };
+    for target in ["../outside", "../outside/in", "../outside/in/secret"] {
+        let plant = format!("ln -sfn {target} open");
+        let settings = rules(&[], &[], &["."], &[]);
+        bed.srt().flat(&settings).sh(&plant).run().ok();
+        for denied in [outside.as_str(), "**/secret"] {
+            assert!(!read(denied, "open"), "{denied} by {target}");
+        }
+        // The control: the place itself may be named.
+        assert!(read(&outside, secret.to_str().unwrap()), "{target}");
+    }
+}
