@@ -94,16 +94,16 @@ pub fn replace_file(path: &Path, text: &str) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     let new = directory.join(format!(".srt-settings-{}.new", std::process::id()));
-    let written = OpenOptions::new()
+    // What has that name already is not ours, and stays.
+    let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&new)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.set_permissions(fs::Permissions::from_mode(mode))?;
-            file.sync_all()
-        })
+        .open(&new)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)))
+        .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&new, path));
     if written.is_err() {
         // What is left of it, if anything, is no settings file.

@@ -78,9 +78,9 @@ fn a_planted_temporary_file_is_not_written() {
             .run()
     };
     let planted = format!(
-        "ln -s {} {}.srt-new-$$;",
+        "ln -s {} {}/.srt-settings-$$.new;",
         victim.display(),
-        settings.display()
+        bed.home().display()
     );
     let output = learn(&planted);
     assert!(output.errors().contains("File exists"), "{output}");
