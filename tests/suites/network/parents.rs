@@ -260,7 +260,8 @@ fn tunnels_and_requests_go_to_an_http_parent_with_the_login() {
         [format!("POST {whole} HTTP/1.1 | {NAME}:8001 | {login}")]
     );
     let tunnel = format!("CONNECT {NAME}:8001 HTTP/1.1 | {NAME}:8001 | {login}");
-    // By CONNECT, by SOCKS, by a plain connection; and what no proxy forwards: upgrades and TRACE.
+    // By CONNECT, by SOCKS, by a plain connection; and what no proxy is given: upgrades, TRACE
+    // however it is spelt, and what nobody knows.
     for words in [
         &["-p"][..],
         &["-x", "socks5h://127.0.0.1:1080"],

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use http::{
-    Method, Request, Response, StatusCode, Uri, Version, header,
+    Request, Response, StatusCode, Uri, Version, header,
     uri::{PathAndQuery, Scheme},
 };
 use http_body_util::Either;
@@ -96,10 +96,8 @@ fn address(
     path: PathAndQuery,
     wants_upgrade: bool,
 ) -> Result<Errand, RequestError> {
-    // Proxies forward no upgrades, and what answers TRACE repeats the login (RFC 9110 §9.3.8).
-    let method = request.method();
-    let is_echo = *method == Method::TRACE || method.as_str().eq_ignore_ascii_case("TRACK");
-    let is_forwardable = !wants_upgrade && !is_echo;
+    // Proxies forward no upgrades.
+    let is_forwardable = !wants_upgrade && FORWARDED.contains(&request.method().as_str());
     let config = &session.shared.config;
     let Way::By(route) = external::way(config, FrontEnd::HttpForward, target) else {
         *request.uri_mut() = Uri::from(path);
@@ -233,3 +231,39 @@ fn exchange_error(error: hyper::Error) -> RequestError {
         RequestError::Exchange(error)
     }
 }
+
+/// The methods that a proxy gets with its login, as they are spelt (RFC 9110 §9, RFC 5789, and WebDAV's:
+/// RFC 4918, 3253, 3648, 3744, 4791, 5323). What answers TRACE repeats the request, login and all
+/// (RFC 9110 §9.3.8); servers have other names for it (`TRACK`) and read `trace` as it, so that
+/// anything else goes through a tunnel.
+const FORWARDED: &[&str] = &[
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "DELETE",
+    "OPTIONS",
+    "PATCH",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "LOCK",
+    "UNLOCK",
+    "SEARCH",
+    "REPORT",
+    "VERSION-CONTROL",
+    "CHECKOUT",
+    "CHECKIN",
+    "UNCHECKOUT",
+    "MKWORKSPACE",
+    "UPDATE",
+    "LABEL",
+    "MERGE",
+    "BASELINE-CONTROL",
+    "MKACTIVITY",
+    "ORDERPATCH",
+    "ACL",
+    "MKCALENDAR",
+];
