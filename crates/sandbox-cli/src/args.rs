@@ -161,12 +161,7 @@ pub(crate) enum Tool {
         #[arg(long)]
         permissive: bool,
         /// The program and its arguments, which are taken as they are
-        #[arg(
-            value_name = "PROGRAM",
-            trailing_var_arg = true,
-            allow_hyphen_values = true,
-            required = true
-        )]
+        #[arg(value_name = "PROGRAM", trailing_var_arg = true, required = true)]
         words: Vec<OsString>,
     },
     /// Say whether the command could do something, and which rule decides

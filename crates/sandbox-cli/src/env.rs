@@ -71,7 +71,8 @@ pub(crate) enum EnvironmentError {
 }
 
 impl Environment {
-    pub(crate) fn read() -> Result<Self, EnvironmentError> {
+    /// `is_placeless`: the working directory, which may be removed, has no say.
+    pub(crate) fn read(is_placeless: bool) -> Result<Self, EnvironmentError> {
         let home = match variable(HOME) {
             Some(home) => Some(absolute(HOME, &home)?),
             // Without the home directory the user's own rules would be lost.
@@ -88,7 +89,10 @@ impl Environment {
             (None, None) => None,
         };
         Ok(Self {
-            working_directory: working_directory()?,
+            working_directory: match working_directory() {
+                Err(_) if is_placeless => AbsolutePath::root(),
+                found => found?,
+            },
             search_path: variable(PATH).unwrap_or_else(|| DEFAULT_SEARCH_PATH.into()),
             debug: variable(SRT_DEBUG).is_some_and(|value| value != "0" && value != "false"),
             violations_block: variable(SRT_VIOLATIONS).is_some_and(|value| value == "block"),

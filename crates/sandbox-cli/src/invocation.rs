@@ -238,6 +238,13 @@ fn ended_by_dashes(words: &[OsString], command: &[OsString]) -> bool {
         .is_some_and(|word| word == "--")
 }
 
+/// Whether what is asked for is the same in any directory.
+pub(crate) fn is_placeless(args: &Args, words: &[OsString]) -> bool {
+    let first = args.words.first().filter(|_| args.line.is_none());
+    first.is_some_and(|word| word == "doctor" || word == "schema")
+        && !ended_by_dashes(words, &args.words)
+}
+
 fn is_tool(word: &OsStr) -> bool {
     Tool::NAMES.iter().any(|name| word == *name)
 }

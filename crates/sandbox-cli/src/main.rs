@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return message::usage(&error),
     };
-    let environment = match Environment::read() {
+    let environment = match Environment::read(invocation::is_placeless(&args, &words)) {
         Ok(environment) => environment,
         Err(error) => return message::set_up_error(&error, None),
     };

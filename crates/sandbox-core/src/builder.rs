@@ -216,7 +216,7 @@ impl SandboxBuilder {
         // Each command has a sink of its own.
         let nobody = EventSink::discard();
         let (resolver, decider) = if permissive {
-            recorded(resolver, decider, &network, &violations)
+            recorded(resolver, decider, &network, &violations, &config)
         } else {
             (resolver, decider)
         };
@@ -239,14 +239,19 @@ fn recorded(
     decider: Option<Arc<dyn Decide>>,
     network: &Arc<NetworkPolicy>,
     violations: &ViolationStore,
+    config: &ProxyConfig,
 ) -> Choices {
     let resolver = GlobalResolver {
-        inner,
+        inner: Arc::clone(&inner),
         network: Arc::clone(network),
     };
     let decider = decider.unwrap_or_else(|| {
         Arc::new(Recorder {
             store: violations.clone(),
+            resolver: inner,
+            resolve_timeout: config.resolve_timeout,
+            external: config.external,
+            parents: config.parents.clone(),
         })
     });
     (Arc::new(resolver), Some(decider))

@@ -1,6 +1,6 @@
 //! What this machine can do, found out by doing it.
 
-use sandbox_policy::{Operation, Policy};
+use sandbox_policy::{AbsolutePath, Operation, Policy};
 
 use crate::{
     error::{BuildError, SpawnError},
@@ -70,7 +70,12 @@ impl Diagnosis {
     ///
     /// Must be called in a tokio runtime with I/O and time enabled.
     pub async fn make() -> Result<Self, DiagnosisError> {
-        let sandbox = Sandbox::new(Policy::restrictive())?;
+        let mut sandbox = Sandbox::builder(Policy::restrictive());
+        if host::working_directory().is_err() {
+            // It is removed, and the diagnosis is about no place.
+            sandbox = sandbox.working_directory(AbsolutePath::root());
+        }
+        let sandbox = sandbox.build()?;
         let command = sandbox.command("mkdir").arg(PROBE);
         let output = command
             .stdin(Stdio::null())

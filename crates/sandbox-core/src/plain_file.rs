@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io,
+    os::unix::fs::FileTypeExt as _,
     path::{Component, Path, PathBuf},
 };
 
@@ -14,9 +15,10 @@ use sandbox_policy::{AbsolutePath, FilesystemPolicy};
 
 /// Opens a file to add to it; it is created if it is missing. Neither the file nor a directory on the way
 /// may be a symlink that a command under this policy could have put there, and the file may be none at
-/// all: it would lead what is written to wherever the command likes.
+/// all: it would lead what is written to wherever the command likes. Where a command may write, the file
+/// is an ordinary one: a FIFO of the command's would keep its opener waiting for a reader.
 ///
-/// Errors: `ELOOP` for such a symlink.
+/// Errors: such a symlink, such a file, and what open(2) says.
 pub fn append_to(base: &AbsolutePath, path: &Path, policy: &FilesystemPolicy) -> io::Result<File> {
     let written = base.as_path().join(path);
     let name = written.file_name().ok_or(Errno::ISDIR)?;
@@ -30,8 +32,31 @@ pub fn append_to(base: &AbsolutePath, path: &Path, policy: &FilesystemPolicy) ->
         | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP | Mode::ROTH | Mode::WOTH;
     // From here on no name is looked up twice.
+    let real = AbsolutePath::new(directory.join(name)).map_err(io::Error::other)?;
     let directory = open_directory(&directory)?;
-    Ok(rustix::fs::openat(&directory, name, flags, mode)?.into())
+    let is_exposed = policy.judge_write(&real).is_allowed();
+    // A FIFO without a reader is an error then (`ENXIO`), and no wait.
+    let patience = if is_exposed {
+        OFlags::NONBLOCK
+    } else {
+        OFlags::empty()
+    };
+    let opened = rustix::fs::openat(&directory, name, flags | patience, mode);
+    let file: File = match opened {
+        Ok(opened) => opened.into(),
+        Err(Errno::LOOP) => return Err(io::Error::other(LINK)),
+        Err(Errno::NXIO) if is_exposed => return Err(io::Error::other(SPECIAL)),
+        Err(error) => return Err(error.into()),
+    };
+    if is_exposed {
+        let kind = file.metadata()?.file_type();
+        // No command can make a device.
+        if !kind.is_file() && !kind.is_char_device() {
+            return Err(io::Error::other(SPECIAL));
+        }
+        rustix::fs::fcntl_setfl(&file, OFlags::APPEND)?;
+    }
+    Ok(file)
 }
 
 /// The path without symlinks, of which none can be the command's.
@@ -48,12 +73,16 @@ fn without_links(path: &Path, policy: &FilesystemPolicy) -> io::Result<PathBuf> 
         }
         let place = AbsolutePath::new(&real).map_err(io::Error::other)?;
         if policy.judge_write(&place).is_allowed() {
-            return Err(Errno::LOOP.into());
+            return Err(io::Error::other(LINK));
         }
         real = fs::canonicalize(&real)?;
     }
     Ok(real)
 }
+
+const LINK: &str = "it is a symlink, or leads through one that a command could have put there: use `--violations-fd N`";
+const SPECIAL: &str =
+    "it is no ordinary file, and lies where a command could have put it: use `--violations-fd N`";
 
 /// To look names up needs no permission to list them, where there is such a descriptor.
 #[cfg(target_os = "linux")]

@@ -39,9 +39,13 @@ pub enum Stream {
 }
 
 /// The paths that a program's name stands for: itself if it holds a slash, else one for each
-/// directory of `search_path`, as execvp(3) reads it (an empty entry is the working directory).
+/// directory of `search_path`, as execvp(3) reads it (an empty entry is the working directory). No
+/// name stands for none: a directory and nothing behind it would be the directory itself.
 #[must_use]
 pub fn candidates(program: &OsStr, search_path: &OsStr) -> Vec<PathBuf> {
+    if program.is_empty() {
+        return Vec::new();
+    }
     if program.as_bytes().contains(&b'/') {
         return vec![PathBuf::from(program)];
     }

@@ -37,6 +37,7 @@ fn what_cannot_be_executed_is_126_or_127_as_in_shells() {
     let plain = bed.file("work/plain", "#!/bin/sh\nexit 0\n");
     let name = "no-such-program-anywhere";
     bed.srt().args([name]).run().exits(127).says(name);
+    bed.srt().args([""]).run().exits(127).says("not found");
     bed.srt()
         .args(["/no/such/program"])
         .run()

@@ -301,3 +301,41 @@ fn no_variable_changes_what_is_allowed() {
     host(&need!("sh"), ["-c", &line]).ok();
     assert!(target.symlink_metadata().is_ok());
 }
+
+/// A misspelt option of `learn` is not the program.
+#[test]
+fn options_of_learn_that_are_none_are_wrong_usage() {
+    let bed = Bed::new();
+    for words in [
+        &["learn", "--nope", "touch", "ran"][..],
+        &["learn", "-s", "x", "touch", "ran"],
+    ] {
+        bed.srt().args(words).run().exits(2).says(words[1]);
+        assert!(bed.work().join("ran").symlink_metadata().is_err());
+    }
+    // What follows the program is its own.
+    let line = ["learn", "sh", "-c", "exit 3", "--nope"];
+    bed.srt().args(line).run().exits(3);
+    bed.srt().args(["learn", "--", "true"]).run().ok();
+}
+
+/// Neither is about a place.
+#[test]
+fn doctor_and_schema_work_in_a_removed_directory() {
+    let bed = Bed::new();
+    let shell = need!("sh");
+    let gone = bed.root().join("gone");
+    let line = format!(
+        "mkdir '{0}' && cd '{0}' && rmdir '{0}' && exec \"$0\" \"$@\"",
+        gone.display()
+    );
+    let run = |word: &str| {
+        let srt = bed.srt();
+        let srt = srt.under([shell.as_os_str(), "-c".as_ref(), line.as_ref()]);
+        srt.args([word]).run()
+    };
+    assert!(run("schema").ok().text().starts_with('{'));
+    let output = run("doctor");
+    assert!(output.text().starts_with("kernel: "), "{output}");
+    run("true").exits(125).says("working directory");
+}

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::time::SystemTime;
 
-use rustix::fs::{CWD, FileType, Mode};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
 use sandbox_tests::{Bed, median, need, python, say};
 use serde_json::Value;
 
@@ -149,7 +149,22 @@ fn lines_go_through_no_symlink_that_a_command_could_have_put_there() {
         let srt = bed.srt().flat(&base).options(["--violations", planted]);
         let output = srt.args(["touch", "ran"]).run().exits(125);
         assert!(output.errors().contains(planted), "{output}");
+        assert!(output.errors().contains("it is a symlink"), "{output}");
+        assert!(output.errors().contains("--violations-fd"), "{output}");
     }
+    // A FIFO without a reader, and one with.
+    let (fifo, mode) = (bed.work().join("fifo"), Mode::from_raw_mode(0o600));
+    rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, mode, 0).unwrap();
+    let mut reader = None;
+    for _ in 0..2 {
+        let srt = bed.srt().flat(&base).options(["--violations", "fifo"]);
+        let output = srt.args(["touch", "ran"]).within(20.0).run().exits(125);
+        assert!(output.errors().contains("no ordinary file"), "{output}");
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        reader = rustix::fs::open(&fifo, flags, Mode::empty()).ok();
+        assert!(reader.is_some());
+    }
+    drop(reader);
     assert_eq!(std::fs::read(&victim).unwrap(), b"as it was");
     assert!(bed.outside().join("new").symlink_metadata().is_err());
     assert!(bed.work().join("ran").symlink_metadata().is_err());

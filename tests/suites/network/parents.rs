@@ -276,6 +276,11 @@ fn tunnels_and_requests_go_to_an_http_parent_with_the_login() {
             "2",
         ],
         &["-X", "TRACE"],
+        &["-X", "trace"],
+        &["-X", "Trace"],
+        &["-X", "TRACK"],
+        &["-X", "track"],
+        &["-X", "get"],
     ] {
         let mut words = words.to_vec();
         words.push(&target);
@@ -644,4 +649,64 @@ print("\n".join(found))
         assert!(output.errors().contains("settings.json"), "{output}");
         tells_nothing(&output.errors());
     }
+}
+
+/// A parent stands in some network, and looks names up there.
+#[test]
+fn a_permissive_run_gives_a_parent_no_name_of_the_machines_own_network() {
+    need_names!();
+    need!("curl");
+    let bed = Bed::new();
+    let origin = Origin::start();
+    let parent = Parent::http(&origin, Manner::Works);
+    let mut base = settings(&[], &[]);
+    base["network"]["parentProxy"] = json!({"http": url("http", &parent)});
+    let file = bed.file("settings.json", format!("{base:#}\n"));
+    let names = [
+        ("private.example", "10.1.2.3"),
+        ("loop.example", "127.0.0.1"),
+        ("public.example", "93.184.215.14"),
+    ];
+    let run = |hosts: &[&str], options: &[&str]| {
+        let each = |host: &&str| {
+            format!(
+                "for how in -p --http1.1; do curl -sS -m 10 $how http://{host}:8001/; done; \
+                 curl -sS -m 10 -x socks5h://127.0.0.1:1080 http://{host}:8001/; "
+            )
+        };
+        let lines: String = hosts.iter().map(each).collect();
+        let srt = bed.srt().hosts(&names).options(options.iter().copied());
+        let srt = srt.options(["--settings".as_ref(), file.as_os_str()]);
+        srt.args(["learn", "--permissive"])
+            .sh(&format!("{lines}true"))
+            .within(90.0)
+            .run()
+    };
+    // Nobody here knows the last one.
+    let closed = [
+        "private.example",
+        "loop.example",
+        "10.1.2.3",
+        "unknown.example",
+    ];
+    let output = run(&closed, &[]);
+    let errors = output.errors();
+    if errors.contains("cannot show a copy") || errors.contains("cannot make a private place") {
+        sandbox_tests::count_skip("overlayfs can't be mounted in a user namespace here");
+        return;
+    }
+    let output = output.ok();
+    assert_eq!(parent.asked(), [""; 0], "{output}");
+    for host in closed {
+        assert!(
+            !output.text().contains(&format!("\"{host}")),
+            "{host} is proposed\n{output}"
+        );
+    }
+    let output = run(&["public.example"], &[]).ok();
+    assert_eq!(parent.asked().len(), 3, "{output}");
+    assert!(output.text().contains("\"public.example"), "{output}");
+    // Somebody who lists a host means it.
+    let output = run(&["unknown.example"], &["--allow-domain", "unknown.example"]).ok();
+    assert_eq!(parent.asked().len(), 3, "{output}");
 }

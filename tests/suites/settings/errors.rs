@@ -45,6 +45,16 @@ fn each_wrong_value_is_shown_where_it_stands() {
             "\"deniedResolvedAddresses\": [\"example.com\"]",
             "\"example.com\"",
         ),
+        (
+            "network",
+            "\"parentProxy\": {\"noProxy\": \"10.0.0.0/99\"}",
+            "\"10.0.0.0/99\"",
+        ),
+        (
+            "network",
+            "\"parentProxy\": {\"noProxy\": \"a.test, b.test:x\"}",
+            "\"a.test, b.test:x\"",
+        ),
         ("network", "\"strictAllowlist\": 1", "1,"),
         ("filesystem", "\"allowRead\": [\"\"]", "\"\""),
         ("filesystem", "\"allowRead\": [1]", "1]"),

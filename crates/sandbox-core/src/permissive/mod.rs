@@ -12,13 +12,14 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
+    time::Duration,
 };
 
 use sandbox_policy::{
     AddressClass, Denial, DenialReason, Firmness, Host, HostName, LookupVerdict, NetworkPolicy,
-    Operation, Origin, Policy, Target, secret_variables,
+    Operation, Origin, ParentChoice, ParentProxies, Policy, Target, secret_variables,
 };
-use sandbox_proxy::{BoxFuture, Decide, Decision, Resolve};
+use sandbox_proxy::{BoxFuture, Decide, Decision, ExternalProxies, Resolve};
 
 use crate::violation::{Refused, Refusee, ViolationStore};
 
@@ -34,18 +35,35 @@ pub(crate) fn close_variables(policy: &mut Policy) {
 }
 
 /// Permits what no rule decides, if it is on the internet, and tells of it.
-#[derive(Debug)]
 pub(crate) struct Recorder {
     pub(crate) store: ViolationStore,
+    /// Where names lead, all of it.
+    pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) resolve_timeout: Duration,
+    /// The ways out on which a proxy looks names up, and not [`GlobalResolver`].
+    pub(crate) external: ExternalProxies,
+    pub(crate) parents: ParentProxies,
 }
 
 impl Decide for Recorder {
     fn decide<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Decision> {
-        let is_outside = match &target.host {
-            Host::Ip(address) => is_global(*address),
-            Host::Name(_) => !target.host.is_localhost(),
-        };
-        let decision = if is_outside {
+        Box::pin(async {
+            let found = match &target.host {
+                Host::Ip(address) => Ok(vec![*address]),
+                Host::Name(_) if target.host.is_localhost() => return refused(INSIDE),
+                Host::Name(name) => self.lookup(name).await,
+            };
+            match found {
+                // Who dials picks the addresses of the internet; a proxy picks any.
+                Ok(found) if self.is_proxied(target) && !found.iter().copied().all(is_global) => {
+                    return refused(INSIDE);
+                }
+                Ok(found) if !found.iter().copied().any(is_global) => return refused(INSIDE),
+                // Nothing is reached, but it is known what was wanted.
+                Err(_) if !self.is_proxied(target) => {}
+                Err(_) => return refused(UNKNOWN),
+                Ok(_) => {}
+            }
             self.store.report(
                 Refused {
                     command: &Arc::from(""),
@@ -57,14 +75,36 @@ impl Decide for Recorder {
                 Refusee::default,
             );
             Decision::Approve
-        } else {
-            Decision::Refuse(Some(
-                "not even a permissive run reaches the machine's own network".to_owned(),
-            ))
-        };
-        Box::pin(async { decision })
+        })
     }
 }
+
+impl Recorder {
+    async fn lookup(&self, name: &HostName) -> io::Result<Vec<IpAddr>> {
+        let lookup = self.resolver.resolve(name);
+        let found = tokio::time::timeout(self.resolve_timeout, lookup).await;
+        let found = found.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))?;
+        if found.is_empty() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(found)
+    }
+
+    /// Whether the target may go to a proxy, by any front end.
+    fn is_proxied(&self, target: &Target) -> bool {
+        let mut kinds = [true, false].into_iter();
+        self.external != ExternalProxies::default()
+            || kinds.any(|plain| *self.parents.choose(target, plain) != ParentChoice::Direct)
+    }
+}
+
+fn refused(note: &str) -> Decision {
+    Decision::Refuse(Some(note.to_owned()))
+}
+
+const INSIDE: &str = "not even a permissive run reaches the machine's own network";
+const UNKNOWN: &str = "the name can't be looked up here, so a proxy could lead a permissive run into the \
+    machine's own network: list the host if it should be reached";
 
 /// Finds only addresses of the internet for names that no rule allows.
 pub(crate) struct GlobalResolver {

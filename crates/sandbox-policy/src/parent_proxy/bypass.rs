@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::ParentProxyError;
 use crate::host::{Host, Port, Target};
 
 /// Hosts that are reached directly.
@@ -41,13 +42,26 @@ impl ProxyBypass {
         }
     }
 
-    /// Reads a list.
+    /// Reads a list, without the entries that are none.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let words = text.split(|character: char| character == ',' || character.is_whitespace());
         Self {
-            entries: words.filter_map(Entry::parse).collect(),
+            entries: words(text).filter_map(Entry::parse).collect(),
         }
+    }
+
+    /// Reads a list whose entries all have a meaning.
+    ///
+    /// # Errors
+    /// [`ParentProxyError::Bypass`] for the first entry that has none.
+    pub fn read(text: &str) -> Result<Self, ParentProxyError> {
+        let entries = words(text).zip(1..).map(|(word, number)| {
+            let entry = Entry::parse(word);
+            entry.ok_or(ParentProxyError::Bypass { number })
+        });
+        Ok(Self {
+            entries: entries.collect::<Result<_, _>>()?,
+        })
     }
 
     /// Whether a target is reached directly.
@@ -57,9 +71,13 @@ impl ProxyBypass {
     }
 }
 
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|character: char| character == ',' || character.is_whitespace());
+    words.filter(|word| !word.is_empty())
+}
+
 impl Entry {
     fn parse(word: &str) -> Option<Self> {
-        let word = word.trim();
         if let Ok(range) = word.parse::<IpNet>() {
             return Some(Self::range(range, None));
         }

@@ -93,6 +93,12 @@ pub enum ParentProxyError {
     /// SOCKS5 carries 1 to 255 bytes (RFC 1929 §2).
     #[error("name and password of a SOCKS5 proxy have 1 to 255 bytes each")]
     LoginLength,
+    /// What is reached without a proxy has an entry that is none.
+    #[error("entry {number} is neither a host nor an address nor a range of addresses")]
+    Bypass {
+        /// Which, from 1.
+        number: usize,
+    },
 }
 
 impl ParentProxies {

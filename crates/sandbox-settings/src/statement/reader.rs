@@ -17,8 +17,8 @@ use crate::{
     wire::{
         FilePreset, ParentProxy, Preset, Variables,
         text::{
-            AllowedDomain, DeniedDomain, DeviceText, NonEmptyText, PathText, PortNumber,
-            ProtectedName, ProxyUrl, PublishText, Unsupported, VariableText,
+            AllowedDomain, BypassText, DeniedDomain, DeviceText, NonEmptyText, PathText,
+            PortNumber, ProtectedName, ProxyUrl, PublishText, Unsupported, VariableText,
         },
     },
 };
@@ -228,9 +228,11 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        if let Some(Located { value, span }) = no_proxy {
-            let effect = Effect::ProxyBypass(ProxyBypass::parse(&value));
-            self.state(bypass_key, value, &span, effect);
+        if let Some(BypassText(Located { value, span })) = no_proxy {
+            match ProxyBypass::read(&value) {
+                Ok(bypass) => self.state(bypass_key, value, &span, Effect::ProxyBypass(bypass)),
+                Err(source) => self.find(&span, SettingsErrorKind::ParentProxy { source }),
+            }
         }
     }
 

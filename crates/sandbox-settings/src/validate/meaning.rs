@@ -5,7 +5,7 @@ use std::{ffi::OsStr, net::IpAddr, path::PathBuf};
 use ipnet::IpNet;
 use sandbox_policy::{
     DeviceRule, DomainPattern, ParentChoice, PathBase, PathError, PathPattern, PatternError,
-    PatternSyntax, PortMapping, VariablePattern, VariablePatternError,
+    PatternSyntax, PortMapping, ProxyBypass, VariablePattern, VariablePatternError,
 };
 
 use crate::{
@@ -38,6 +38,7 @@ pub(super) fn check(format: &str, text: &str, base: &PathBase) -> Result<(), Mis
         text::VARIABLE_NAME => check_variable(text, VariablePattern::name(text).map(|_| ())),
         text::PORT_MAPPING => check_mapping(text),
         text::PROXY_URL => check_proxy(text),
+        text::PROXY_BYPASS => check_bypass(text),
         text::GRANTING_RULE => check_rule(text, List::Allow, base),
         text::REFUSING_RULE => check_rule(text, List::Deny, base),
         _ => Ok(()),
@@ -118,6 +119,11 @@ fn check_proxy(text: &str) -> Result<(), Mistake> {
         return Ok(());
     };
     Err(plain(SettingsErrorKind::ParentProxy { source }))
+}
+
+fn check_bypass(text: &str) -> Result<(), Mistake> {
+    let read = ProxyBypass::read(text).map(drop);
+    read.map_err(|source| plain(SettingsErrorKind::ParentProxy { source }))
 }
 
 fn check_rule(rule: &str, list: List, base: &PathBase) -> Result<(), Mistake> {

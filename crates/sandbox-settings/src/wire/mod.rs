@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::json::Located;
-use text::{ProxyUrl, VariableText};
+use text::{BypassText, ProxyUrl, VariableText};
 
 /// Named sets of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
@@ -66,7 +66,7 @@ pub(crate) struct ParentProxy {
     /// For everything else; `http` where this is not set.
     pub(crate) https: Option<ProxyUrl>,
     /// Hosts that are reached without it, as in `NO_PROXY`: `corp.example,10.0.0.0/8,host:8080`. The loopback always is.
-    pub(crate) no_proxy: Option<Located<String>>,
+    pub(crate) no_proxy: Option<BypassText>,
 }
 
 /// Which variables the command sees.

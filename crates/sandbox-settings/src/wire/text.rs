@@ -35,6 +35,8 @@ pub(crate) const ADDRESS_RANGE: &str = "address-range";
 pub(crate) const PORT_MAPPING: &str = "port-mapping";
 /// `format` of a proxy's URL.
 pub(crate) const PROXY_URL: &str = "proxy-url";
+/// `format` of a list of what is reached without a proxy.
+pub(crate) const PROXY_BYPASS: &str = "proxy-bypass";
 /// `format` of a permission rule that grants.
 pub(crate) const GRANTING_RULE: &str = "granting-permission-rule";
 /// `format` of a permission rule that refuses.
@@ -85,6 +87,8 @@ text_type! {
     DeviceText: DEVICE_PATH;
     /// A proxy's URL, or nothing.
     ProxyUrl: PROXY_URL;
+    /// What is reached without a proxy.
+    BypassText: PROXY_BYPASS;
 }
 
 /// The name of a protected path, as the table has it.

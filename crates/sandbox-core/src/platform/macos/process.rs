@@ -234,6 +234,9 @@ fn is_absence(error: &io::Error) -> bool {
 }
 
 fn candidates(program: &OsStr, search_path: &OsStr) -> Vec<PathBuf> {
+    if program.is_empty() {
+        return Vec::new();
+    }
     if program.as_bytes().contains(&b'/') {
         return vec![PathBuf::from(program)];
     }
