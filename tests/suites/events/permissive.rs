@@ -219,6 +219,79 @@ fn rules_hold_in_a_permissive_run() {
     );
 }
 
+/// A name that is a directory in the copy and a symlink on the host would open what it leads to.
+#[test]
+fn names_that_are_symlinks_on_the_host_are_not_proposed() {
+    let bed = Bed::new();
+    if !copies(&bed) {
+        return;
+    }
+    bed.file("home/.ssh/authorized_keys", "as it was");
+    bed.file("home/.local/bin/tool", "as it was");
+    bed.file("home/plain/file", "as it was");
+    bed.file("home/new/0", "as it was");
+    bed.file("home/reading/file", "wanted");
+    for (target, name) in [
+        (".ssh", "keys"),
+        (".local/bin", "tools"),
+        ("nowhere", "dangling"),
+        ("../.ssh", "plain/deep"),
+    ] {
+        std::os::unix::fs::symlink(target, bed.home().join(name)).unwrap();
+    }
+    let base = settings(&["."], &[], &[]);
+    let line = "cd ~; for d in keys tools dangling plain/deep; do rm $d; mkdir $d; \
+        for i in 1 2 3 authorized_keys; do echo planted > $d/$i; done; done; \
+        for i in 1 2 3 4; do echo x > new/$i; done; true";
+    let output = learn(&bed, &base, &["--write"]).sh(line).run().ok();
+    let new = added(&output);
+    for never in ["/keys", "/tools", "/dangling", "/plain/deep"] {
+        assert!(!new.contains(never), "{never}\n{output}");
+    }
+    assert!(new.contains("/new\""), "{output}");
+    let reason = "a symlink on this machine leads elsewhere";
+    assert!(output.errors().contains(reason), "{output}");
+    // What is left of the names is gone with the copy.
+    let line = "cd ~; for d in keys tools dangling plain/deep; do \
+        for i in 1 2 3 authorized_keys; do echo planted > $d/$i; done; done; \
+        for i in 1 2 3 4; do echo x > new/$i; done; true";
+    strict(&bed).sh(line).run().ok();
+    let kept = |name: &str| std::fs::read(bed.home().join(name)).unwrap();
+    assert_eq!(kept(".ssh/authorized_keys"), b"as it was", "{output}");
+    for never in [".ssh/1", ".local/bin/1", "nowhere", "plain/deep/1"] {
+        assert!(
+            bed.home().join(never).symlink_metadata().is_err(),
+            "{never}"
+        );
+    }
+    assert_eq!(kept("new/4"), b"x\n");
+}
+
+/// A file that is read where the host has a symlink is another one there.
+#[test]
+fn reads_of_names_that_are_symlinks_on_the_host_are_not_proposed() {
+    let bed = Bed::new();
+    if !copies(&bed) {
+        return;
+    }
+    bed.file("home/private/file", "secret");
+    bed.file("home/reading/file", "wanted");
+    std::os::unix::fs::symlink("private", bed.home().join("link")).unwrap();
+    let mut base = settings(&["."], &[], &[]);
+    base["presets"] = json!(["workspace"]);
+    let line = "cd ~; rm link; mkdir link; echo x > link/file; cat link/file reading/file; true";
+    let output = learn(&bed, &base, &["--write"]).sh(line).run().ok();
+    assert!(output.text().starts_with("x\nwanted"), "{output}");
+    let new = added(&output);
+    assert!(!new.contains("/link"), "{output}");
+    assert!(new.contains("/reading/file\""), "{output}");
+    let output = strict(&bed)
+        .sh("cd ~; cat reading/file link/file; true")
+        .run()
+        .ok();
+    assert_eq!(output.text(), "wanted", "{output}");
+}
+
 /// There is no copy of a server: only listed ones are reached.
 #[test]
 fn sockets_of_the_host_are_refused_and_proposed() {
