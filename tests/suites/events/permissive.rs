@@ -292,6 +292,26 @@ fn reads_of_names_that_are_symlinks_on_the_host_are_not_proposed() {
     assert_eq!(output.text(), "wanted", "{output}");
 }
 
+/// The permissive run closes secrets by itself, and says so, also behind a symlink of another name.
+#[test]
+fn secrets_are_refused_aloud_where_no_rule_closes_them() {
+    let bed = Bed::new();
+    if !copies(&bed) {
+        return;
+    }
+    bed.file("home/.aws/credentials", "secret");
+    bed.file("outside/netrc", "secret");
+    std::os::unix::fs::symlink("../outside/netrc", bed.home().join(".netrc")).unwrap();
+    bed.file("outside/data", "wanted");
+    let base = settings(&["."], &[], &[]);
+    let line = "cat ~/.aws/credentials; cat ~/.netrc; cat ../outside/data";
+    let output = learn(&bed, &base, &[]).sh(line).run().ok();
+    assert_eq!(output.text(), "wanted", "{output}");
+    for part in [".aws/credentials`: it is secret", "/netrc`: it is secret"] {
+        assert!(output.errors().contains(part), "{part}\n{output}");
+    }
+}
+
 /// There is no copy of a server: only listed ones are reached.
 #[test]
 fn sockets_of_the_host_are_refused_and_proposed() {

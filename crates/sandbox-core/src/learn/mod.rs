@@ -19,7 +19,10 @@ use sandbox_policy::{
 };
 use sandbox_settings::Addition;
 
-use crate::violation::{Subscription, Violation, ViolationStore};
+use crate::{
+    permissive::SECRET,
+    violation::{Subscription, Violation, ViolationStore},
+};
 
 /// Listens to what a sandbox's commands are refused.
 #[derive(Debug)]
@@ -109,6 +112,9 @@ fn wanted(
     violation: &Violation,
     guard: &Guard<'_>,
 ) -> Result<(&'static str, String), &'static str> {
+    if is_of_permissive_run(violation) {
+        return Err("it is secret");
+    }
     let entry = violation.remedy.as_ref().and_then(|it| it.entry.as_ref());
     let Some(entry) = entry else {
         if violation.reason == DenialReason::SocketNotListed {
@@ -129,6 +135,11 @@ fn wanted(
         _ => return Err("it would weaken the sandbox as a whole"),
     }
     Ok((entry.key, entry.value.clone()))
+}
+
+/// Whether it was closed for the permissive run alone, wherever the symlinks of its name lead.
+fn is_of_permissive_run(violation: &Violation) -> bool {
+    matches!(&violation.rule, Some((_, origin)) if *origin == SECRET)
 }
 
 /// What is never proposed.
