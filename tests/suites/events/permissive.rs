@@ -312,6 +312,31 @@ fn secrets_are_refused_aloud_where_no_rule_closes_them() {
     }
 }
 
+/// What it says no to is neither a user's no, nor a thing that the settings can't open.
+#[test]
+fn an_address_of_the_own_network_is_refused_with_the_reason() {
+    let bed = Bed::new();
+    if !copies(&bed) {
+        return;
+    }
+    let curl = need!("curl");
+    let base = settings(&["."], &[], &[]);
+    let line = format!(
+        "'{0}' -s -m 5 http://10.9.8.7:80/; '{0}' -s -m 5 http://wanted.invalid:80/; true",
+        curl.display()
+    );
+    let output = learn(&bed, &base, &[]).sh(&line).run().ok();
+    let said = output.errors();
+    for part in [
+        "not even a permissive run reaches the machine's own network: `10.9.8.7:80`",
+        "not proposed: `10.9.8.7:80`: it was refused when it was asked for",
+    ] {
+        assert!(said.contains(part), "{part}\n{output}");
+    }
+    assert!(!said.contains("user denied"), "{output}");
+    assert!(added(&output).contains("wanted.invalid"), "{output}");
+}
+
 /// There is no copy of a server: only listed ones are reached.
 #[test]
 fn sockets_of_the_host_are_refused_and_proposed() {

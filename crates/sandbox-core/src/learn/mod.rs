@@ -112,6 +112,9 @@ fn wanted(
     violation: &Violation,
     guard: &Guard<'_>,
 ) -> Result<(&'static str, String), &'static str> {
+    if violation.reason == DenialReason::DeciderRefused {
+        return Err("it was refused when it was asked for");
+    }
     if is_of_permissive_run(violation) {
         return Err("it is secret");
     }
