@@ -442,3 +442,39 @@ fn where_there_can_be_no_copy_nothing_runs() {
     );
     assert!(!output.text().contains("ran"), "{output}");
 }
+
+/// A place is not left out because there are many.
+#[test]
+fn where_there_would_be_too_many_copies_nothing_runs() {
+    let bed = Bed::new();
+    let unshare = need!("unshare");
+    if !copies(&bed) {
+        return;
+    }
+    let own = if is_root() { "-m" } else { "-Urm" };
+    for number in 0..140 {
+        bed.file(format!("outside/{number}/file"), "");
+    }
+    let base = settings(&["."], &[], &[]);
+    bed.file("settings.json", format!("{base:#}\n"));
+    let run = |prepare: &str| {
+        let enter = format!("{prepare} && exec \"$0\" \"$@\"");
+        let under = [
+            unshare.as_os_str(),
+            own.as_ref(),
+            "sh".as_ref(),
+            "-c".as_ref(),
+            enter.as_ref(),
+        ];
+        let srt = learn(&bed, &base, &[]).under(under);
+        srt.sh("echo ran; touch ran").run()
+    };
+    let output = run("true").ok();
+    assert!(output.text().contains("ran"), "{output}");
+    let output = run("mount -t tmpfs none ../outside/0").exits(125);
+    assert!(
+        output.errors().contains("besides 128 other directories"),
+        "{output}"
+    );
+    assert!(!output.text().contains("ran"), "{output}");
+}
