@@ -29,6 +29,18 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
+/// A path, or another name of the system's, as text. It is what it was, so that it can be written into
+/// settings, but for bytes that are no UTF-8: they are written as `\xff`. Nothing is made visible.
+#[must_use]
+pub fn shown(name: &[u8]) -> String {
+    let mut text = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().escape_ascii().map(char::from));
+    }
+    text
+}
+
 /// The text with every login in a URL covered, each byte by a `*`: what is quoted of a file or of an
 /// argument must not tell a password. The text keeps its length, so that positions in it stay.
 ///

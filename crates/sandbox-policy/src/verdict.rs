@@ -218,7 +218,13 @@ impl Denial {
 /// One line: reason, object, rule and origin, the author's note.
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: `{}`", self.reason, self.object)?;
+        // Who said no has said why, and need not be a user.
+        match (&self.note, self.reason) {
+            (Some(note), DenialReason::DeciderRefused) => {
+                return write!(f, "{note}: `{}`", self.object);
+            }
+            _ => write!(f, "{}: `{}`", self.reason, self.object)?,
+        }
         if let Some((rule, origin)) = &self.rule {
             write!(f, " (rule `{rule}` of {origin})")?;
         }

@@ -1,6 +1,6 @@
 //! `srt doctor` and `srt learn`.
 
-use sandbox_tests::{Bed, Listener, need};
+use sandbox_tests::{Bed, Listener, UnixWitness, need};
 use serde_json::{Value, json};
 
 use crate::settings;
@@ -196,4 +196,32 @@ fn without_a_flat_file_the_projects_local_one_is_written_and_applies() {
         .refused();
     assert!(output.errors().contains("srt trust"), "{output}");
     bed.srt().sh("echo x > ~/planted").run().refused();
+}
+
+/// The name in a hint is the one to be written into the settings.
+#[test]
+fn names_beyond_ascii_are_hinted_as_they_are() {
+    let bed = Bed::new();
+    let python = need!("python3");
+    let path = bed.outside().join("s\u{f6}cket-\u{65e5}");
+    let server = UnixWitness::at(&path);
+    let file = bed.file(
+        "settings.json",
+        format!("{:#}\n", settings(&["."], &[], &[])),
+    );
+    let srt = || {
+        let options = ["--settings".as_ref(), file.as_os_str()];
+        bed.srt().options(options)
+    };
+    let path = path.display().to_string();
+    let program = "import socket, sys
+socket.socket(socket.AF_UNIX).connect(sys.argv[1])";
+    let output = srt().py(&python, program, &[&path]).run().refused();
+    let hint = format!("\"allowUnixSockets\": [\"{path}\"]");
+    assert!(output.errors().contains(&hint), "{output}");
+    let learn = srt().args(["learn", "--write"]);
+    learn.py(&python, program, &[&path]).run().refused();
+    assert_eq!(server.accepted(), 0);
+    srt().py(&python, program, &[&path]).run().ok();
+    assert_eq!(server.accepted(), 1);
 }

@@ -219,6 +219,124 @@ fn rules_hold_in_a_permissive_run() {
     );
 }
 
+/// A name that is a directory in the copy and a symlink on the host would open what it leads to.
+#[test]
+fn names_that_are_symlinks_on_the_host_are_not_proposed() {
+    let bed = Bed::new();
+    if !copies(&bed) {
+        return;
+    }
+    bed.file("home/.ssh/authorized_keys", "as it was");
+    bed.file("home/.local/bin/tool", "as it was");
+    bed.file("home/plain/file", "as it was");
+    bed.file("home/new/0", "as it was");
+    bed.file("home/reading/file", "wanted");
+    for (target, name) in [
+        (".ssh", "keys"),
+        (".local/bin", "tools"),
+        ("nowhere", "dangling"),
+        ("../.ssh", "plain/deep"),
+    ] {
+        std::os::unix::fs::symlink(target, bed.home().join(name)).unwrap();
+    }
+    let base = settings(&["."], &[], &[]);
+    let line = "cd ~; for d in keys tools dangling plain/deep; do rm $d; mkdir $d; \
+        for i in 1 2 3 authorized_keys; do echo planted > $d/$i; done; done; \
+        for i in 1 2 3 4; do echo x > new/$i; done; true";
+    let output = learn(&bed, &base, &["--write"]).sh(line).run().ok();
+    let new = added(&output);
+    for never in ["/keys", "/tools", "/dangling", "/plain/deep"] {
+        assert!(!new.contains(never), "{never}\n{output}");
+    }
+    assert!(new.contains("/new\""), "{output}");
+    let reason = "a symlink on this machine leads elsewhere";
+    assert!(output.errors().contains(reason), "{output}");
+    // What is left of the names is gone with the copy.
+    let line = "cd ~; for d in keys tools dangling plain/deep; do \
+        for i in 1 2 3 authorized_keys; do echo planted > $d/$i; done; done; \
+        for i in 1 2 3 4; do echo x > new/$i; done; true";
+    strict(&bed).sh(line).run().ok();
+    let kept = |name: &str| std::fs::read(bed.home().join(name)).unwrap();
+    assert_eq!(kept(".ssh/authorized_keys"), b"as it was", "{output}");
+    for never in [".ssh/1", ".local/bin/1", "nowhere", "plain/deep/1"] {
+        assert!(
+            bed.home().join(never).symlink_metadata().is_err(),
+            "{never}"
+        );
+    }
+    assert_eq!(kept("new/4"), b"x\n");
+}
+
+/// A file that is read where the host has a symlink is another one there.
+#[test]
+fn reads_of_names_that_are_symlinks_on_the_host_are_not_proposed() {
+    let bed = Bed::new();
+    if !copies(&bed) {
+        return;
+    }
+    bed.file("home/private/file", "secret");
+    bed.file("home/reading/file", "wanted");
+    std::os::unix::fs::symlink("private", bed.home().join("link")).unwrap();
+    let mut base = settings(&["."], &[], &[]);
+    base["presets"] = json!(["workspace"]);
+    let line = "cd ~; rm link; mkdir link; echo x > link/file; cat link/file reading/file; true";
+    let output = learn(&bed, &base, &["--write"]).sh(line).run().ok();
+    assert!(output.text().starts_with("x\nwanted"), "{output}");
+    let new = added(&output);
+    assert!(!new.contains("/link"), "{output}");
+    assert!(new.contains("/reading/file\""), "{output}");
+    let output = strict(&bed)
+        .sh("cd ~; cat reading/file link/file; true")
+        .run()
+        .ok();
+    assert_eq!(output.text(), "wanted", "{output}");
+}
+
+/// The permissive run closes secrets by itself, and says so, also behind a symlink of another name.
+#[test]
+fn secrets_are_refused_aloud_where_no_rule_closes_them() {
+    let bed = Bed::new();
+    if !copies(&bed) {
+        return;
+    }
+    bed.file("home/.aws/credentials", "secret");
+    bed.file("outside/netrc", "secret");
+    std::os::unix::fs::symlink("../outside/netrc", bed.home().join(".netrc")).unwrap();
+    bed.file("outside/data", "wanted");
+    let base = settings(&["."], &[], &[]);
+    let line = "cat ~/.aws/credentials; cat ~/.netrc; cat ../outside/data";
+    let output = learn(&bed, &base, &[]).sh(line).run().ok();
+    assert_eq!(output.text(), "wanted", "{output}");
+    for part in [".aws/credentials`: it is secret", "/netrc`: it is secret"] {
+        assert!(output.errors().contains(part), "{part}\n{output}");
+    }
+}
+
+/// What it says no to is neither a user's no, nor a thing that the settings can't open.
+#[test]
+fn an_address_of_the_own_network_is_refused_with_the_reason() {
+    let bed = Bed::new();
+    if !copies(&bed) {
+        return;
+    }
+    let curl = need!("curl");
+    let base = settings(&["."], &[], &[]);
+    let line = format!(
+        "'{0}' -s -m 5 http://10.9.8.7:80/; '{0}' -s -m 5 http://wanted.invalid:80/; true",
+        curl.display()
+    );
+    let output = learn(&bed, &base, &[]).sh(&line).run().ok();
+    let said = output.errors();
+    for part in [
+        "not even a permissive run reaches the machine's own network: `10.9.8.7:80`",
+        "not proposed: `10.9.8.7:80`: it was refused when it was asked for",
+    ] {
+        assert!(said.contains(part), "{part}\n{output}");
+    }
+    assert!(!said.contains("user denied"), "{output}");
+    assert!(added(&output).contains("wanted.invalid"), "{output}");
+}
+
 /// There is no copy of a server: only listed ones are reached.
 #[test]
 fn sockets_of_the_host_are_refused_and_proposed() {
@@ -320,6 +438,42 @@ fn where_there_can_be_no_copy_nothing_runs() {
     assert!(output.errors().contains("show a copy"), "{output}");
     assert!(
         output.errors().contains("overlay on an overlay"),
+        "{output}"
+    );
+    assert!(!output.text().contains("ran"), "{output}");
+}
+
+/// A place is not left out because there are many.
+#[test]
+fn where_there_would_be_too_many_copies_nothing_runs() {
+    let bed = Bed::new();
+    let unshare = need!("unshare");
+    if !copies(&bed) {
+        return;
+    }
+    let own = if is_root() { "-m" } else { "-Urm" };
+    for number in 0..140 {
+        bed.file(format!("outside/{number}/file"), "");
+    }
+    let base = settings(&["."], &[], &[]);
+    bed.file("settings.json", format!("{base:#}\n"));
+    let run = |prepare: &str| {
+        let enter = format!("{prepare} && exec \"$0\" \"$@\"");
+        let under = [
+            unshare.as_os_str(),
+            own.as_ref(),
+            "sh".as_ref(),
+            "-c".as_ref(),
+            enter.as_ref(),
+        ];
+        let srt = learn(&bed, &base, &[]).under(under);
+        srt.sh("echo ran; touch ran").run()
+    };
+    let output = run("true").ok();
+    assert!(output.text().contains("ran"), "{output}");
+    let output = run("mount -t tmpfs none ../outside/0").exits(125);
+    assert!(
+        output.errors().contains("besides 128 other directories"),
         "{output}"
     );
     assert!(!output.text().contains("ran"), "{output}");

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use sandbox_policy::{
     AbsolutePath, Denial, DenialReason, FileVerdict, FilesystemPolicy, PROTECTED_PATHS,
-    PathPattern, PathRule, ProtectedGroup, powerful_socket,
+    PathPattern, PathRule, ProtectedGroup, powerful_socket, shown,
 };
 
 use super::{
-    AllowReason, Explanation, RefusalReason, shown,
+    AllowReason, Explanation, RefusalReason,
     walk::{Ground, Obstacle, Presence, Way, walk},
 };
 use crate::{
@@ -47,8 +47,10 @@ impl<'s> Question<'s> {
     fn new(sandbox: &'s Sandbox, operation: &'static str, path: &Path) -> Self {
         let directory = sandbox.working_directory();
         // What is no path can't be resolved; it is shown as it was given.
-        let object = AbsolutePath::resolve(directory, path)
-            .map_or_else(|_no_path| path.display().to_string(), |path| shown(&path));
+        let object = AbsolutePath::resolve(directory, path).map_or_else(
+            |_no_path| path.display().to_string(),
+            |path| shown(path.as_bytes()),
+        );
         Self {
             sandbox,
             policy: sandbox.backend().filesystem(),
@@ -65,22 +67,22 @@ impl<'s> Question<'s> {
         match walk(&ground, self.sandbox.working_directory(), path) {
             Ok(way) => {
                 let mut answer = judge(self, &way);
-                let landing = shown(&way.landing);
+                let landing = shown(way.landing.as_bytes());
                 answer.leads_to = (landing != self.object).then_some(landing);
                 match &way.presence {
                     Presence::There | Presence::NotYet => answer,
                     Presence::Missing(place) => {
-                        answer.remark(format!("`{}` does not exist", shown(place)))
+                        answer.remark(format!("`{}` does not exist", shown(place.as_bytes())))
                     }
                     Presence::Unknown(place, error) => answer.remark(format!(
                         "`{}` can't be looked at, so the rest is taken as it is written: {error}",
-                        shown(place)
+                        shown(place.as_bytes())
                     )),
                 }
             }
             Err(Obstacle::Hidden(link, denial)) => {
                 let answer = Explanation::refused_by(self.operation, self.object.clone(), *denial);
-                let link = shown(&link);
+                let link = shown(link.as_bytes());
                 if link == self.object {
                     answer
                 } else {
@@ -193,7 +195,7 @@ impl<'s> Question<'s> {
             presence: Presence::There,
         };
         let about_link = self.judge_write(&link);
-        let own = shown(&way.own);
+        let own = shown(way.own.as_bytes());
         answer.remark(if about_link.is_allowed() {
             format!("the symlink `{own}` itself may be replaced or removed")
         } else {

@@ -12,9 +12,7 @@ mod walk;
 
 use std::path::PathBuf;
 
-use sandbox_policy::{
-    AbsolutePath, Denial, Operation, Origin, PROTECTED_PATHS, PathRule, Port, ProtectedPath,
-};
+use sandbox_policy::{Denial, Operation, Origin, PROTECTED_PATHS, PathRule, Port, ProtectedPath};
 
 pub use reason::{AllowReason, ExplainedReason, RefusalReason};
 
@@ -136,14 +134,4 @@ pub(crate) fn explain(sandbox: &Sandbox, attempt: &Attempt) -> Explanation {
         Attempt::Connect { host, port } => hosts::connect(sandbox, host, *port),
         Attempt::Resolve(name) => hosts::resolve(sandbox, name),
     }
-}
-
-/// A path for people. Bytes that are not text are escaped, so that two paths never look the same.
-fn shown(path: &AbsolutePath) -> String {
-    let mut text = String::new();
-    for chunk in path.as_bytes().utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().escape_ascii().map(char::from));
-    }
-    text
 }

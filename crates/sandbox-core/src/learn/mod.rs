@@ -7,6 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
+    io::ErrorKind,
     net::IpAddr,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -18,7 +19,10 @@ use sandbox_policy::{
 };
 use sandbox_settings::Addition;
 
-use crate::violation::{Subscription, Violation, ViolationStore};
+use crate::{
+    permissive::SECRET,
+    violation::{Subscription, Violation, ViolationStore},
+};
 
 /// Listens to what a sandbox's commands are refused.
 #[derive(Debug)]
@@ -108,6 +112,12 @@ fn wanted(
     violation: &Violation,
     guard: &Guard<'_>,
 ) -> Result<(&'static str, String), &'static str> {
+    if violation.reason == DenialReason::DeciderRefused {
+        return Err("it was refused when it was asked for");
+    }
+    if is_of_permissive_run(violation) {
+        return Err("it is secret");
+    }
     let entry = violation.remedy.as_ref().and_then(|it| it.entry.as_ref());
     let Some(entry) = entry else {
         if violation.reason == DenialReason::SocketNotListed {
@@ -128,6 +138,11 @@ fn wanted(
         _ => return Err("it would weaken the sandbox as a whole"),
     }
     Ok((entry.key, entry.value.clone()))
+}
+
+/// Whether it was closed for the permissive run alone, wherever the symlinks of its name lead.
+fn is_of_permissive_run(violation: &Violation) -> bool {
+    matches!(&violation.rule, Some((_, origin)) if *origin == SECRET)
 }
 
 /// What is never proposed.
@@ -188,7 +203,17 @@ impl Guard<'_> {
         if is_protected(&path) || self.is_of_programs(&path) {
             return Err("it is protected: programs run or obey it");
         }
+        Self::stays(&path)?;
         Self::powerless(path)
+    }
+
+    /// Rules follow symlinks, so a name that is one on the host opens another place than it says.
+    fn stays(path: &AbsolutePath) -> Result<(), &'static str> {
+        if is_itself(path.as_path()) {
+            Ok(())
+        } else {
+            Err("a symlink on this machine leads elsewhere")
+        }
     }
 
     fn powerless(path: AbsolutePath) -> Result<(), &'static str> {
@@ -224,7 +249,11 @@ impl Guard<'_> {
         if text.contains(['*', '?', '[', '\\']) {
             return Err("its name can't be written down exactly");
         }
-        AbsolutePath::new(text).map_or(Ok(()), Self::powerless)
+        let Ok(path) = AbsolutePath::new(text) else {
+            return Ok(());
+        };
+        Self::stays(&path)?;
+        Self::powerless(path)
     }
 
     fn host(text: &str) -> Result<(), &'static str> {
@@ -260,6 +289,20 @@ impl Guard<'_> {
 /// TCP ports of the host's at which services do whatever they are asked: a shell, containers, a
 /// debugger of the browser or of a phone.
 const MIGHTY_PORTS: [u16; 10] = [22, 2222, 2375, 2376, 2377, 4243, 5037, 9222, 9229, 10_250];
+
+/// Whether no name on the way to a path is a symlink now, however much of it exists. What can't be seen
+/// is taken for one.
+fn is_itself(path: &Path) -> bool {
+    for place in path.ancestors() {
+        match place.symlink_metadata() {
+            Ok(_) => return place.canonicalize().is_ok_and(|real| real == place),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(_) => return false,
+        }
+    }
+    false
+}
 
 /// Whether the table closes the path, were everything else open.
 fn is_protected(path: &AbsolutePath) -> bool {

@@ -21,8 +21,8 @@ fn learn(refused: &[(Operation, Denial)]) -> Proposal {
         };
         store.report(refused, Refusee::default);
     }
-    let home = AbsolutePath::new("/home/u").unwrap();
-    let own = [AbsolutePath::new("/home/u/.srt-settings.json").unwrap()];
+    let home = AbsolutePath::new("/absent/u").unwrap();
+    let own = [AbsolutePath::new("/absent/u/.srt-settings.json").unwrap()];
     learner.proposal(Some(&home), &own)
 }
 
@@ -41,41 +41,48 @@ fn values(proposal: &Proposal) -> Vec<&str> {
 
 #[test]
 fn several_files_speak_for_their_directory_and_fewer_do_not() {
-    let two = writes(&["/home/u/cache/a", "/home/u/cache/b"]);
-    assert_eq!(values(&two), ["/home/u/cache/a", "/home/u/cache/b"]);
-    let three = writes(&["/home/u/cache/a", "/home/u/cache/b", "/home/u/cache/c"]);
-    assert_eq!(values(&three), ["/home/u/cache"]);
-    let made = writes(&["/home/u/cache", "/home/u/cache/a/b"]);
-    assert_eq!(values(&made), ["/home/u/cache"]);
+    let two = writes(&["/absent/u/cache/a", "/absent/u/cache/b"]);
+    assert_eq!(values(&two), ["/absent/u/cache/a", "/absent/u/cache/b"]);
+    let three = writes(&[
+        "/absent/u/cache/a",
+        "/absent/u/cache/b",
+        "/absent/u/cache/c",
+    ]);
+    assert_eq!(values(&three), ["/absent/u/cache"]);
+    let made = writes(&["/absent/u/cache", "/absent/u/cache/a/b"]);
+    assert_eq!(values(&made), ["/absent/u/cache"]);
     // Not the home directory, however many files of it there are.
-    let home = writes(&["/home/u/a", "/home/u/b", "/home/u/c", "/home/u/d"]);
+    let home = writes(&["/absent/u/a", "/absent/u/b", "/absent/u/c", "/absent/u/d"]);
     assert_eq!(values(&home).len(), 4);
     // Nor a directory with secrets in it.
     let config = writes(&[
-        "/home/u/.config/a",
-        "/home/u/.config/b",
-        "/home/u/.config/c",
+        "/absent/u/.config/a",
+        "/absent/u/.config/b",
+        "/absent/u/.config/c",
     ]);
-    assert!(!values(&config).contains(&"/home/u/.config"), "{config:?}");
+    assert!(
+        !values(&config).contains(&"/absent/u/.config"),
+        "{config:?}"
+    );
 }
 
 #[test]
 fn what_is_guarded_is_never_proposed() {
     for path in [
         "/",
-        "/home",
-        "/home/u",
+        "/absent",
+        "/absent/u",
         "/etc/hosts",
         "/usr/lib/x",
         "/run/docker.sock",
         "/srv/x/docker.sock",
-        "/home/u/.ssh/config",
-        "/home/u/.ssh",
-        "/home/u/.aws/credentials",
-        "/home/u/.bashrc",
-        "/home/u/p/.git/hooks/post-commit",
-        "/home/u/.srt-settings.json",
-        "/home/u/a\u{1b}b",
+        "/absent/u/.ssh/config",
+        "/absent/u/.ssh",
+        "/absent/u/.aws/credentials",
+        "/absent/u/.bashrc",
+        "/absent/u/p/.git/hooks/post-commit",
+        "/absent/u/.srt-settings.json",
+        "/absent/u/a\u{1b}b",
     ] {
         let proposal = writes(&[path]);
         assert_eq!(values(&proposal), <[&str; 0]>::default(), "{path}");
@@ -85,7 +92,7 @@ fn what_is_guarded_is_never_proposed() {
 
 #[test]
 fn rules_of_authors_and_weakenings_stay() {
-    let mut denied = Denial::by_default(DenialReason::WriteDenied, "/home/u/x/y".to_owned());
+    let mut denied = Denial::by_default(DenialReason::WriteDenied, "/absent/u/x/y".to_owned());
     denied.rule = Some(("x".to_owned(), Origin::Flag("--deny-write x".into())));
     let call = Denial::by_default(DenialReason::CallRefused, "mount".to_owned());
     let host = Denial::by_default(DenialReason::HostDenied, "a.test:443".to_owned());

@@ -26,7 +26,8 @@ use crate::violation::{Refused, Refusee, ViolationStore};
 #[cfg(target_os = "linux")]
 pub(crate) use policy::opened;
 
-const SECRET: Origin = Origin::BuiltIn("hosts can be reached in a permissive run");
+/// The origin of what only a permissive run closes.
+pub(crate) const SECRET: Origin = Origin::BuiltIn("hosts can be reached in a permissive run");
 
 /// Variables that hold secrets are closed as well.
 pub(crate) fn close_variables(policy: &mut Policy) {

@@ -89,7 +89,12 @@ impl Violation {
 /// As [`sandbox_policy::Denial`] has it: reason, object, rule and origin, the author's note.
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: `{}`", self.reason, self.object)?;
+        match (&self.note, self.reason) {
+            (Some(note), DenialReason::DeciderRefused) => {
+                return write!(f, "{note}: `{}`", self.object);
+            }
+            _ => write!(f, "{}: `{}`", self.reason, self.object)?,
+        }
         if let Some((rule, origin)) = &self.rule {
             write!(f, " (rule `{rule}` of {origin})")?;
         }

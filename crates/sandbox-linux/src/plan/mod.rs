@@ -322,10 +322,11 @@ fn lower_as(
     let mut missing_roots = missing_roots(near, facts, &mut notices);
     let ports = ports::lower(policy, endpoints, &mut notices)?;
     let mut supervision = supervision(policy, &filesystem, facts, &missing_roots);
-    if let Some(strict) = strict {
+    if strict.is_some() {
         // The host's directories are not to be written, by nobody.
         missing_roots.clear();
-        supervision = permissive::supervision(supervision, strict);
+        // It closes reads of its own, and what a mount closes nobody is told of.
+        supervision = Supervision::Opens;
         permissive::name_sockets(&mut sockets, &mounts);
     }
     let tracing = match policy.process.ptrace {

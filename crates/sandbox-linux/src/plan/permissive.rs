@@ -4,7 +4,7 @@
 use sandbox_policy::{FilesystemPolicy, PathPattern};
 
 use super::{
-    BindAccess, LinuxPlan, MountKind, MountOp, MountPlan, PlanError, SocketGuard, Supervision,
+    BindAccess, MountKind, MountOp, MountPlan, PlanError, SocketGuard,
     mounts::{Region, Regions},
 };
 use crate::facts::{HostFacts, PathKind};
@@ -59,15 +59,6 @@ pub(super) fn copied(
         operations.insert(inside.unwrap_or(operations.len()), operation);
     }
     MountPlan::new(operations)
-}
-
-/// Reads are seen where the strict policy closes any.
-pub(super) fn supervision(own: Supervision, strict: &LinuxPlan) -> Supervision {
-    if own == Supervision::Opens || !strict.filesystem.deny_read.is_empty() {
-        Supervision::Opens
-    } else {
-        Supervision::Changes
-    }
 }
 
 /// A socket is not the same object in a copy: listed ones are found by their names.

@@ -14,7 +14,7 @@ use super::{ProbeError, maps_all_ids};
 const LEFT_OUT: [&str; 5] = ["/proc", "/dev", "/sys", "/run", "/boot"];
 
 /// More would make the start slow, and come from a directory that is full of mounts.
-const MOST: usize = 128;
+pub(super) const MOST: usize = 128;
 
 /// The directories, outermost first, whose contents a permissive run may change in a copy: what holds the
 /// working directory, the home and the write roots as far as it belongs to the user, and for root
@@ -53,9 +53,14 @@ pub fn copied_places(
     let mut places: Vec<PathBuf> = Vec::new();
     for place in found {
         let is_in = |outer: &PathBuf| place.starts_with(outer) && host.can_copy(outer, &place);
-        if !places.iter().any(is_in) && places.len() < MOST {
-            places.push(place);
+        if places.iter().any(is_in) {
+            continue;
         }
+        // A place without a copy would be refused although the run promises to refuse nothing.
+        if places.len() == MOST {
+            return Err(ProbeError::ManyCopies { path: place });
+        }
+        places.push(place);
     }
     let places = places.into_iter();
     Ok(places

@@ -47,6 +47,12 @@ pub enum ProbeError {
         /// The reason.
         source: io::Error,
     },
+    /// A permissive run would need too many copies, and this directory would have none.
+    #[error("cannot show a copy of `{}` besides {} other directories", path.display(), copies::MOST)]
+    ManyCopies {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The process's capabilities can't be read.
     #[error("cannot read the process's capabilities")]
     CapabilitiesCall {

@@ -22,7 +22,7 @@ use rustix::{
         sockopt::{self, Timeout},
     },
 };
-use sandbox_policy::{AbsolutePath, Denial, Operation};
+use sandbox_policy::{AbsolutePath, Denial, Operation, shown};
 
 use super::{
     Answering, Outcome, World,
@@ -112,7 +112,7 @@ impl Answering<'_> {
             .iter()
             .any(|service| is_within(&place.path, service))
         {
-            let object = place.path.escape_ascii().to_string();
+            let object = shown(&place.path);
             self.tell(Operation::UnixSocket, &Denial::unlisted_socket(object));
         }
         // As upstream's filter answers, for which programs have a message of their own.
@@ -137,7 +137,7 @@ impl Answering<'_> {
         if closes(self.world.rules.policy(), &landing) {
             self.tell(
                 Operation::UnixSocket,
-                &Denial::unlisted_socket(landing.as_path().display().to_string()),
+                &Denial::unlisted_socket(shown(landing.as_bytes())),
             );
             return Err(Errno::PERM);
         }
@@ -229,7 +229,7 @@ impl Answering<'_> {
         if !is_listed {
             return Ok(());
         }
-        let object = to.path.escape_ascii().to_string();
+        let object = shown(&to.path);
         self.tell(Operation::UnixSocket, &Denial::unlisted_socket(object));
         Err(Errno::ACCESS)
     }

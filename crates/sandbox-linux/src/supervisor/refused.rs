@@ -1,6 +1,6 @@
 //! Reports: calls that are refused whatever they name, and paths that could not be followed.
 
-use sandbox_policy::{AbsolutePath, Denial, DenialReason, Operation};
+use sandbox_policy::{AbsolutePath, Denial, DenialReason, Operation, shown};
 
 use super::{
     Answering, World,
@@ -135,7 +135,7 @@ impl Answering<'_> {
         let mut paths = request.paths().into_iter().flatten();
         let path = paths.find_map(|path| self.lexical(path));
         if let Some(path) = path.filter(|_| !self.is_reported.get()) {
-            let object = path.escape_ascii().to_string();
+            let object = shown(&path);
             let reason = DenialReason::WriteNotAllowed;
             self.report(&Denial::by_default(reason, object));
         }

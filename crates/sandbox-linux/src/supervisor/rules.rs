@@ -10,7 +10,7 @@ use std::{
 use rustix::fs::{AtFlags, Mode};
 use sandbox_policy::{
     AbsolutePath, Denial, DenialReason, FileJudge, FilesystemPolicy, Origin, PROTECTED_PATHS,
-    PathPattern, PathRule, ProtectedGroup, ProtectedPath,
+    PathPattern, PathRule, ProtectedGroup, ProtectedPath, shown,
 };
 
 use super::{bound::BoundSockets, caller::PLACE, git::Protected, permit::Access, resolve::is_link};
@@ -258,7 +258,7 @@ impl Rules {
 
     /// Why a file is refused that a protected name leads to.
     pub(crate) fn behind_link(path: &[u8]) -> Denial {
-        let object = path.escape_ascii().to_string();
+        let object = shown(path);
         let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
         denial.note = Some("a protected path is a symlink to it".to_owned());
         denial
@@ -266,7 +266,7 @@ impl Rules {
 
     /// Why a symlink is refused.
     pub(crate) fn misleading_link(path: &[u8]) -> Denial {
-        let object = path.escape_ascii().to_string();
+        let object = shown(path);
         let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
         denial.note = Some("a symlink here would stand for paths that a rule names".to_owned());
         denial
@@ -274,7 +274,7 @@ impl Rules {
 
     /// Why something in a repository is refused that no row of the table names.
     pub(crate) fn planted(path: &[u8]) -> Denial {
-        let object = path.escape_ascii().to_string();
+        let object = shown(path);
         let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
         denial.note = Some("git runs or obeys it, in this repository or when it is one".to_owned());
         denial
@@ -287,14 +287,14 @@ impl Rules {
         } else {
             DenialReason::ReadDenied
         };
-        let mut denial = Denial::by_default(reason, path.escape_ascii().to_string());
+        let mut denial = Denial::by_default(reason, shown(path));
         denial.note = Some("it is the kernel's, or another process's".to_owned());
         denial
     }
 
     /// Why something else than a directory or a regular file is not made where a write root is missing.
     pub(crate) fn no_root(path: &[u8]) -> Denial {
-        let object = path.escape_ascii().to_string();
+        let object = shown(path);
         let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
         denial.note = Some("a write root is a directory or a regular file".to_owned());
         denial
@@ -302,11 +302,10 @@ impl Rules {
 
     /// Why a directory may not be moved from one place to another.
     pub(crate) fn moved_rule(&self, from: &[u8], to: &[u8]) -> Denial {
-        let text = |path: &[u8]| path.escape_ascii().to_string();
-        let mut denial = Denial::by_default(DenialReason::WriteDenied, text(from));
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(from));
         denial.note = Some(format!(
             "a rule closes something in this directory or in `{}`: moving it would undo the rule",
-            text(to)
+            shown(to)
         ));
         denial
     }

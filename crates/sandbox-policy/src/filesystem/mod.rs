@@ -22,6 +22,7 @@ use crate::origin::Origin;
 use crate::path::AbsolutePath;
 use crate::pattern::PathPattern;
 use crate::protected::{ProtectedPlace, Protection};
+use crate::text::shown;
 use crate::verdict::{Denial, DenialReason};
 
 /// One path rule.
@@ -158,7 +159,7 @@ impl FilesystemPolicy {
         let roots: Vec<_> = roots.collect();
         let Some(root) = deepest(&roots) else {
             let reason = DenialReason::WriteNotAllowed;
-            return FileVerdict::Deny(Denial::by_default(reason, shown(path)));
+            return FileVerdict::Deny(Denial::by_default(reason, shown(path.as_bytes())));
         };
         let is_protected = roots
             .iter()
@@ -167,7 +168,7 @@ impl FilesystemPolicy {
             && let Some(place) =
                 (self.protected).place(path, root.depth, |place| holds(place, root.depth))
         {
-            return FileVerdict::Deny(Denial::by_protection(shown(path), place.row));
+            return FileVerdict::Deny(Denial::by_protection(shown(path.as_bytes()), place.row));
         }
         FileVerdict::Allow(Some(root.rule))
     }
@@ -287,15 +288,5 @@ fn deepest<'o, 'p>(openings: &'o [Opening<'p>]) -> Option<&'o Opening<'p>> {
 }
 
 fn deny(reason: DenialReason, path: &AbsolutePath, rule: &PathRule) -> FileVerdict<'static> {
-    FileVerdict::Deny(Denial::by_path_rule(reason, shown(path), rule))
-}
-
-/// A path for people. Bytes that are not text are escaped, so that two paths never look the same.
-fn shown(path: &AbsolutePath) -> String {
-    let mut text = String::new();
-    for chunk in path.as_bytes().utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().escape_ascii().map(char::from));
-    }
-    text
+    FileVerdict::Deny(Denial::by_path_rule(reason, shown(path.as_bytes()), rule))
 }

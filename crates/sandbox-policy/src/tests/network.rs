@@ -151,7 +151,7 @@ fn a_question_leads_to_a_permit_or_a_denial() {
     };
     assert!(ask().approve().rule().is_none());
     let refused = ask().refuse(Some("not today".to_owned()));
-    assert_eq!(refused.to_string(), "user denied: `a.test:80`: not today");
+    assert_eq!(refused.to_string(), "not today: `a.test:80`");
     assert_eq!(ask().unanswered().reason, DenialReason::HostNotAllowed);
 }
 
