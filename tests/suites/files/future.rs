@@ -326,6 +326,26 @@ fn a_missing_file_can_be_made_and_nothing_beside() {
     assert_eq!(before.changes(&bed.tree()).len(), 2);
 }
 
+/// A working directory below `/tmp` is the host's, though what is around it is private.
+#[test]
+fn a_missing_file_below_tmp_can_be_made_in_the_working_directory() {
+    let bed = Bed::new();
+    let directory = tempfile::tempdir_in("/tmp").unwrap();
+    let place = directory.path().canonicalize().unwrap();
+    let new = place.join("new");
+    let settings = rules(&[], &[], &[new.to_str().unwrap()], &[]);
+    let run = |line: &str| {
+        let srt = bed.srt().flat(&settings).directory(&place);
+        srt.sh(line).run()
+    };
+    let output = run("echo x > other").refused();
+    let advice = format!("--allow-write {}", place.join("other").display());
+    assert!(output.errors().contains(&advice), "{output}");
+    run("echo x > ../other; echo x > new && echo y >> new").ok();
+    assert_eq!(content(&new).as_deref(), Some("x\ny\n"));
+    assert_eq!(std::fs::read_dir(&place).unwrap().count(), 1);
+}
+
 #[test]
 fn a_missing_directory_can_be_made_and_lived_in() {
     let bed = Bed::new();

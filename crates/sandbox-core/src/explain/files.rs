@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sandbox_policy::{
-    AbsolutePath, Denial, DenialReason, FileVerdict, FilesystemPolicy, PROTECTED_PATHS,
+    AbsolutePath, Denial, DenialReason, FileVerdict, FilesystemPolicy, Origin, PROTECTED_PATHS,
     PathPattern, PathRule, ProtectedGroup, powerful_socket, shown,
 };
 
@@ -177,6 +177,12 @@ impl<'s> Question<'s> {
         }
         if shown == Shown::Writable || backend.may_become_a_root(place) {
             return answer;
+        }
+        // The private directory's rule does not reach what of the host's is shown in it.
+        let is_private = |rule: &PathRule| matches!(rule.origin, Origin::BuiltIn(_));
+        if shown == Shown::ReadOnly && rule.is_some_and(is_private) {
+            let denial = Denial::by_default(DenialReason::WriteNotAllowed, self.object.clone());
+            return Explanation::refused_by(self.operation, self.object.clone(), denial);
         }
         Explanation {
             reason: RefusalReason::NotShared.into(),

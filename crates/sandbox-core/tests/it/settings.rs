@@ -1,6 +1,6 @@
 //! A sandbox from settings files.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use sandbox_core::{
     AbsolutePath, SandboxBuilder, Stdio,
@@ -25,7 +25,7 @@ async fn what_the_settings_say_holds_and_what_they_ignore_is_not_told() {
     let loaded = load(&Sources {
         home: None,
         working_directory: AbsolutePath::new(&root).unwrap(),
-        managed: PathBuf::from("/nonexistent"),
+        managed: root.join("no-managed.json"),
         settings: Some(settings),
         overrides: Overrides::none(),
         proxy_variables: ProxyVariables::default(),

@@ -319,7 +319,7 @@ fn lower_as(
         UserNamespaces::Refused => NestedNamespaces::Refused,
         UserNamespaces::Allowed(_) => NestedNamespaces::Allowed,
     };
-    let mut missing_roots = missing_roots(near, facts, &mut notices);
+    let mut missing_roots = missing_roots(near, facts, &mounts, &mut notices);
     let ports = ports::lower(policy, endpoints, &mut notices)?;
     let mut supervision = supervision(policy, &filesystem, facts, &missing_roots);
     if strict.is_some() {
@@ -367,6 +367,7 @@ fn near(filesystem: &FilesystemPolicy, facts: &HostFacts) -> FilesystemPolicy {
 fn missing_roots(
     filesystem: &FilesystemPolicy,
     facts: &HostFacts,
+    mounts: &MountPlan,
     notices: &mut Vec<PlanNotice>,
 ) -> Vec<MissingPath> {
     let mut roots = Vec::new();
@@ -386,6 +387,12 @@ fn missing_roots(
         match judged.of(&found.above) {
             mounts::Region::ReadOnly => roots.push((*found).clone()),
             mounts::Region::Writable => {}
+            // A working directory below `/tmp` is the host's, whatever is around it.
+            mounts::Region::Hidden | mounts::Region::Scratch
+                if shown::mounted(mounts, &found.above) == Shown::Host(BindAccess::ReadOnly) =>
+            {
+                roots.push((*found).clone());
+            }
             mounts::Region::Hidden | mounts::Region::Scratch => {
                 notices.push(PlanNotice::MissingWriteRoot {
                     path: path.clone(),

@@ -2,7 +2,7 @@
 
 use sandbox_policy::AbsolutePath;
 
-use super::{BindAccess, LinuxPlan, MountKind, MountOp};
+use super::{BindAccess, LinuxPlan, MountKind, MountOp, MountPlan};
 
 /// What is at a path inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,12 +38,7 @@ impl LinuxPlan {
         if is_below(path, PRIVATE_MEMORY) {
             return Shown::Private;
         }
-        let operations = self.mounts.operations().iter();
-        let above = operations.filter(|operation| path.is_within(&operation.target));
-        let attached = above.filter(|operation| operation.kind != MountKind::Seal);
-        // Of equally deep ones the later lies on top.
-        let deepest = attached.max_by_key(|operation| operation.target.depth());
-        deepest.map_or(Shown::Nothing, |operation| shown_by(operation, path))
+        mounted(&self.mounts, path)
     }
 
     /// Whether a path is, or lies in, a write root that does not exist and that the command may create.
@@ -53,6 +48,16 @@ impl LinuxPlan {
             .iter()
             .any(|root| path.is_within(&root.canonical))
     }
+}
+
+/// What the mounts show at a path.
+pub(super) fn mounted(mounts: &MountPlan, path: &AbsolutePath) -> Shown {
+    let operations = mounts.operations().iter();
+    let above = operations.filter(|operation| path.is_within(&operation.target));
+    let attached = above.filter(|operation| operation.kind != MountKind::Seal);
+    // Of equally deep ones the later lies on top.
+    let deepest = attached.max_by_key(|operation| operation.target.depth());
+    deepest.map_or(Shown::Nothing, |operation| shown_by(operation, path))
 }
 
 fn shown_by(operation: &MountOp, path: &AbsolutePath) -> Shown {
