@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sandbox_tests::{Bed, inapplicable, is_root, need, skip, tool};
+use sandbox_tests::{Bed, inapplicable, is_root, need, tool};
 use serde_json::json;
 
 #[test]
@@ -137,7 +137,7 @@ fn playwright_drives_chromium() {
         inapplicable!("the distribution has no Chromium of its own");
     };
     let Some(packages) = packages() else {
-        skip!("playwright-core is not installed: `npm install -g playwright-core`");
+        inapplicable!("playwright-core is not installed (`npm install -g playwright-core`)");
     };
     if is_root() {
         inapplicable!("the browser's own profile wants an ordinary user");
