@@ -13,13 +13,15 @@ def proxy(kind):
 
 kind, quiet = sys.argv[1], float(sys.argv[2])
 s = socket.create_connection(proxy(kind), 10)
-s.settimeout(quiet)
 # Parts are sent apart, so that the answer to one is there before the next.
 for part in sys.stdin.buffer.read().split(b"<<wait>>"):
     s.sendall(part)
+    # The first of an answer takes longer on a busy machine than the rest.
+    s.settimeout(4 * quiet)
     try:
         while data := s.recv(65536):
             sys.stdout.buffer.write(data)
+            s.settimeout(quiet)
     except TimeoutError:
         pass
 sys.stdout.buffer.flush()
