@@ -309,3 +309,17 @@ print('done')
         .ok()
         .prints("done\n");
 }
+
+/// Nobody else has a file open for writing once its writer has closed it, or execve(2) says `ETXTBSY`.
+#[test]
+fn a_copied_program_can_be_executed_at_once() {
+    let bed = Bed::new();
+    let program = need!("true");
+    let line = format!(
+        "n=0; i=0; while [ $i -lt 200 ]; do cp '{}' p$i && ./p$i || n=$((n+1)); rm -f p$i; i=$((i+1)); done; echo $n",
+        program.display()
+    );
+    let settings = rules(&[], &[], &["."], &[]);
+    let output = bed.srt().flat(&settings).sh(&line).within(60.0).run();
+    output.ok().prints("0\n");
+}

@@ -173,7 +173,7 @@ fn settle(listener: BorrowedFd<'_>, id: u64, outcome: Result<Outcome, Errno>) {
             file,
             close_on_exec,
             ..
-        }) => inject(listener, id, file.as_fd(), close_on_exec, None),
+        }) => inject(listener, id, file, close_on_exec, None),
         Ok(Outcome::Done | Outcome::Sent(_) | Outcome::Later | Outcome::Continue) => {
             sys::notify::answer(listener, id, Answer::Error(Errno::ACCESS))
         }

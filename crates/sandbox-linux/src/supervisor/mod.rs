@@ -62,7 +62,7 @@ use crate::{
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
-    fs::{AtFlags, Mode},
+    fs::{AtFlags, Mode, OFlags, Stat},
     thread::{CapabilitySet, CapabilitySets},
 };
 
@@ -308,7 +308,7 @@ impl World {
                 file,
                 close_on_exec,
                 created,
-            }) => inject(listener, id, file.as_fd(), close_on_exec, created),
+            }) => inject(listener, id, file, close_on_exec, created),
             Err(errno) => sys::notify::answer(listener, id, Answer::Error(errno)),
         };
         // ENOENT: the caller is gone, so nobody waits for the answer.
@@ -363,11 +363,16 @@ impl World {
 fn inject(
     listener: BorrowedFd<'_>,
     id: u64,
-    file: BorrowedFd<'_>,
+    file: OwnedFd,
     close_on_exec: bool,
     created: Option<Created>,
 ) -> Result<(), Errno> {
-    let errno = match sys::notify::answer_with_descriptor(listener, id, file, close_on_exec) {
+    let answered = if is_program_to_write(&file) {
+        sys::notify::answer_with_last_descriptor(listener, id, file, close_on_exec)
+    } else {
+        sys::notify::answer_with_descriptor(listener, id, file.as_fd(), close_on_exec)
+    };
+    let errno = match answered {
         Ok(()) => return Ok(()),
         Err(errno @ (Errno::MFILE | Errno::NFILE)) => errno,
         Err(Errno::NOENT) => return Err(Errno::NOENT),
@@ -376,6 +381,18 @@ fn inject(
     // One that was removed already is gone as well.
     created.map_or(Ok(()), Created::remove).unwrap_or(());
     sys::notify::answer(listener, id, Answer::Error(errno))
+}
+
+/// Whether the caller may be about to execute what it writes. One that becomes executable later is changed
+/// by another call, and by then this thread has closed its descriptor.
+fn is_program_to_write(file: &OwnedFd) -> bool {
+    let modes = OFlags::WRONLY | OFlags::RDWR;
+    let writes = rustix::fs::fcntl_getfl(file).is_ok_and(|flags| flags.intersects(modes));
+    let is_executable = |status: Stat| {
+        let mode = Mode::from_raw_mode(status.st_mode);
+        mode.intersects(Mode::XUSR | Mode::XGRP | Mode::XOTH)
+    };
+    writes && rustix::fs::fstat(file).is_ok_and(is_executable)
 }
 
 impl Created {

@@ -1,7 +1,7 @@
 //! Notifications of a system call filter (seccomp_unotify(2)).
 #![expect(unsafe_code, reason = "system call wrappers")]
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::{Errno, check};
 
@@ -106,6 +106,24 @@ pub(crate) fn answer_with_descriptor(
         }
         other => other.map(drop),
     }
+}
+
+/// The same in two steps, with the descriptor closed here in between: the caller goes on when nobody
+/// else has the file open for writing, so it can be executed (`ETXTBSY`, execve(2)).
+pub(crate) fn answer_with_last_descriptor(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    descriptor: OwnedFd,
+    close_on_exec: bool,
+) -> Result<(), Errno> {
+    let flags = if close_on_exec {
+        libc::O_CLOEXEC.unsigned_abs()
+    } else {
+        0
+    };
+    let number = add_descriptor(listener, id, descriptor.as_fd(), (0, flags))?;
+    drop(descriptor);
+    answer(listener, id, Answer::Value(number.into()))
 }
 
 fn add_descriptor(
