@@ -367,11 +367,13 @@ fn inject(
     close_on_exec: bool,
     created: Option<Created>,
 ) -> Result<(), Errno> {
-    let answered = if is_program_to_write(&file) {
-        sys::notify::answer_with_last_descriptor(listener, id, file, close_on_exec)
+    let is_program = is_program_to_write(&file);
+    let flags = if close_on_exec {
+        OFlags::CLOEXEC
     } else {
-        sys::notify::answer_with_descriptor(listener, id, file.as_fd(), close_on_exec)
+        OFlags::empty()
     };
+    let answered = sys::notify::answer_with_descriptor(listener, id, file, flags, is_program);
     let errno = match answered {
         Ok(()) => return Ok(()),
         Err(errno @ (Errno::MFILE | Errno::NFILE)) => errno,

@@ -3,6 +3,8 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use rustix::fs::OFlags;
+
 use super::{Errno, check};
 
 // linux/seccomp.h, as the structures hold them: SECCOMP_USER_NOTIF_FLAG_CONTINUE, SECCOMP_ADDFD_FLAG_SEND.
@@ -86,41 +88,25 @@ pub(crate) fn answer(listener: BorrowedFd<'_>, id: u64, answer: Answer) -> Resul
     check(result.into()).map(drop)
 }
 
-/// Gives the caller a duplicate of a descriptor and ends its call with that number.
+/// Gives the caller a duplicate of a descriptor and ends its call with that number. `flags` are none or
+/// `CLOEXEC`. `closes_first`: in two
+/// steps, with the descriptor closed here in between, so that nobody but the caller has the file open
+/// when it goes on: a file that is open for writing can't be executed (`ETXTBSY`, execve(2)).
 pub(crate) fn answer_with_descriptor(
     listener: BorrowedFd<'_>,
     id: u64,
-    descriptor: BorrowedFd<'_>,
-    close_on_exec: bool,
-) -> Result<(), Errno> {
-    let descriptor_flags = if close_on_exec {
-        libc::O_CLOEXEC.unsigned_abs()
-    } else {
-        0
-    };
-    match add_descriptor(listener, id, descriptor, (AND_ANSWER, descriptor_flags)) {
-        // Before Linux 5.14 both could not be done in one step.
-        Err(Errno::INVAL) => {
-            let number = add_descriptor(listener, id, descriptor, (0, descriptor_flags))?;
-            answer(listener, id, Answer::Value(number.into()))
-        }
-        other => other.map(drop),
-    }
-}
-
-/// The same in two steps, with the descriptor closed here in between: the caller goes on when nobody
-/// else has the file open for writing, so it can be executed (`ETXTBSY`, execve(2)).
-pub(crate) fn answer_with_last_descriptor(
-    listener: BorrowedFd<'_>,
-    id: u64,
     descriptor: OwnedFd,
-    close_on_exec: bool,
+    flags: OFlags,
+    closes_first: bool,
 ) -> Result<(), Errno> {
-    let flags = if close_on_exec {
-        libc::O_CLOEXEC.unsigned_abs()
-    } else {
-        0
-    };
+    let flags = flags.bits();
+    if !closes_first {
+        match add_descriptor(listener, id, descriptor.as_fd(), (AND_ANSWER, flags)) {
+            // Before Linux 5.14 both could not be done in one step.
+            Err(Errno::INVAL) => {}
+            other => return other.map(drop),
+        }
+    }
     let number = add_descriptor(listener, id, descriptor.as_fd(), (0, flags))?;
     drop(descriptor);
     answer(listener, id, Answer::Value(number.into()))
