@@ -117,7 +117,7 @@ fn apply(number: i32, line: &[u8], settings: &Settings, control: &NetworkControl
             }
             if update.not_live > 0 {
                 message::notice(&format!(
-                    "control fd {number}: {} rules of the line do not hold, as only rules about hosts change while a command runs",
+                    "control fd {number}: only rules about hosts change while a command runs, so some of the line do not hold: {}",
                     update.not_live
                 ));
             }

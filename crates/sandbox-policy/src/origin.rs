@@ -22,6 +22,11 @@ pub enum Origin {
     Program,
 }
 
+impl Origin {
+    /// Closes what would tell the login of a parent proxy.
+    pub const PROXY_LOGIN: Self = Self::BuiltIn("it holds the login of a proxy");
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -220,7 +220,7 @@ fn rules_that_are_not_about_hosts_are_told_not_to_hold() {
     becomes(&bed, "200");
     let output = run.stop();
     assert!(
-        output.errors().contains("1 rules of the line do not hold"),
+        output.errors().contains("some of the line do not hold: 1"),
         "{output}"
     );
 }

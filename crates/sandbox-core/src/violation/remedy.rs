@@ -50,6 +50,11 @@ impl Remedy {
                 None => by_rule(rule),
             },
             DenialReason::ReadDenied => match rule {
+                Some((_, origin)) if *origin == Origin::PROXY_LOGIN => Some(Self {
+                    text: "keep the login of the proxy elsewhere, such as in `$HTTPS_PROXY`"
+                        .to_owned(),
+                    entry: None,
+                }),
                 Some((_, Origin::BuiltIn(_))) => {
                     option("--allow-read", "filesystem.allowRead", object)
                 }

@@ -110,7 +110,7 @@ impl EnvironmentPolicy {
                 continue;
             };
             if proxies.are_told_by(&value) {
-                let origin = Origin::BuiltIn("it holds the login of a proxy");
+                let origin = Origin::PROXY_LOGIN;
                 self.deny.push(VariableDeny {
                     rule: VariableRule { pattern, origin },
                     firmness: Firmness::Default,

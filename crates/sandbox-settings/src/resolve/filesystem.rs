@@ -232,7 +232,7 @@ pub(super) fn held_back(held: &Paths) -> Vec<HeldBack> {
 /// Denies reading what holds a login.
 fn hide(rules: &mut FilesystemPolicy, secretive: &[AbsolutePath]) {
     for path in secretive {
-        let origin = Origin::BuiltIn("it holds the login of a proxy");
+        let origin = Origin::PROXY_LOGIN;
         let pattern = PathPattern::Subtree(path.clone());
         rules.deny_read.push(ReadDeny {
             rule: PathRule { pattern, origin },

@@ -27,6 +27,10 @@ const REFUSED: u8 = 1;
 /// The port of a host that is given without one.
 const HTTPS: u16 = 443;
 
+/// What tools write with a leading `@` is no path.
+const ABSTRACT: &str =
+    "this is about a path: abstract sockets of the host cannot be reached, whatever the settings";
+
 /// Something that can't be asked about.
 #[derive(Debug, thiserror::Error)]
 enum QuestionError {
@@ -36,6 +40,9 @@ enum QuestionError {
     /// What stands behind the colon.
     #[error("`{0}` is not a port: a number from 1 to 65535")]
     NotAPort(String),
+    /// More than a host and a port.
+    #[error("`{0}` is a URL: give its host, and its port if it has one, such as `example.com:443`")]
+    Url(String),
     /// No path.
     #[error("a path cannot be empty")]
     EmptyPath,
@@ -133,13 +140,22 @@ impl Question {
         match operation {
             Operation::Read => Ok(sure(Attempt::Read(path()?))),
             Operation::Write => Ok(sure(Attempt::Write(path()?))),
-            Operation::Socket => Ok(sure(Attempt::Socket(path()?))),
+            Operation::Socket => Ok(Self {
+                attempt: Attempt::Socket(path()?),
+                assumed: object
+                    .as_encoded_bytes()
+                    .starts_with(b"@")
+                    .then(|| ABSTRACT.to_owned()),
+            }),
             Operation::Resolve => Ok(sure(Attempt::Resolve(text()?.to_owned()))),
             Operation::Connect => Self::connect(text()?),
         }
     }
 
     fn connect(text: &str) -> Result<Self, QuestionError> {
+        if text.contains("://") {
+            return Err(QuestionError::Url(text.to_owned()));
+        }
         let (host, port) = host_and_port(text);
         let number = port.map_or(Ok(HTTPS), |port| {
             port.parse()
