@@ -17,6 +17,7 @@ mod ghosts;
 mod git;
 mod handles;
 mod life;
+mod linked;
 mod mounts;
 mod opened_devices;
 mod planted;

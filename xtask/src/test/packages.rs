@@ -18,6 +18,11 @@ struct Need {
 
 const NEEDS: &[Need] = &[
     need(
+        "bindfs",
+        Some("bindfs"),
+        "files suite: a file system in user space",
+    ),
+    need(
         "bubblewrap",
         Some("bwrap"),
         "bench suite: the sandbox that start-up is compared with",
@@ -32,6 +37,11 @@ const NEEDS: &[Need] = &[
         "default-jdk-headless",
         Some("javac"),
         "network suite: Java's resolver and HTTP client",
+    ),
+    need(
+        "fuse3",
+        Some("fusermount3"),
+        "files suite: an ordinary user mounts bindfs with it",
     ),
     need(
         "gcc",

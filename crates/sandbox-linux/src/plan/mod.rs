@@ -109,8 +109,8 @@ pub enum Tracing {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanNotice {
-    /// A write root that does not exist, in a place that the sandbox does not share with the host.
-    #[error("`{}` does not exist and can't be created inside: the directory above is not the host's there (allowed by {origin})", path.as_path().display())]
+    /// A write root that does not exist, behind a symlink or in a place that the sandbox does not share with the host.
+    #[error("`{}` does not exist and can't be created inside: it is a symlink to nothing, or the directory above is not the host's there (allowed by {origin})", path.as_path().display())]
     MissingWriteRoot {
         /// The path as written.
         path: AbsolutePath,

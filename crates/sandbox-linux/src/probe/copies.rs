@@ -151,12 +151,15 @@ fn existing(path: &AbsolutePath) -> Option<PathBuf> {
 const MOUNTS: &str = "/proc/self/mountinfo";
 
 fn mount_points() -> io::Result<Vec<PathBuf>> {
-    let text = fs::read(MOUNTS)?;
+    Ok(points(&fs::read(MOUNTS)?))
+}
+
+fn points(text: &[u8]) -> Vec<PathBuf> {
     let lines = text.split(|byte| *byte == b'\n');
     let fields = lines.filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
-    Ok(fields
+    fields
         .map(|field| std::ffi::OsString::from_vec(unescaped(field)).into())
-        .collect())
+        .collect()
 }
 
 fn unescaped(mut field: &[u8]) -> Vec<u8> {
@@ -177,7 +180,35 @@ fn unescaped(mut field: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::unescaped;
+    use std::path::PathBuf;
+
+    use super::{points, unescaped};
+
+    /// Lines as WSL, virtiofs and autofs machines have them: no optional field, several of them, a source
+    /// with a backslash, options with spaces, a file system in user space whose source is anything.
+    #[test]
+    fn odd_lines_name_their_mount_points() {
+        let text: &[&[u8]] = &[
+            br"78 69 0:50 / /mnt/c rw,noatime - 9p C:\134 rw,dirsync,aname=drvfs;path=C:\;uid=1000;symlinkroot=/mnt/,mmap,access=client,msize=65536,trans=fd,rfd=5,wfd=5",
+            br"79 69 0:51 / /usr/lib/wsl/drivers ro,nosuid,nodev,noatime - 9p none ro,dirsync,aname=drivers;fmask=222;dmask=222,trans=fd,rfd=7,wfd=7",
+            br"36 29 0:32 / /proc/sys/fs/binfmt_misc rw,relatime shared:14 master:2 propagate_from:1 - autofs systemd-1 rw,fd=29,pgrp=1,timeout=0,minproto=5,maxproto=5,direct",
+            br"90 29 0:60 / /home/me/My\040Drive rw,nosuid,nodev shared:50 - fuse.rclone remote:\040x rw,user_id=1000,group_id=1000",
+            br"120 100 0:44 /sub\134dir /merged\011tab rw - overlay overlay rw,lowerdir=/a:/b,upperdir=/u,workdir=/w",
+            b"121 100 0:45 / /caf\xe9 rw - virtiofs tag rw",
+            b"",
+        ];
+        let found = points(&text.join(&b'\n'));
+        let expected = [
+            "/mnt/c",
+            "/usr/lib/wsl/drivers",
+            "/proc/sys/fs/binfmt_misc",
+            "/home/me/My Drive",
+            "/merged\ttab",
+        ];
+        assert_eq!(found[..5], expected.map(PathBuf::from));
+        assert_eq!(found[5].as_os_str().as_encoded_bytes(), b"/caf\xe9");
+        assert_eq!(found.len(), 6);
+    }
 
     #[test]
     fn mount_points_are_read_as_the_kernel_writes_them() {
