@@ -112,7 +112,7 @@ const VISIBILITY: &[Visibility] = &[
     visible("creating, changing and removing files", Seen::Always),
     visible(
         "opening files for reading",
-        Seen::With("`denyRead` has a pattern, or `strictReads` is on"),
+        Seen::With("`denyRead` has a pattern, `strictReads` is on, or violations are recorded"),
     ),
     visible(
         "looking at files without opening them, and executing them",

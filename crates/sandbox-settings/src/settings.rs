@@ -31,6 +31,8 @@ pub struct Settings {
     pub allow_git_config: Choice<bool>,
     /// Whether a flat file dropped its file rules.
     pub filesystem_disabled: Choice<bool>,
+    /// Whether every file is judged when it is opened for reading.
+    pub strict_reads: Choice<bool>,
     /// Refusals that are not reported.
     pub ignore_violations: Vec<IgnoredViolation>,
     /// Repositories of other owners that Git may use.

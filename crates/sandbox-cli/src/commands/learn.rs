@@ -85,7 +85,7 @@ pub(super) fn learn(
     let begin = |sandbox: &sandbox_core::Sandbox| Learner::new(sandbox.violations());
     let prepare = |builder: SandboxBuilder| {
         if !permissive {
-            return builder;
+            return builder.tell_refused_reads();
         }
         if !options.quiet {
             message::notice(PERMISSIVE);

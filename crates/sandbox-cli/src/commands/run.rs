@@ -8,8 +8,8 @@ use std::{
 };
 
 use sandbox_core::{
-    Child, DescriptorLimit, ExitStatus, Sandbox, SandboxBuilder, SpawnError, StateChange,
-    settings::Settings,
+    Child, DescriptorLimit, ExitStatus, Origin, Sandbox, SandboxBuilder, SpawnError, StateChange,
+    settings::{Choice, Settings},
     terminal::{self, Listening, ReceivedSignal, Signals, TerminalModes},
 };
 
@@ -190,6 +190,7 @@ fn build(
     prepare: impl FnOnce(SandboxBuilder) -> SandboxBuilder,
 ) -> Result<Sandbox, ExitCode> {
     let asked = options.ask.map(|limit| (limit, settings.clone()));
+    let tells_reads = options.violations.is_some() && !declines(&settings.strict_reads);
     let descriptors = DescriptorLimit::current();
     let mut builder =
         load::builder(settings, environment).max_connections(descriptors.connections_when_raised());
@@ -198,9 +199,17 @@ fn build(
         let asker = asker.map_err(|error| message::set_up_error(&error, None))?;
         builder = builder.decider(Arc::new(asker)).decision_timeout(limit);
     }
+    if tells_reads {
+        builder = builder.tell_refused_reads();
+    }
     prepare(builder)
         .build()
         .map_err(|error| message::set_up_error(&error, None))
+}
+
+/// Whether somebody wrote that it be off.
+fn declines(switch: &Choice<bool>) -> bool {
+    !switch.value && !matches!(switch.origin, Origin::BuiltIn(_))
 }
 
 /// Why there is no exit status.

@@ -140,6 +140,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, places: &Places) -> Setti
         unprotected: filesystem::unprotected(&applying),
         allow_git_config: switches.choose(Switch::GitConfig),
         filesystem_disabled: switches.choose(Switch::FilesystemDisabled),
+        strict_reads: switches.choose(Switch::StrictReads),
         ignore_violations: ignored_violations(&applying),
         git_safe_directories: texts(&applying, TextKey::SafeDirectory),
         held_back,
