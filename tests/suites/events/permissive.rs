@@ -1,10 +1,10 @@
 //! `srt learn --permissive`: everything goes on in a copy, and what was used is proposed.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use sandbox_tests::{
-    Bed, Listener, Output, Srt, Watch, carriers, is_root, mounts, names_can_be_set, need,
-    processes_below, timeout, wait_until,
+    Bed, Listener, Output, Srt, Watch, carriers, host, inapplicable, is_root, mounts,
+    names_can_be_set, need, processes_below, timeout, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -409,7 +409,7 @@ fn where_there_can_be_no_copy_nothing_runs() {
     let layer = "mount -t tmpfs none ../outside && cd ../outside && mkdir u1 w1 u2 w2 o1 o2 && \
         mount -t overlay o -o userxattr,lowerdir=../work,upperdir=u1,workdir=w1 o1 && \
         mount -t overlay o -o userxattr,lowerdir=o1,upperdir=u2,workdir=w2 o2";
-    let probe = sandbox_tests::host(
+    let probe = host(
         &unshare,
         [
             own,
@@ -477,4 +477,62 @@ fn where_there_would_be_too_many_copies_nothing_runs() {
         "{output}"
     );
     assert!(!output.text().contains("ran"), "{output}");
+}
+
+/// Without a sandbox there is no copy: the command would change the host.
+#[test]
+fn a_permissive_run_without_a_sandbox_is_none() {
+    let bed = Bed::new();
+    bed.file("outside/keep", "as it was");
+    for sandbox in [
+        json!({"enabled": false}),
+        json!({"excludedCommands": ["rm"], "allowUnsandboxedCommands": true}),
+    ] {
+        let settings = json!({"sandbox": sandbox});
+        let file = bed.file("claude.json", settings.to_string());
+        let srt = || bed.srt().options(["--settings".as_ref(), file.as_os_str()]);
+        let output = srt()
+            .args(["learn", "--permissive", "rm", "../outside/keep"])
+            .run()
+            .exits(125);
+        assert!(
+            output
+                .errors()
+                .contains("`learn --permissive` needs a sandbox"),
+            "{output}"
+        );
+        assert!(bed.outside().join("keep").symlink_metadata().is_ok());
+    }
+    // Without it the settings run the command outside.
+    let file = bed.root().join("claude.json");
+    let srt = bed.srt().options(["--settings".as_ref(), file.as_os_str()]);
+    srt.args(["rm", "../outside/keep"]).run().ok();
+    assert!(bed.outside().join("keep").symlink_metadata().is_err());
+}
+
+/// What is secret is so in every home, whatever `$HOME` says.
+#[test]
+fn a_home_elsewhere_hides_the_secrets_of_the_own_one() {
+    let bed = Bed::new();
+    if !copies(&bed) {
+        return;
+    }
+    let id = host(&need!("id"), ["-u"]).text();
+    let line = format!("getent passwd {} | cut -d: -f6", id.trim());
+    let home = host(&need!("sh"), ["-c", &line]).text();
+    let place = Path::new(home.trim()).join(".aws");
+    let is_new = place.symlink_metadata().is_err();
+    if is_new && std::fs::create_dir(&place).is_err() {
+        inapplicable!("the home of this user can't be written");
+    }
+    let file = place.join(format!("srt-test-{}", bed.marker()));
+    std::fs::write(&file, "hidden").unwrap();
+    let line = format!("cat {}", file.display());
+    let base = settings(&["."], &[], &[]);
+    let output = learn(&bed, &base, &[]).sh(&line).run();
+    std::fs::remove_file(&file).unwrap();
+    if is_new {
+        std::fs::remove_dir(&place).unwrap();
+    }
+    assert!(!output.text().contains("hidden"), "{output}");
 }

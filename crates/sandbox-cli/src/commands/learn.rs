@@ -93,6 +93,7 @@ pub(super) fn learn(
         builder.permissive()
     };
     let observer = Observer {
+        needs_sandbox: permissive.then_some("learn --permissive"),
         prepare,
         begin,
         end,
@@ -109,8 +110,10 @@ fn own_files(settings: &Settings, environment: &Environment) -> Vec<AbsolutePath
     let home = environment.home.iter().flat_map(|home| {
         [".srt-settings.json", ".claude", ".local/share/srt"].map(|name| home.as_path().join(name))
     });
+    let record = environment.trust_store.iter();
+    let record = record.filter_map(|path| path.as_path().parent().map(Path::to_path_buf));
     let work = environment.working_directory.as_path().join(".claude");
-    let all = files.chain(home).chain([work]);
+    let all = files.chain(home).chain(record).chain([work]);
     let base = &environment.working_directory;
     let paths = all.filter_map(|path| AbsolutePath::resolve(base, path).ok());
     paths.collect()
@@ -145,7 +148,10 @@ fn tell(
     let name = target.path.display().to_string();
     let mut unified = diff.unified_diff();
     let text = unified.header(&name, &name).to_string();
-    let lines = text.lines().map(message::visible);
+    let lines = text.lines().map(|line| {
+        let parts: Vec<_> = line.split('\t').map(message::visible).collect();
+        parts.join("\t")
+    });
     let text: String = lines.map(|line| format!("{line}\n")).collect();
     if message::print(&text) != ExitCode::SUCCESS {
         return Ok(());

@@ -30,6 +30,7 @@ pub(crate) fn run(
     environment: &Environment,
 ) -> ExitCode {
     let nobody = Observer {
+        needs_sandbox: None,
         prepare: |builder| builder,
         begin: |_: &Sandbox| (),
         end: |()| None,
@@ -39,6 +40,8 @@ pub(crate) fn run(
 
 /// Who looks on.
 pub(super) struct Observer<P, B, E> {
+    /// What makes no sense without a sandbox, and so must not be run outside.
+    pub(super) needs_sandbox: Option<&'static str>,
     /// Has a say in how the sandbox is built.
     pub(super) prepare: P,
     /// Called before anything runs.
@@ -59,6 +62,7 @@ pub(super) fn observed<O>(
     >,
 ) -> ExitCode {
     let Observer {
+        needs_sandbox,
         prepare,
         begin,
         end,
@@ -70,7 +74,7 @@ pub(super) fn observed<O>(
         Err(code) => return code,
     };
     tracing::debug!("settings loaded after {:?}", started.elapsed());
-    if let Err(code) = place(&settings, options, command) {
+    if let Err(code) = place(&settings, options, command, needs_sandbox) {
         return code;
     }
     let destination = options.violations.as_ref().map(|destination| {
@@ -170,8 +174,13 @@ fn say_what_was_refused(
 }
 
 /// Runs the command outside where the settings say so; then its exit code is the error.
-fn place(settings: &Settings, options: &Options, command: &CommandWords) -> Result<(), ExitCode> {
-    match unsandboxed::placement(settings, options, command) {
+fn place(
+    settings: &Settings,
+    options: &Options,
+    command: &CommandWords,
+    needs_sandbox: Option<&'static str>,
+) -> Result<(), ExitCode> {
+    match unsandboxed::placement(settings, options, command, needs_sandbox) {
         Ok(Placement::Inside) => Ok(()),
         Ok(Placement::Outside { key, origin }) => {
             message::notice(&format!(

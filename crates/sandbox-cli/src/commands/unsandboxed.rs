@@ -42,6 +42,16 @@ pub(crate) enum PlacementError {
         /// Where unsandboxed commands are switched off.
         off: Origin,
     },
+    /// A run that changes nothing, which would change the host.
+    #[error("`{what}` needs a sandbox, but `{key}` ({origin}) runs this command without one")]
+    NeedsSandbox {
+        /// What was asked for.
+        what: &'static str,
+        /// The setting.
+        key: &'static str,
+        /// Where it is.
+        origin: Origin,
+    },
     /// Rules for a sandbox that there would not be.
     #[error(
         "rules on the command line need a sandbox, but `{key}` ({origin}) runs this command without one"
@@ -54,11 +64,13 @@ pub(crate) enum PlacementError {
     },
 }
 
-/// Where the settings want a command to run. All layers of the sandbox go together.
+/// Where the settings want a command to run. All layers of the sandbox go together. `needs_sandbox` names
+/// what must not run outside.
 pub(crate) fn placement<'a>(
     settings: &'a Settings,
     options: &Options,
     command: &CommandWords,
+    needs_sandbox: Option<&'static str>,
 ) -> Result<Placement<'a>, PlacementError> {
     let execution = &settings.execution;
     let (key, origin) = if !execution.enabled.value {
@@ -80,6 +92,13 @@ pub(crate) fn placement<'a>(
     } else {
         return Ok(Placement::Inside);
     };
+    if let Some(what) = needs_sandbox {
+        return Err(PlacementError::NeedsSandbox {
+            what,
+            key,
+            origin: origin.clone(),
+        });
+    }
     let none = sandbox_core::settings::Overrides::none();
     if options.overrides == none && options.control_fd.is_none() {
         Ok(Placement::Outside { key, origin })

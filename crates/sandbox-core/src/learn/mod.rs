@@ -14,13 +14,14 @@ use std::{
 };
 
 use sandbox_policy::{
-    AbsolutePath, AddressClass, DenialReason, FileVerdict, Operation, PathPattern, Policy,
-    SECRET_PATHS, WORKSPACE_SECRETS, powerful_socket,
+    AbsolutePath, AddressClass, DenialReason, FileVerdict, Operation, OwnAddresses, PathPattern,
+    Policy, SECRET_PATHS, WORKSPACE_SECRETS, powerful_socket,
 };
 use sandbox_settings::Addition;
 
 use crate::{
-    permissive::SECRET,
+    host,
+    permissive::{SECRET, is_global},
     violation::{Subscription, Violation, ViolationStore},
 };
 
@@ -76,7 +77,15 @@ impl Learner {
     #[must_use]
     pub fn proposal(&self, home: Option<&AbsolutePath>, own: &[AbsolutePath]) -> Proposal {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        propose(&seen.violations, &Guard { home, own })
+        let homes = host::homes(home);
+        // Without them every address may be one.
+        let addresses = host::own_addresses().ok().map(|OwnAddresses(found)| found);
+        let guard = Guard {
+            homes: &homes,
+            own,
+            addresses: addresses.as_deref(),
+        };
+        propose(&seen.violations, &guard)
     }
 }
 
@@ -132,7 +141,7 @@ fn wanted(
     };
     match entry.key {
         WRITE | READ => guard.path(&entry.value)?,
-        HOSTS => Guard::host(&entry.value)?,
+        HOSTS => guard.host(&entry.value)?,
         "filesystem.unprotect" => return Err("it is protected: programs run or obey it"),
         "network.allowUnixSockets" => Guard::socket(&entry.value)?,
         _ => return Err("it would weaken the sandbox as a whole"),
@@ -147,8 +156,11 @@ fn is_of_permissive_run(violation: &Violation) -> bool {
 
 /// What is never proposed.
 struct Guard<'g> {
-    home: Option<&'g AbsolutePath>,
+    /// Of everybody on this machine.
+    homes: &'g [AbsolutePath],
     own: &'g [AbsolutePath],
+    /// Of this machine's interfaces; none where they can't be found out.
+    addresses: Option<&'g [IpAddr]>,
 }
 
 /// Directories of the system.
@@ -185,9 +197,7 @@ impl Guard<'_> {
         if path.depth() <= 1 {
             return Err("it is the root directory, or lies right in it");
         }
-        if let Some(home) = self.home
-            && home.is_within(&path)
-        {
+        if self.homes.iter().any(|home| home.is_within(&path)) {
             return Err("it holds the home directory");
         }
         let is_in = |place: &&str| path.as_path().starts_with(place);
@@ -225,11 +235,11 @@ impl Guard<'_> {
 
     /// Whether programs of the user's find their settings, or themselves, in this place of the home.
     fn is_of_programs(&self, path: &AbsolutePath) -> bool {
-        let below = self.home.and_then(|home| {
+        let mut below = self.homes.iter().filter_map(|home| {
             let rest = path.as_path().strip_prefix(home.as_path()).ok()?;
             rest.components().next()?.as_os_str().to_str()
         });
-        below.is_some_and(|first| {
+        below.any(|first| {
             (first.starts_with('.') && first != ".cache") || ["bin", "go"].contains(&first)
         })
     }
@@ -238,10 +248,10 @@ impl Guard<'_> {
         let system = WORKSPACE_SECRETS.iter().map(|row| row.path);
         let preset = SECRET_PATHS.iter().map(|row| row.path);
         let names = system.chain(preset).chain(SECRET_DIRECTORIES);
-        let mut secrets = names.filter_map(|name| match self.home {
-            Some(home) => AbsolutePath::resolve(home, name).ok(),
-            None => AbsolutePath::new(name).ok(),
-        });
+        let root = AbsolutePath::root();
+        let homes = || self.homes.iter().chain([&root]);
+        let below = |name| homes().filter_map(move |home| AbsolutePath::resolve(home, name).ok());
+        let mut secrets = names.flat_map(below);
         secrets.any(|secret| path.is_within(&secret) || secret.is_within(path))
     }
 
@@ -256,7 +266,7 @@ impl Guard<'_> {
         Self::powerless(path)
     }
 
-    fn host(text: &str) -> Result<(), &'static str> {
+    fn host(&self, text: &str) -> Result<(), &'static str> {
         if text.contains('\\') || text.contains('*') {
             return Err("it is no host");
         }
@@ -265,17 +275,22 @@ impl Guard<'_> {
             Some(_) | None => (text, ""),
         };
         let host = host.trim_matches(['[', ']']);
-        let class = host.parse().ok().and_then(AddressClass::of);
+        let address = host.parse::<IpAddr>().ok();
+        let class = address.and_then(AddressClass::of);
         let is_loopback = class == Some(AddressClass::Loopback)
             || host == "localhost"
             || host.ends_with(".localhost");
+        let is_own = |address| self.addresses.is_none_or(|own| own.contains(&address));
+        let is_near = |address| is_own(address) || !is_global(address);
+        let is_mighty = port.parse().is_ok_and(|port| MIGHTY_PORTS.contains(&port));
+        if is_mighty && (is_loopback || address.is_some_and(is_near)) {
+            return Err("whoever can talk to it needs no sandbox");
+        }
         if is_loopback {
-            let is_mighty = port.parse().is_ok_and(|port| MIGHTY_PORTS.contains(&port));
-            return if is_mighty {
-                Err("whoever can talk to it needs no sandbox")
-            } else {
-                Ok(())
-            };
+            return Ok(());
+        }
+        if address.is_some_and(is_own) {
+            return Err("such addresses are of the machine's own services");
         }
         let is_metadata = host.ends_with(".internal") || host == "metadata";
         let is_unique_local = matches!(host.parse(), Ok(IpAddr::V6(it)) if it.is_unique_local());

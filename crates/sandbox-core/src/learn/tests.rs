@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sandbox_policy::{AbsolutePath, Denial, DenialReason, Operation, Origin};
+use sandbox_policy::{AbsolutePath, Denial, DenialReason, Host, Operation, Origin};
 
 use super::{Learner, Proposal};
 use crate::violation::{Refused, Refusee, ViolationStore};
@@ -119,4 +119,28 @@ fn hosts_are_named_once() {
         (Operation::Connect, denial("b.test:22")),
     ]);
     assert_eq!(values(&proposal), ["a.test", "b.test:22"]);
+}
+
+#[test]
+fn services_that_do_whatever_they_are_asked_are_not_proposed() {
+    let denial = |text: &str| Denial::by_default(DenialReason::HostNotAllowed, text.to_owned());
+    let asked = |text: &str| learn(&[(Operation::Connect, denial(text))]);
+    let mut never: Vec<_> = [
+        "10.0.0.7:2375",
+        "192.168.1.1:22",
+        "127.0.0.1:2375",
+        "[fd00::7]:22",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let own = crate::host::own_addresses().unwrap().0;
+    let others = own.into_iter().filter(|address| !address.is_loopback());
+    never.extend(others.map(|address| Host::from_ip(address).to_string() + ":443"));
+    for text in never {
+        let proposal = asked(&text);
+        assert_eq!(values(&proposal), <[&str; 0]>::default(), "{text}");
+    }
+    for text in ["10.0.0.7:443", "127.0.0.1:3000", "git.test:22"] {
+        assert_eq!(values(&asked(text)), [text]);
+    }
 }

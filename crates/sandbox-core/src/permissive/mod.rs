@@ -17,11 +17,14 @@ use std::{
 
 use sandbox_policy::{
     AddressClass, Denial, DenialReason, Firmness, Host, HostName, LookupVerdict, NetworkPolicy,
-    Operation, Origin, ParentChoice, ParentProxies, Policy, Target, secret_variables,
+    Operation, Origin, OwnAddresses, ParentChoice, ParentProxies, Policy, Target, secret_variables,
 };
 use sandbox_proxy::{BoxFuture, Decide, Decision, ExternalProxies, Resolve};
 
-use crate::violation::{Refused, Refusee, ViolationStore};
+use crate::{
+    host,
+    violation::{Refused, Refusee, ViolationStore},
+};
 
 #[cfg(target_os = "linux")]
 pub(crate) use policy::opened;
@@ -49,6 +52,10 @@ pub(crate) struct Recorder {
 impl Decide for Recorder {
     fn decide<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Decision> {
         Box::pin(async {
+            let Ok(OwnAddresses(own)) = host::own_addresses() else {
+                return refused(INSIDE);
+            };
+            let is_outside = |address: &IpAddr| is_global(*address) && !own.contains(address);
             let found = match &target.host {
                 Host::Ip(address) => Ok(vec![*address]),
                 Host::Name(_) if target.host.is_localhost() => return refused(INSIDE),
@@ -56,10 +63,10 @@ impl Decide for Recorder {
             };
             match found {
                 // Who dials picks the addresses of the internet; a proxy picks any.
-                Ok(found) if self.is_proxied(target) && !found.iter().copied().all(is_global) => {
+                Ok(found) if self.is_proxied(target) && !found.iter().all(is_outside) => {
                     return refused(INSIDE);
                 }
-                Ok(found) if !found.iter().copied().any(is_global) => return refused(INSIDE),
+                Ok(found) if !found.iter().any(is_outside) => return refused(INSIDE),
                 // Nothing is reached, but it is known what was wanted.
                 Err(_) if !self.is_proxied(target) => {}
                 Err(_) => return refused(UNKNOWN),
@@ -130,7 +137,7 @@ impl Resolve for GlobalResolver {
 
 /// Whether an address is on the internet, as the registries of special addresses have it (IANA, RFC
 /// 6890): neither the machine's own, nor of a private network, nor another one in disguise.
-fn is_global(address: IpAddr) -> bool {
+pub(crate) fn is_global(address: IpAddr) -> bool {
     if AddressClass::of(address).is_some() {
         return false;
     }

@@ -12,19 +12,17 @@ const COPY: Origin = Origin::BuiltIn("it is changed in a copy");
 const NO_LAYER: LayerId = LayerId(u16::MAX);
 
 /// The policy of a permissive run, whose command may change these places.
-pub(crate) fn opened(
-    strict: &Policy,
-    home: Option<&AbsolutePath>,
-    places: &[AbsolutePath],
-) -> Policy {
+pub(crate) fn opened(strict: &Policy, homes: &[AbsolutePath], places: &[AbsolutePath]) -> Policy {
     let mut policy = strict.clone();
     let files = &mut policy.filesystem;
     // A preset's, which any entry of the settings could re-open.
     files
         .deny_read
         .retain(|deny| deny.firmness != Firmness::Default);
-    let secrets = secret_paths(home, &SECRET, Firmness::Default);
-    files.deny_read.extend(secrets);
+    for home in homes {
+        let secrets = secret_paths(Some(home), &SECRET, Firmness::Default);
+        files.deny_read.extend(secrets);
+    }
     // Symlinks on the way are in directories that the command may change here. What they lead to now is
     // what the rules are about.
     let denies = files.deny_read.iter_mut().map(|deny| &mut deny.rule);
@@ -70,7 +68,12 @@ mod tests {
         strict.filesystem.deny_read.extend(preset.0);
         strict.filesystem.allow_read.extend(preset.1);
         let strict = strict.deny_read("/nonexistent/u/mine").unwrap();
-        let open = opened(&strict, Some(&home), std::slice::from_ref(&home)).filesystem;
+        let open = opened(
+            &strict,
+            std::slice::from_ref(&home),
+            std::slice::from_ref(&home),
+        )
+        .filesystem;
         for (text, may_read) in [
             ("/nonexistent/u/other", true),
             ("/nonexistent/u/mine/x", false),
