@@ -1,11 +1,11 @@
 //! The flat format's statements.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use sandbox_policy::{DomainPattern, PatternSyntax, VariablePattern};
 
 use super::{
-    Effect, PathEffect, ProxyKind, Switch, TextKey,
+    Effect, HostEffect, PathEffect, ProxyKind, Switch, TextKey,
     reader::{Reader, Written},
 };
 use crate::wire::{
@@ -112,12 +112,18 @@ impl Reader<'_> {
             require_host_match,
             ambiguous_request_target,
         } = network;
-        self.allowed_domains("network.allowedDomains", Some(allowed_domains));
-        self.denied_domains("network.deniedDomains", Some(denied_domains));
+        let key = "network.allowedDomains";
+        self.hosts(key, Some(allowed_domains), HostEffect::Allow);
+        let key = "network.deniedDomains";
+        self.hosts(key, Some(denied_domains), HostEffect::Deny);
         if let Some(reasons) = denied_domain_reasons {
             // Its keys are texts to the types, and domain patterns to the schema.
             self.leave_unread();
-            self.note_reasons(reasons);
+            let named = |(host, NonEmptyText(reason)): (String, NonEmptyText)| {
+                Some((DomainPattern::parse_deny(&host).ok()?, reason.value))
+            };
+            let reasons: HashMap<_, _> = reasons.into_iter().filter_map(named).collect();
+            self.note_reasons(&reasons);
         }
         self.switch(
             "network.strictAllowlist",
@@ -210,19 +216,6 @@ impl Reader<'_> {
             ("credentials.awsPairs", aws_pairs),
             ("credentials.sigv4", sigv4),
         ]);
-    }
-
-    /// Hands the author's words to the deny rules of the same pattern, however it is spelt.
-    fn note_reasons(&mut self, reasons: BTreeMap<String, NonEmptyText>) {
-        let named = |(host, NonEmptyText(reason)): (String, NonEmptyText)| {
-            Some((DomainPattern::parse_deny(&host).ok()?, reason.value))
-        };
-        let reasons: HashMap<_, _> = reasons.into_iter().filter_map(named).collect();
-        for statement in &mut self.statements {
-            if let Effect::DenyDomain { pattern, note } = &mut statement.effect {
-                *note = reasons.get(pattern).cloned();
-            }
-        }
     }
 
     fn read_flat_filesystem(&mut self, filesystem: FlatFilesystem) {
