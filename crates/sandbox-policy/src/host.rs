@@ -253,31 +253,28 @@ pub(crate) fn is_canonical(text: &str) -> bool {
 /// spelling.
 fn canonical_labels(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
-    let (mut labels, mut start, mut first) = (1, 0, 0);
-    for (at, byte) in bytes.iter().copied().enumerate() {
+    let (mut labels, mut start) = (1, 0);
+    for (at, byte) in bytes.iter().enumerate() {
         match byte {
-            b'.' if is_label_length(at - start) => {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' => {}
+            b'.' if is_label(bytes.get(start..at)) => {
                 labels += 1;
                 start = at + 1;
-            }
-            b'a'..=b'z' | b'0'..=b'9' | b'-' => {
-                if at == start {
-                    first = byte;
-                }
-                // IDNA looks into a label that begins so.
-                if byte == b'-' && at - start == 3 && bytes.get(start..=at) == Some(b"xn--") {
-                    return None;
-                }
             }
             _ => return None,
         }
     }
-    let ends_well = is_label_length(bytes.len() - start) && first.is_ascii_lowercase();
+    let last = bytes.get(start..);
+    let ends_well = is_label(last) && last?.first()?.is_ascii_lowercase();
     (ends_well && bytes.len() <= LONGEST_NAME).then_some(labels)
 }
 
-fn is_label_length(length: usize) -> bool {
-    (1..=LONGEST_LABEL).contains(&length)
+/// Whether plain bytes are a label that stays as it is.
+fn is_label(bytes: Option<&[u8]>) -> bool {
+    bytes.is_some_and(|label| {
+        // IDNA looks into a label that begins so.
+        (1..=LONGEST_LABEL).contains(&label.len()) && !label.starts_with(b"xn--")
+    })
 }
 
 /// Parses an IPv6 address without brackets.

@@ -84,20 +84,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, places: &Places) -> Setti
     let standing = live::standing(&applying, &hosts);
     Paths::drop_repetitions(&mut paths);
     Hosts::drop_repetitions(&mut hosts);
-    let mut said = HashSet::with_capacity(applying.len());
-    let new: Vec<bool> = applying
-        .iter()
-        .map(
-            |Entry {
-                 layer, statement, ..
-             }| {
-                let effect = &statement.effect;
-                said.insert((effect.depends_on_layer().then_some(*layer), effect))
-            },
-        )
-        .collect();
-    let mut new = new.into_iter();
-    applying.retain(|_| new.next() == Some(true));
+    drop_repetitions(&mut applying);
     let disabled = Switches::of(&applying).deciding(Switch::FilesystemDisabled);
     if let Some((Choice { value: true, .. }, layer)) = disabled {
         // It drops the rules of its own file; those of other layers are not its to drop.
@@ -105,12 +92,11 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, places: &Places) -> Setti
         paths.retain(|paths| paths.layer != layer);
     }
     let switches = Switches::of(&applying);
-    let mut rules = HostRules::default();
-    rules.add(hosts, &applying);
-    let network = rules.policy(switches.choose(Switch::StrictAllowlist).value);
+    let mut network = HostRules::default();
+    network.add(hosts, &applying);
     let policy = Policy {
         filesystem: filesystem::filesystem(paths, &applying, &switches, (base, flat), places),
-        network,
+        network: network.policy(switches.choose(Switch::StrictAllowlist).value),
         published_ports: published_ports(&applying),
         unix_sockets: unix_sockets(&applying, &switches),
         environment: environment::environment(&applying),
@@ -152,6 +138,24 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, places: &Places) -> Setti
         ignored_keys: ignored,
         live: LiveBase::new(standing, applying, base),
     }
+}
+
+/// Drops what was said before: by any layer, where it does not matter which.
+fn drop_repetitions(entries: &mut Vec<Entry>) {
+    let mut said = HashSet::with_capacity(entries.len());
+    let new: Vec<bool> = entries
+        .iter()
+        .map(
+            |Entry {
+                 layer, statement, ..
+             }| {
+                let effect = &statement.effect;
+                said.insert((effect.depends_on_layer().then_some(*layer), effect))
+            },
+        )
+        .collect();
+    let mut new = new.into_iter();
+    entries.retain(|_| new.next() == Some(true));
 }
 
 /// Single values: the entries about them, which are few.

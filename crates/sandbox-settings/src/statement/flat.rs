@@ -1,6 +1,6 @@
 //! The flat format's statements.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sandbox_policy::{DomainPattern, PatternSyntax, VariablePattern};
 
@@ -13,7 +13,9 @@ use crate::wire::{
         CredentialFile, CredentialMode, CredentialVariable, Credentials, Flat, FlatFilesystem,
         FlatNetwork, Git,
     },
-    text::{AddressRange, NonEmptyText, PathText, VariableName},
+    text::{
+        AddressRange, AllowedDomain, DeniedDomain, Entries, NonEmptyText, PathText, VariableName,
+    },
 };
 
 impl Reader<'_> {
@@ -112,19 +114,7 @@ impl Reader<'_> {
             require_host_match,
             ambiguous_request_target,
         } = network;
-        let key = "network.allowedDomains";
-        self.hosts(key, Some(allowed_domains), HostEffect::Allow);
-        let key = "network.deniedDomains";
-        self.hosts(key, Some(denied_domains), HostEffect::Deny);
-        if let Some(reasons) = denied_domain_reasons {
-            // Its keys are texts to the types, and domain patterns to the schema.
-            self.leave_unread();
-            let named = |(host, NonEmptyText(reason)): (String, NonEmptyText)| {
-                Some((DomainPattern::parse_deny(&host).ok()?, reason.value))
-            };
-            let reasons: HashMap<_, _> = reasons.into_iter().filter_map(named).collect();
-            self.note_reasons(&reasons);
-        }
+        self.flat_hosts((allowed_domains, denied_domains), denied_domain_reasons);
         self.switch(
             "network.strictAllowlist",
             Switch::StrictAllowlist,
@@ -174,6 +164,26 @@ impl Reader<'_> {
             ("network.requireHostMatch", require_host_match),
             ("network.ambiguousRequestTarget", ambiguous_request_target),
         ]);
+    }
+
+    fn flat_hosts(
+        &mut self,
+        (allowed, denied): (Entries<AllowedDomain>, Entries<DeniedDomain>),
+        reasons: Option<BTreeMap<String, NonEmptyText>>,
+    ) {
+        let key = "network.allowedDomains";
+        self.hosts(key, Some(allowed), HostEffect::Allow);
+        let key = "network.deniedDomains";
+        self.hosts(key, Some(denied), HostEffect::Deny);
+        if let Some(reasons) = reasons {
+            // Its keys are texts to the types, and domain patterns to the schema.
+            self.leave_unread();
+            let named = |(host, NonEmptyText(reason)): (String, NonEmptyText)| {
+                Some((DomainPattern::parse_deny(&host).ok()?, reason.value))
+            };
+            let reasons: HashMap<_, _> = reasons.into_iter().filter_map(named).collect();
+            self.note_reasons(&reasons);
+        }
     }
 
     fn read_credentials(&mut self, credentials: Credentials) {

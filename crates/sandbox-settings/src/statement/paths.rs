@@ -120,14 +120,12 @@ pub(crate) fn path_pattern(
     base: &PathBase,
     effect: PathEffect,
 ) -> Result<PathPattern, PatternError> {
-    // Most entries have no pattern in them, and those that have one mostly close: they are read once.
-    let is_special = |byte: &u8| matches!(byte, b'*' | b'?' | b'[');
-    if !effect.widens()
-        && syntax == PatternSyntax::Glob
-        && text.as_encoded_bytes().iter().any(is_special)
-    {
+    if !effect.widens() && syntax == PatternSyntax::Glob {
         let floating = PathPattern::parse(text, PatternSyntax::FloatingGlob, base)?;
-        if let PathPattern::Glob(_) = floating {
+        // Most entries have no pattern in them, and those that have one mostly close: they are read once.
+        let is_special = |byte: &u8| matches!(byte, b'*' | b'?' | b'[');
+        let is_glob = matches!(floating, PathPattern::Glob(_));
+        if is_glob || !text.as_encoded_bytes().iter().any(is_special) {
             return Ok(floating);
         }
     }
