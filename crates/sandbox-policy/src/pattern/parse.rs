@@ -33,6 +33,11 @@ pub(super) fn pattern(
 /// See [`PatternSyntax::FloatingGlob`].
 fn floating(text: &OsStr, base: &PathBase) -> Result<PathPattern, PatternError> {
     let bytes = text.as_encoded_bytes();
+    if bytes.strip_prefix(b"**/").is_some_and(is_clean) {
+        // What most patterns are.
+        let literal = AbsolutePath::from_clean_parts([b"/", bytes]);
+        return Ok(PathPattern::Glob(Glob::everywhere(literal)));
+    }
     if bytes.starts_with(b"**/") {
         let everywhere = PathBase {
             working_directory: AbsolutePath::root(),
@@ -56,10 +61,7 @@ fn plain(text: &[u8], base: &PathBase) -> Option<AbsolutePath> {
         [b'/', below @ ..] => (true, below),
         below => (false, below),
     };
-    let is_special = |byte: &u8| matches!(byte, 0 | b'*' | b'?' | b'[');
-    let is_plain =
-        |name: &[u8]| !matches!(name, b"" | b"." | b"..") && !name.iter().any(is_special);
-    if !below.split(|byte| *byte == b'/').all(is_plain) {
+    if !is_clean(below) {
         return None;
     }
     if is_absolute {
@@ -68,6 +70,20 @@ fn plain(text: &[u8], base: &PathBase) -> Option<AbsolutePath> {
     let base = base.working_directory.as_bytes();
     let base = base.strip_suffix(b"/").unwrap_or(base);
     Some(AbsolutePath::from_clean_parts([base, b"/", below]))
+}
+
+/// Whether a relative text is clean and nothing in it special, told in one go.
+fn is_clean(text: &[u8]) -> bool {
+    let is_name = |name: Option<&[u8]>| !matches!(name, None | Some(b"" | b"." | b".."));
+    let mut start = 0;
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            b'/' if is_name(text.get(start..at)) => start = at + 1,
+            b'/' | 0 | b'*' | b'?' | b'[' => return false,
+            _ => {}
+        }
+    }
+    is_name(text.get(start..))
 }
 
 /// An entry with its base taken off. The base is always literal: a home directory with a `[` in

@@ -18,12 +18,12 @@ use crate::{
     error::{SettingsError, SettingsErrorKind, SettingsErrors},
     finding::Finding,
     layer::{Layer, ParsedFile},
-    overrides::Overrides,
+    overrides::{Overrides, Taken},
     parse::parse_file,
-    resolve::{Entry, Layers, Paths, Places, resolve},
+    resolve::{Entry, Layered, Layers, Places, resolve},
     settings::{FileTrust, LoadedFile, Settings},
     source::Source,
-    statement::{PathList, Statement},
+    statement::{HostList, PathList, Statement},
     variables::ProxyVariables,
 };
 
@@ -97,6 +97,7 @@ pub fn load(sources: &Sources) -> Result<Settings, SettingsErrors> {
         files: Vec::new(),
         entries: environment(sources),
         paths: Vec::new(),
+        hosts: Vec::new(),
         ignored: Vec::new(),
     };
     let mut candidates = candidates(sources);
@@ -205,20 +206,22 @@ fn candidates(sources: &Sources) -> Vec<Candidate> {
 /// Paths that decide about later runs: the user's own files, whether or not they are there yet, and
 /// the trust store. Files of a project are guarded by their content's hash.
 fn guarded(sources: &Sources, candidates: &[Candidate]) -> Vec<AbsolutePath> {
-    candidates
+    let own = candidates
         .iter()
         .filter(|candidate| !candidate.layer.comes_with_project())
         .filter_map(|candidate| AbsolutePath::new(&candidate.path).ok())
         // The link and what it leads to: replacing either changes what a later run reads.
-        .flat_map(|path| [real_place(&path), path])
-        .chain(
-            sources
-                .home
-                .iter()
-                .filter_map(|home| home.join(".srt-settings.json").ok()),
-        )
-        .chain(sources.trust_store.clone())
-        .collect()
+        .flat_map(|path| [real_place(&path), path]);
+    let home = sources.home.iter();
+    let flat = home.filter_map(|home| home.join(".srt-settings.json").ok());
+    let mut paths = Vec::new();
+    for path in own.chain(flat).chain(sources.trust_store.clone()) {
+        // Each is asked about with all rules, so none is twice.
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    paths
 }
 
 /// A file that was read and parsed.
@@ -233,38 +236,54 @@ impl Loaded {
         let layer = self.file.layer;
         layers.files.push(self.file);
         layers.ignored.extend(self.parsed.ignored);
-        let entries = self.parsed.statements.into_iter().map(|statement| Entry {
+        let ParsedFile {
+            statements,
+            paths,
+            hosts,
+            ..
+        } = self.parsed;
+        layers.add(layer, trusted, statements, (paths, hosts));
+    }
+}
+
+impl Layers {
+    fn add(
+        &mut self,
+        layer: Layer,
+        trusted: bool,
+        statements: Vec<Statement>,
+        (paths, hosts): (Vec<PathList>, Vec<HostList>),
+    ) {
+        let entry = |statement| Entry {
             layer,
             trusted,
             statement,
-        });
-        layers.entries.extend(entries);
-        let lists = self.parsed.paths.into_iter().map(|list| Paths {
+        };
+        self.entries.extend(statements.into_iter().map(entry));
+        let paths = paths.into_iter().map(|list| Layered {
             layer,
             trusted,
             list,
         });
-        layers.paths.extend(lists);
+        self.paths.extend(paths);
+        let hosts = hosts.into_iter().map(|list| Layered {
+            layer,
+            trusted,
+            list,
+        });
+        self.hosts.extend(hosts);
     }
 }
 
-fn add_command_line(layers: &mut Layers, said: Option<(Vec<Statement>, Vec<PathList>)>) {
-    let Some((statements, lists)) = said else {
-        return;
-    };
-    let layer = Layer::CommandLine;
-    let entry = |statement| Entry {
-        layer,
-        trusted: true,
-        statement,
-    };
-    layers.entries.extend(statements.into_iter().map(entry));
-    let paths = |list| Paths {
-        layer,
-        trusted: true,
-        list,
-    };
-    layers.paths.extend(lists.into_iter().map(paths));
+fn add_command_line(layers: &mut Layers, said: Option<Taken>) {
+    if let Some(Taken {
+        statements,
+        paths,
+        hosts,
+    }) = said
+    {
+        layers.add(Layer::CommandLine, true, statements, (paths, hosts));
+    }
 }
 
 fn read_layer(
