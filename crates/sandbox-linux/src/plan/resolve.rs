@@ -40,8 +40,10 @@ pub(super) fn resolve(
     } else {
         resolve_denies(written, &moved, &mut resolved)?;
     }
+    resolved.allow_write.reserve(written.allow_write.len());
+    let mut inner = facts.inner_roots.iter().peekable();
     for (index, allow) in written.allow_write.iter().enumerate() {
-        if facts.inner_roots.binary_search(&index).is_ok() {
+        if inner.next_if_eq(&&index).is_some() {
             resolved.allow_write.push(allow.clone());
             continue;
         }

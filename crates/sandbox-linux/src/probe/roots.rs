@@ -40,20 +40,19 @@ pub(super) fn inner(policy: &FilesystemPolicy, lookup: &mut Lookup) -> Vec<usize
     let Some(others) = Others::new(others) else {
         return Vec::new();
     };
-    let mut roots: HashMap<_, _, RandomState> = HashMap::default();
     let literals = allow_write.iter().enumerate();
-    let literals: Vec<_> = literals
-        .filter_map(|(index, root)| Some((index, literal(&root.rule)?, root.layer)))
-        .collect();
-    roots.extend(
-        literals
-            .iter()
-            .map(|(_, path, layer)| (path.as_bytes(), *layer)),
-    );
+    let literals =
+        literals.filter_map(|(index, root)| Some((index, literal(&root.rule)?, root.layer)));
+    let around = around(literals.clone().map(|(_, path, _)| path));
+    let outer = literals
+        .clone()
+        .map(|(_, path, layer)| (path.as_bytes(), layer));
+    let outer: HashMap<_, _, RandomState> =
+        outer.filter(|(path, _)| around.contains(path)).collect();
     let mut above = Above::default();
-    let inner = literals.into_iter().filter(|(_, path, layer)| {
+    let inner = literals.filter(|(_, path, layer)| {
         !others.name(path)
-            && above.roots_layer(path, &roots, &others) == Some(*layer)
+            && above.layer(path, &outer, &others) == Some(*layer)
             && lookup.is_no_link(path)
     });
     inner.map(|(index, ..)| index).collect()
@@ -64,6 +63,22 @@ fn literal(rule: &PathRule) -> Option<&AbsolutePath> {
         PathPattern::Subtree(path) => Some(path),
         PathPattern::Glob(_) => None,
     }
+}
+
+/// Everything above some paths.
+fn around<'p>(paths: impl Iterator<Item = &'p AbsolutePath>) -> HashSet<&'p [u8], RandomState> {
+    let mut around = HashSet::default();
+    let mut latest = None;
+    for path in paths {
+        let mut above = path.byte_ancestors().skip(1);
+        // Neighbours in a list are mostly neighbours in the tree.
+        let Some(parent) = above.next().filter(|parent| Some(*parent) != latest) else {
+            continue;
+        };
+        latest = Some(parent);
+        around.extend(std::iter::once(parent).chain(above));
+    }
+    around
 }
 
 /// All rules but the write roots.
@@ -101,7 +116,7 @@ impl<'p> Others<'p> {
     }
 }
 
-/// What is above the latest path: neighbours in a list are mostly neighbours in the tree.
+/// What is above the latest path.
 #[derive(Default)]
 struct Above<'p> {
     latest: Option<(&'p [u8], Option<LayerId>)>,
@@ -109,10 +124,10 @@ struct Above<'p> {
 
 impl<'p> Above<'p> {
     /// The layer of the nearest write root above a path, if no other rule lies between.
-    fn roots_layer(
+    fn layer(
         &mut self,
         path: &'p AbsolutePath,
-        roots: &HashMap<&'p [u8], LayerId, RandomState>,
+        outer: &HashMap<&'p [u8], LayerId, RandomState>,
         others: &Others<'_>,
     ) -> Option<LayerId> {
         let mut above = path.byte_ancestors().skip(1);
@@ -124,7 +139,7 @@ impl<'p> Above<'p> {
         }
         let mut layer = None;
         for place in std::iter::once(parent).chain(above) {
-            layer = roots.get(place).copied();
+            layer = outer.get(place).copied();
             if layer.is_some() || others.literal.contains(place) {
                 break;
             }

@@ -97,10 +97,11 @@ pub(in crate::plan) fn about<'p>(
         }
     };
     let roots = allow_write.iter().enumerate();
+    let mut inner = inner.iter().peekable();
     let allow_write = roots.filter(|(index, root)| {
-        let is_inner = || inner.binary_search(index).is_ok();
+        let is_inner = inner.next_if_eq(&index).is_some();
         let holds = |root: &AbsolutePath| known.paths.contains(root.as_bytes());
-        !is_inner() || literal(&root.rule).is_none_or(holds)
+        !is_inner || literal(&root.rule).is_none_or(holds)
     });
     let allow_write = allow_write.map(|(_, root)| root.clone()).collect();
     FilesystemPolicy {
