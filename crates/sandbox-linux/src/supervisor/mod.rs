@@ -25,6 +25,7 @@ mod early;
 mod fifo;
 mod git;
 mod id_maps;
+mod landings;
 mod names;
 mod open;
 mod permit;

@@ -1,7 +1,6 @@
 //! What the supervisor judges by.
 
 use std::{
-    fs,
     os::fd::OwnedFd,
     sync::{
         Arc, OnceLock,
@@ -10,15 +9,12 @@ use std::{
     thread,
 };
 
-use rustix::fs::{AtFlags, Mode};
 use sandbox_policy::{
-    AbsolutePath, Denial, DenialReason, FileJudge, FilesystemPolicy, Origin, PROTECTED_PATHS,
-    PathPattern, PathRule, ProtectedGroup, ProtectedPath, shown,
+    Denial, DenialReason, FileJudge, FilesystemPolicy, Origin, PROTECTED_PATHS, PathPattern,
+    PathRule, ProtectedGroup, ProtectedPath, shown,
 };
 
-use super::{
-    bound::BoundSockets, caller::PLACE, early, git::Protected, permit::Access, resolve::is_link,
-};
+use super::{bound::BoundSockets, early, git::Protected, landings, permit::Access};
 use crate::{
     facts::DeniedLinks,
     plan::{FilterSpec, LinuxPlan, NestedNamespaces, SocketGuard, Supervision, Tracing},
@@ -242,35 +238,8 @@ impl Rules {
     /// Whether a path is, or lies in, what a protected name of a write root leads to: `~/.bashrc` is
     /// often a symlink into a directory of its owner's.
     pub(crate) fn is_landing(&self, path: &[u8]) -> bool {
-        let landings = self.landings.get_or_init(|| self.find_landings());
+        let landings = self.landings.get_or_init(|| landings::find(&self.planned));
         landings.iter().any(|landing| is_within(path, landing))
-    }
-
-    fn find_landings(&self) -> Vec<Vec<u8>> {
-        let mut landings = Vec::new();
-        let roots = self.planned.allow_write.iter();
-        for root in roots.filter_map(|allow| literal(&allow.rule)) {
-            // There may be thousands of roots: each is looked up once.
-            let Ok(directory) = rustix::fs::open(root.as_path(), PLACE, Mode::empty()) else {
-                continue;
-            };
-            for row in self.planned.protected.iter() {
-                let found = rustix::fs::statat(&directory, row.path, AtFlags::SYMLINK_NOFOLLOW);
-                if !found.is_ok_and(|found| is_link(&found)) {
-                    continue;
-                }
-                // One that leads round in circles, or nowhere, leads to nothing.
-                let landing = fs::canonicalize(root.as_path().join(row.path)).ok();
-                let Some(landing) = landing.and_then(|path| AbsolutePath::new(path).ok()) else {
-                    continue;
-                };
-                // A link to the tree that it lies in must not close all of it.
-                if !root.is_within(&landing) {
-                    landings.push(landing.as_bytes().to_vec());
-                }
-            }
-        }
-        landings
     }
 
     /// The places of a repository that the settings leave open.
@@ -373,13 +342,6 @@ impl Rules {
             shown(to)
         ));
         denial
-    }
-}
-
-fn literal(rule: &PathRule) -> Option<&AbsolutePath> {
-    match &rule.pattern {
-        PathPattern::Subtree(path) => Some(path),
-        PathPattern::Glob(_) => None,
     }
 }
 
