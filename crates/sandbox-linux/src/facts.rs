@@ -28,6 +28,9 @@ pub struct HostFacts {
     pub paths: KnownPaths,
     /// Where the write roots would be that do not exist, by their paths as written.
     pub missing_roots: BTreeMap<AbsolutePath, MissingPath>,
+    /// Write roots in others that no rule lies between: their places in the policy's list, ascending. They
+    /// are no symlinks, what the outer one opens covers them, and `paths` may lack them.
+    pub inner_roots: Vec<usize>,
     /// Where symlinks lead that denied paths are, or would be, behind and that `paths` does not have:
     /// by the paths as written, or by the directories that patterns begin in.
     pub landings: BTreeMap<AbsolutePath, AbsolutePath>,
@@ -40,8 +43,11 @@ pub struct HostFacts {
     /// Whether more paths closed for reading exist than are worth a mount each. `paths` has none of
     /// them then, and who opens a file must be asked about its name.
     pub leaves_reads_open: bool,
+    /// Whether symlinks among the paths closed for reading are known. Where they are not, reads are left
+    /// open by the mounts.
+    pub read_links: DeniedLinks,
     /// Whether symlinks among the paths closed for writing are known.
-    pub write_links: WriteLinks,
+    pub write_links: DeniedLinks,
     /// The devices that rules name and that exist, by their paths as written.
     pub devices: BTreeMap<AbsolutePath, DeviceFacts>,
 }
@@ -75,9 +81,9 @@ pub enum DeviceKind {
     Other,
 }
 
-/// Whether symlinks among the paths closed for writing are known.
+/// Whether symlinks among closed paths are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriteLinks {
+pub enum DeniedLinks {
     /// Yes.
     Known,
     /// There are more paths than are worth a look each before a start: `landings` may lack symlinks

@@ -173,7 +173,6 @@ fn start(
     };
     context.kept = kept(&context);
     let stack = Stack::new().map_err(call("mmap"))?;
-    prepared.rules.make_ready();
     // No exit signal: pid 1 stays out of the host program's own wait loops.
     let flags = stage::NAMESPACES;
     let cloned = sys::clone::clone_beside(&stack, flags, stage::outer, &mut context, |child| {

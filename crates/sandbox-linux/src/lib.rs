@@ -58,8 +58,8 @@ mod supervisor;
 mod sys;
 
 pub use facts::{
-    DeviceFacts, DeviceKind, Endpoints, FileIdentity, HostFacts, KnownPaths, MissingPath,
-    PathFacts, PathKind, WriteLinks,
+    DeniedLinks, DeviceFacts, DeviceKind, Endpoints, FileIdentity, HostFacts, KnownPaths,
+    MissingPath, PathFacts, PathKind,
 };
 pub use plan::{
     ArgumentTest, BindAccess, FilterAction, FilterSpec, IdMap, LandlockRule, LinuxPlan,

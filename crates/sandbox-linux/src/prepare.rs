@@ -85,6 +85,8 @@ pub(crate) struct PreparedMount {
 impl Prepared {
     /// Prepares a plan.
     pub fn new(plan: LinuxPlan) -> Result<Self, PrepareError> {
+        let rules = Arc::new(rules(&plan)?);
+        rules.make_ready();
         let filter = filter::compile(&plan.filter)?;
         let grants = Grants::of(&plan);
         let operations = plan.mounts.operations().iter().enumerate();
@@ -99,7 +101,6 @@ impl Prepared {
             interface_v6: netlink::interface_v6(),
             redirection: netlink::redirection(),
         };
-        let rules = Arc::new(rules(&plan)?);
         Ok(Self {
             plan,
             mounts,

@@ -540,6 +540,119 @@ fn a_deny_through_a_link_holds_in_a_list_of_thousands() {
     protects_the_link(&denied);
 }
 
+/// The places that symlinks among so many files lead to are closed before the first open is answered.
+#[test]
+fn a_read_deny_through_a_link_holds_in_a_list_of_hundreds() {
+    let bed = Bed::new();
+    let secret = bed.file("outside/secret", SECRET);
+    let control = bed.file("outside/control", "shown");
+    for number in 0..1000 {
+        bed.file(format!("work/there/{number}"), SECRET);
+    }
+    let replaced = bed.work().join("there/700");
+    std::fs::remove_file(&replaced).unwrap();
+    symlink(&secret, &replaced).unwrap();
+    let denied: Vec<_> = (0..1000).map(|number| format!("there/{number}")).collect();
+    let denied: Vec<_> = denied.iter().map(String::as_str).collect();
+    let closed = rules(&denied, &[], &["."], &[]);
+    let secret = secret.to_str().unwrap();
+    for path in [secret, "there/700", "there/0", "there/999"] {
+        stays_hidden(bed.srt().flat(&closed).args(["cat", path]));
+    }
+    let shown = bed.srt().flat(&closed);
+    shown
+        .args(["cat", control.to_str().unwrap()])
+        .run()
+        .ok()
+        .prints("shown");
+    let open = rules(&[], &[], &["."], &[]);
+    bed.srt()
+        .flat(&open)
+        .args(["cat", secret])
+        .run()
+        .ok()
+        .prints(SECRET);
+}
+
+/// A program that opens nothing else before.
+#[test]
+fn the_first_opens_are_judged_by_each_of_thousands_of_rules() {
+    let bed = Bed::new();
+    bed.file("work/deep/name2999/file", SECRET);
+    bed.file("work/x.key2999", SECRET);
+    bed.file("work/free", "shown");
+    let globs = (0..3000).flat_map(|number| [format!("**/name{number}"), format!("*.key{number}")]);
+    let globs: Vec<_> = globs.collect();
+    let globs: Vec<_> = globs.iter().map(String::as_str).collect();
+    let closed = rules(&globs, &[], &["."], &[]);
+    for path in ["deep/name2999/file", "x.key2999"] {
+        stays_hidden(bed.srt().flat(&closed).args(["cat", path]));
+        // And the later ones.
+        let line = format!("for i in 1 2 3 4 5 6 7 8 9; do cat free; done; cat {path}");
+        let later = bed.srt().flat(&closed).sh(&line).run().refused();
+        assert!(later.text().starts_with("shownshown"), "{later}");
+        assert!(!later.text().contains(SECRET), "{later}");
+        let open = rules(&[], &[], &["."], &[]);
+        bed.srt()
+            .flat(&open)
+            .args(["cat", path])
+            .run()
+            .ok()
+            .prints(SECRET);
+    }
+    bed.srt()
+        .flat(&closed)
+        .args(["cat", "free"])
+        .run()
+        .ok()
+        .prints("shown");
+}
+
+/// Most of them are not looked at.
+#[test]
+fn hundreds_of_write_roots_in_another_mean_what_a_few_do() {
+    let bed = Bed::new();
+    for number in 0..400 {
+        bed.file(format!("work/roots/{number}/file"), "old");
+    }
+    bed.file("work/roots/7/inner/file", "old");
+    let roots = (0..400).map(|number| format!("roots/{number}"));
+    let roots: Vec<_> = roots
+        .chain(["roots/7/inner".to_owned(), ".".to_owned()])
+        .collect();
+    let roots: Vec<_> = roots.iter().map(String::as_str).collect();
+    let content = |path: &str| std::fs::read_to_string(bed.work().join(path)).unwrap();
+    let closed = rules(&["roots/9"], &[], &roots, &["roots/7", "roots/399/file"]);
+    for path in ["roots/7/file", "roots/7/inner/file", "roots/399/file"] {
+        let line = format!("echo new > {path}");
+        bed.srt().flat(&closed).sh(&line).run().refused();
+        assert_eq!(content(path), "old", "{path}");
+        let open = rules(&[], &[], &roots, &[]);
+        bed.srt().flat(&open).sh(&line).run().ok();
+        assert_eq!(content(path), "new\n", "{path}");
+    }
+    // The root is as specific as the deny.
+    bed.srt()
+        .flat(&closed)
+        .args(["cat", "roots/9/file"])
+        .run()
+        .ok()
+        .prints("old");
+    let hidden = rules(&["roots"], &[], &roots, &[]);
+    let shown = bed.srt().flat(&hidden);
+    shown
+        .sh("cat roots/300/file && echo new > roots/300/file")
+        .run()
+        .ok()
+        .prints("old");
+    assert_eq!(content("roots/300/file"), "new\n");
+    symlink(bed.outside(), bed.work().join("roots/planted")).unwrap();
+    let planted = [&roots[..], &["roots/planted"]].concat();
+    let planted = rules(&[], &[], &planted, &[]);
+    let refused = bed.srt().flat(&planted).args(["true"]).run().exits(125);
+    assert!(refused.errors().contains("symlink"), "{refused}");
+}
+
 fn protects_the_link(denied: &[&str]) {
     let bed = Bed::new();
     let kept = bed.file("work/real/keep", "kept");

@@ -323,3 +323,31 @@ fn a_copied_program_can_be_executed_at_once() {
     let output = bed.srt().flat(&settings).sh(&line).within(60.0).run();
     output.ok().prints("0\n");
 }
+
+/// Each root is a mount, and each mount is a descriptor while it is made.
+#[test]
+fn there_may_be_more_write_roots_than_descriptors() {
+    let bed = Bed::new();
+    let roots: Vec<_> = (0..1500)
+        .map(|number| {
+            bed.file(format!("outside/roots/{number}/file"), "old");
+            bed.outside().join(format!("roots/{number}"))
+        })
+        .collect();
+    let roots: Vec<_> = roots.iter().map(|root| root.to_str().unwrap()).collect();
+    let settings = rules(&[], &[], &roots, &[]);
+    let around = bed.outside().join("roots");
+    let line = format!(
+        "cd '{}' && echo new > 0/file && echo new > 1499/file && ulimit -Sn; touch beside",
+        around.display()
+    );
+    let limited = ["sh", "-c", "ulimit -Sn 512; exec \"$@\"", "sh"];
+    let output = bed.srt().flat(&settings).sh(&line).under(limited).run();
+    assert_eq!(output.text(), "512\n", "{output}");
+    output.refused();
+    for number in [0, 1499] {
+        let content = std::fs::read_to_string(around.join(format!("{number}/file")));
+        assert_eq!(content.unwrap(), "new\n");
+    }
+    assert!(around.join("beside").symlink_metadata().is_err());
+}

@@ -36,7 +36,7 @@ pub(crate) use supervised::{CONNECT, INODE_FLAG_REQUESTS, SENDS, SUPERVISED_CALL
 pub use supervised::{SupervisedCall, Supervision};
 pub use surface::{SURFACE, SurfaceRow, Widening};
 
-use crate::facts::{Endpoints, HostFacts, MissingPath, PathKind, WriteLinks};
+use crate::facts::{DeniedLinks, Endpoints, HostFacts, MissingPath, PathKind};
 
 /// A complete description of one sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +67,10 @@ pub struct LinuxPlan {
     pub filesystem: Arc<FilesystemPolicy>,
     /// The policy that would hold if this were not a permissive run: what it would refuse is told.
     pub observed: Option<Arc<FilesystemPolicy>>,
-    /// Whether `filesystem` names the places that symlinks among the write denies lead to.
-    pub write_links: WriteLinks,
+    /// Whether `filesystem` names the places that symlinks among the read denies lead to.
+    pub read_links: DeniedLinks,
+    /// The same for the write denies.
+    pub write_links: DeniedLinks,
     /// What the plan does not enforce exactly, for the report.
     pub notices: Vec<PlanNotice>,
 }
@@ -348,6 +350,7 @@ fn lower_as(
         tracing,
         filesystem: Arc::new(filesystem),
         observed: strict.map(|strict| Arc::clone(&strict.filesystem)),
+        read_links: facts.read_links,
         write_links: facts.write_links,
         notices,
     })
@@ -360,7 +363,7 @@ fn near(filesystem: &FilesystemPolicy, facts: &HostFacts) -> FilesystemPolicy {
     let missing = missing.flat_map(|root| [&root.canonical, &root.above]);
     let places = facts.paths.keys().chain(start).chain(missing);
     let places: Vec<_> = places.cloned().collect();
-    mounts::about(filesystem, &places)
+    mounts::about(filesystem, &places, &facts.inner_roots)
 }
 
 /// The write roots that can be created: where the directory above is the host's and not writable yet.
@@ -423,11 +426,11 @@ fn supervision(
     // Mounts refuse without telling anybody: what may be refused goes to the supervisor, which does.
     let root = AbsolutePath::root();
     let opens_all = |allow: &ReadAllow| allow.rule.pattern.opens(&root).is_some();
-    let refuses_nothing = filesystem.allow_write.iter().any(opens_all)
-        && filesystem.deny_read.is_empty()
+    let refuses_nothing = filesystem.deny_read.is_empty()
         && filesystem.deny_write.is_empty()
         && filesystem.protected.is_empty()
-        && missing_roots.is_empty();
+        && missing_roots.is_empty()
+        && filesystem.allow_write.iter().any(opens_all);
     if refuses_nothing {
         Supervision::Off
     } else {

@@ -40,7 +40,13 @@ pub(super) fn resolve(
     } else {
         resolve_denies(written, &moved, &mut resolved)?;
     }
-    for allow in &written.allow_write {
+    resolved.allow_write.reserve(written.allow_write.len());
+    let mut inner = facts.inner_roots.iter().peekable();
+    for (index, allow) in written.allow_write.iter().enumerate() {
+        if inner.next_if_eq(&&index).is_some() {
+            resolved.allow_write.push(allow.clone());
+            continue;
+        }
         let ReadAllow { rule, layer } = allow;
         let rule = write_root(rule, written, facts, notices)?;
         resolved.allow_write.push(ReadAllow {

@@ -73,6 +73,12 @@ impl Lookup {
         }
     }
 
+    /// Whether symlinks lead anything elsewhere that was recorded.
+    pub(super) fn has_moved(&self) -> bool {
+        let mut paths = self.paths.iter();
+        paths.any(|(path, found)| found.canonical != *path)
+    }
+
     /// Records what was found at a path.
     pub(super) fn record(&mut self, path: &AbsolutePath, found: PathFacts) {
         if found.canonical != *path {

@@ -2,8 +2,10 @@
 
 mod copies;
 mod devices;
+mod landed;
 mod listing;
 mod lookup;
+mod roots;
 mod sockets;
 
 use std::{
@@ -15,12 +17,16 @@ use std::{
 };
 
 use rustix::thread::CapabilitySet;
-use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, PathRule, Policy};
+use sandbox_policy::{
+    AbsolutePath, FilesystemPolicy, PathPattern, PathRule, Policy, ReadAllow, ReadDeny,
+    UnixSocketPolicy,
+};
 
 pub use self::copies::copied_places;
+pub(crate) use self::landed::{landed_reads, landed_writes};
 use self::lookup::{Found, Lookup};
 use crate::{
-    facts::{FileIdentity, HostFacts, KnownPaths, MissingPath, PathFacts, WriteLinks},
+    facts::{DeniedLinks, FileIdentity, HostFacts, KnownPaths, MissingPath, PathFacts},
     plan::HOSTS,
     sys,
 };
@@ -77,28 +83,39 @@ pub fn probe(
         scratch,
         protected: _,
     } = policy;
-    let allows = (allow_read.iter().chain(allow_write)).map(|allow| &allow.rule);
+    let mut inner_roots = roots::inner(policy, &mut lookup);
+    let roots = allow_write.iter().enumerate();
+    let roots = roots.filter(|(index, _)| inner_roots.binary_search(index).is_err());
+    let roots = roots.map(|(_, root)| &root.rule);
+    let allows = allow_read.iter().map(|allow| &allow.rule).chain(roots);
     for rule in allows.chain(scratch) {
-        let path = named(rule);
-        unless_out_of_reach(lookup.learn(path), policy, path)
-            .map_err(|source| unexaminable(path, rule, source))?;
+        learn_allowed(&mut lookup, policy, rule)?;
     }
     let mut denied = Denied::new(policy, lookup);
     let write_links = if deny_write.len() > EXAMINED_WRITE_DENIES {
         denied.learn_directories(deny_write.iter())?;
-        WriteLinks::LeftToSupervisor
+        DeniedLinks::LeftToSupervisor
     } else {
         denied.learn(deny_write.iter(), MOUNTED_WRITE_DENIES)?;
-        WriteLinks::Known
+        DeniedLinks::Known
     };
-    let reads = deny_read.iter().map(|deny| &deny.rule);
-    let leaves_reads_open = denied.learn(reads, MOUNTED_READ_DENIES)?;
+    // What a deny closes decides about a listed socket before the start.
+    let lists_sockets = matches!(whole.unix_sockets, UnixSocketPolicy::Listed(_));
+    let (leaves_reads_open, read_links) = denied.learn_reads(deny_read, lists_sockets)?;
     let Denied {
         mut lookup,
         landings,
         ..
     } = denied;
-    let missing_roots = missing_roots(&lookup.paths, policy);
+    // Where a symlink leads from a rule could be between two roots.
+    if lookup.has_moved() || !landings.is_empty() {
+        let looked_at = std::mem::take(&mut inner_roots);
+        let rules = looked_at.iter().filter_map(|index| allow_write.get(*index));
+        for ReadAllow { rule, .. } in rules {
+            learn_allowed(&mut lookup, policy, rule)?;
+        }
+    }
+    let missing_roots = missing_roots(&lookup.paths, policy, &inner_roots);
     let working_directory = learn_start(&mut lookup, working_directory, policy)?;
     let home = home
         .map(|home| learn_start(&mut lookup, home, policy))
@@ -127,14 +144,28 @@ pub fn probe(
             .to_owned(),
         paths: lookup.paths,
         missing_roots,
+        inner_roots,
         landings,
         datagram_sockets: sockets::datagram_sockets(&whole.unix_sockets),
         sockets: sockets::landings(&whole.unix_sockets),
         socket_links: sockets::links(&whole.unix_sockets),
         leaves_reads_open,
+        read_links,
         write_links,
         devices: devices::devices(&whole.process.devices),
     })
+}
+
+fn learn_allowed(
+    lookup: &mut Lookup,
+    policy: &FilesystemPolicy,
+    rule: &PathRule,
+) -> Result<(), ProbeError> {
+    let path = named(rule);
+    let found = unless_out_of_reach(lookup.learn(path), policy, path);
+    found
+        .map(drop)
+        .map_err(|source| unexaminable(path, rule, source))
 }
 
 /// Whether the ids of all users have a number inside.
@@ -237,17 +268,51 @@ impl<'p> Denied<'p> {
         self.learn(rules.into_iter(), 0).map(drop)
     }
 
+    /// Looks read denies up until more of them exist than get a mount each. From then on every open is
+    /// judged by its name, and who judges looks for symlinks among the rest: that takes as long as half a
+    /// start. Returns whether it came to that, and whether symlinks were left.
+    fn learn_reads(
+        &mut self,
+        denies: &'p [ReadDeny],
+        looks_at_all: bool,
+    ) -> Result<(bool, DeniedLinks), ProbeError> {
+        let mut rules = denies.iter().map(|deny| &deny.rule);
+        let most = if looks_at_all {
+            usize::MAX
+        } else {
+            MOUNTED_READ_DENIES
+        };
+        let is_long = self.learn_some(&mut rules, MOUNTED_READ_DENIES, most)?;
+        if rules.len() == 0 {
+            return Ok((is_long, DeniedLinks::Known));
+        }
+        self.learn_directories(rules)?;
+        Ok((is_long, DeniedLinks::LeftToSupervisor))
+    }
+
     /// Looks a list up. Returns whether more of it than `limit` exists: then only is recorded where
     /// symlinks lead elsewhere.
     fn learn(
         &mut self,
-        rules: impl Iterator<Item = &'p PathRule>,
+        mut rules: impl Iterator<Item = &'p PathRule>,
         limit: usize,
+    ) -> Result<bool, ProbeError> {
+        self.learn_some(&mut rules, limit, usize::MAX)
+    }
+
+    /// The same for the first of a list, until more than `most` were found.
+    fn learn_some(
+        &mut self,
+        rules: &mut impl Iterator<Item = &'p PathRule>,
+        limit: usize,
+        most: usize,
     ) -> Result<bool, ProbeError> {
         let mut existing = Vec::new();
         let mut straight = 0_usize;
         let mut latest = None;
-        for rule in rules {
+        while straight <= most
+            && let Some(rule) = rules.next()
+        {
             let path = named(rule);
             // Patterns mostly begin where their neighbours do.
             let is_pattern = matches!(rule.pattern, PathPattern::Glob(_));
@@ -351,28 +416,6 @@ impl<'p> WriteRoots<'p> {
     }
 }
 
-/// The rules for the places that symlinks among a policy's write denies lead to. What can't be looked at
-/// is passed over: nothing inside has more rights than who asks, so it does not get there either.
-pub(crate) fn landed_write_denies(policy: &FilesystemPolicy) -> Vec<PathRule> {
-    let mut lookup = Lookup::default();
-    let mut landed = Vec::new();
-    for rule in &policy.deny_write {
-        let PathPattern::Subtree(path) = &rule.pattern else {
-            continue;
-        };
-        let place = match lookup.find(path) {
-            Ok(Found::There(found)) => Some(found.canonical).filter(|place| place != path),
-            Ok(Found::Missing(elsewhere)) => elsewhere,
-            Err(_unknown) => None,
-        };
-        landed.extend(place.map(|place| PathRule {
-            pattern: PathPattern::Subtree(place),
-            origin: rule.origin.clone(),
-        }));
-    }
-    landed
-}
-
 /// Whether a place lies where the command may change modes: what the caller can't look at now, the
 /// command could make visible. Places count, not spellings: either may lead through symlinks.
 fn is_writable_place(policy: &FilesystemPolicy, path: &AbsolutePath) -> bool {
@@ -414,9 +457,11 @@ fn unless_out_of_reach<T>(
 fn missing_roots(
     paths: &KnownPaths,
     policy: &FilesystemPolicy,
+    inner: &[usize],
 ) -> BTreeMap<AbsolutePath, MissingPath> {
-    let roots = policy.allow_write.iter().map(|root| &root.rule.pattern);
-    let missing = roots.filter_map(|pattern| match pattern {
+    let roots = policy.allow_write.iter().enumerate();
+    let roots = roots.filter(|(index, _)| inner.binary_search(index).is_err());
+    let missing = roots.filter_map(|(_, root)| match &root.rule.pattern {
         PathPattern::Subtree(path) if !paths.contains_key(path) => Some(path),
         PathPattern::Subtree(_) | PathPattern::Glob(_) => None,
     });

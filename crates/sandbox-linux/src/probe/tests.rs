@@ -2,11 +2,13 @@
 
 use std::{fs, os::unix::fs::symlink};
 
-use sandbox_policy::{AbsolutePath, Policy};
+use sandbox_policy::{
+    AbsolutePath, LayerId, PathBase, PathPattern, PatternSyntax, Policy, UnixSocketPolicy,
+};
 use tempfile::TempDir;
 
-use super::{MOUNTED_WRITE_DENIES, probe};
-use crate::facts::{HostFacts, PathKind};
+use super::{MOUNTED_WRITE_DENIES, landed_reads, named, probe};
+use crate::facts::{DeniedLinks, HostFacts, PathKind};
 
 fn place() -> (TempDir, AbsolutePath) {
     let directory = TempDir::new().unwrap();
@@ -81,7 +83,7 @@ fn of_many_denies_only_the_links_matter() {
 }
 
 #[test]
-fn of_many_read_denies_only_links_are_looked_at() {
+fn links_among_many_read_denies_are_found_before_or_after_the_start() {
     let (_kept, at) = place();
     let mut policy = Policy::restrictive().allow_write(at.as_path()).unwrap();
     for number in 0..600 {
@@ -93,10 +95,78 @@ fn of_many_read_denies_only_links_are_looked_at() {
         }
         policy = policy.deny_read(path.as_path()).unwrap();
     }
+    let expected = fs::canonicalize("/etc/hostname").unwrap();
     let facts = probe(&policy, &at, None).unwrap();
     assert!(facts.leaves_reads_open);
+    assert_eq!(facts.read_links, DeniedLinks::LeftToSupervisor);
+    assert!(facts.landings.is_empty(), "{:?}", facts.landings);
+    let landed = landed_reads(&policy.filesystem);
+    let [landed] = landed.as_slice() else {
+        panic!("{landed:?}");
+    };
+    assert_eq!(named(&landed.rule).as_path(), expected);
+    // Where sockets are listed, the plan has to know.
+    let mut policy = policy;
+    policy.unix_sockets = UnixSocketPolicy::Listed(Vec::new());
+    let facts = probe(&policy, &at, None).unwrap();
+    assert!(facts.leaves_reads_open);
+    assert_eq!(facts.read_links, DeniedLinks::Known);
     let landing = facts.landings.get(&below(&at, "file550"));
-    let expected = fs::canonicalize("/etc/hostname").unwrap();
     assert_eq!(landing.map(AbsolutePath::as_path), Some(expected.as_path()));
     assert_eq!(facts.landings.len(), 1, "{:?}", facts.landings);
+}
+
+/// Of many write roots in another one only those are looked at that could mean something.
+#[test]
+fn write_roots_in_others_are_not_looked_at_unless_they_matter() {
+    let (_kept, at) = place();
+    let root = |name: &str| below(&at, name);
+    let mut plain = Policy::restrictive().allow_write(at.as_path()).unwrap();
+    for number in 0..600 {
+        let path = root(&format!("group/{number}"));
+        // Whether one exists does not matter.
+        if number != 501 {
+            fs::create_dir_all(path.as_path()).unwrap();
+        }
+        plain = plain.allow_write(path.as_path()).unwrap();
+    }
+    let is_looked_at = |policy: &Policy, name: &str| {
+        let facts = probe(policy, &at, None).unwrap();
+        let index = (policy.filesystem.allow_write.iter())
+            .position(|allow| *named(&allow.rule) == root(name))
+            .unwrap();
+        let is_inner = facts.inner_roots.contains(&index);
+        assert!(!is_inner || !facts.paths.contains_key(&root(name)));
+        !is_inner
+    };
+    assert!(!is_looked_at(&plain, "group/499") && !is_looked_at(&plain, "group/501"));
+    for closed in ["group", "group/499", "group/*99", "**/499"] {
+        let base = PathBase {
+            working_directory: at.clone(),
+            home: None,
+        };
+        let pattern = PathPattern::parse(closed.as_ref(), PatternSyntax::FloatingGlob, &base);
+        let mut denies = plain.clone().deny_read("/nonexistent").unwrap();
+        for deny in denies.filesystem.deny_read.iter_mut() {
+            deny.rule.pattern = pattern.clone().unwrap();
+        }
+        assert!(is_looked_at(&denies, "group/499"), "{closed}");
+    }
+    let closed = plain.clone().deny_write(root("group").as_path()).unwrap();
+    assert!(is_looked_at(&closed, "group/499"));
+    let mut other = plain.clone();
+    for allow in &mut other.filesystem.allow_write {
+        if *named(&allow.rule) == root("group/499") {
+            allow.layer = LayerId(7);
+        }
+    }
+    assert!(is_looked_at(&other, "group/499"));
+    // Where a symlink leads, a rule may lie between after all.
+    symlink("group", root("link").as_path()).unwrap();
+    let linked = plain.clone().deny_read(root("link").as_path()).unwrap();
+    assert!(is_looked_at(&linked, "group/499"));
+    symlink("group", root("group/link").as_path()).unwrap();
+    let link = root("group/link");
+    let planted = plain.allow_write(link.as_path()).unwrap();
+    assert!(is_looked_at(&planted, "group/link"));
 }

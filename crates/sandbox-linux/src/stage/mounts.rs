@@ -13,6 +13,7 @@ use rustix::{
     mount::{
         FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
     },
+    process::{Resource, Rlimit},
 };
 
 use super::{Context, StageFailure, Step, devices, overlay::Layers, private::Private};
@@ -25,6 +26,9 @@ use crate::{
         mount::{NO_DEVICES, NO_EXEC, NO_SUID, READ_ONLY, Reach},
     },
 };
+
+/// Fewer mounts than this fit below every usual limit of descriptors.
+const FEW: usize = 256;
 
 /// Files of procfs that change the host when uid 0 writes them, whatever its capabilities are.
 const GUARDED: [&CStr; 9] = [
@@ -49,6 +53,32 @@ const ON_THE_WAY: Mode = Mode::RWXU
 
 /// Runs the plan's operations.
 pub(super) fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
+    let limits = room_for(&context.prepared.mounts);
+    mount_all(context)?;
+    // What the host gave the command is the command's.
+    limits.map_or(Ok(()), |limits| {
+        rustix::process::setrlimit(Resource::Nofile, limits)
+            .map_err(StageFailure::at(Step::Descriptors))
+    })
+}
+
+/// Makes room for a descriptor of each mount, as far as everybody may (getrlimit(2)). Returns the limits as
+/// they were, if they are others now.
+fn room_for(mounts: &[PreparedMount]) -> Option<Rlimit> {
+    if mounts.len() < FEW {
+        return None;
+    }
+    let limits = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limits.maximum,
+        maximum: limits.maximum,
+    };
+    // Where that is refused, a mount may be.
+    let is_raised = rustix::process::setrlimit(Resource::Nofile, raised).is_ok();
+    is_raised.then_some(limits)
+}
+
+fn mount_all(context: &mut Context<'_>) -> Result<(), StageFailure> {
     let prepared = context.prepared;
     let copies = prepared.mounts.iter().any(is_copied);
     let layers = copies.then(Layers::new).transpose();

@@ -21,9 +21,11 @@ mod bind;
 mod bound;
 mod caller;
 mod connect;
+mod early;
 mod fifo;
 mod git;
 mod id_maps;
+mod landings;
 mod names;
 mod open;
 mod permit;
@@ -234,7 +236,10 @@ impl World {
         self.make_ready();
         while self.wait(&mut state) {
             match sys::notify::receive(self.listener.as_fd()) {
-                Ok(notification) => self.answer(&mut state, &notification),
+                Ok(notification) => {
+                    self.answer(&mut state, &notification);
+                    self.rules.compile_for_more();
+                }
                 // The caller was killed, or this call was interrupted.
                 Err(Errno::NOENT | Errno::INTR) => {}
                 Err(_errno) => return,

@@ -295,12 +295,12 @@ impl Answering<'_> {
             return true;
         }
         match access {
-            Access::Read => rules.judge().may_read(path),
+            Access::Read => rules.may_read(path),
             Access::Write => rules.judge().may_write(path),
             Access::Remove => rules.judge().may_remove(path),
             Access::MakeDirectory => {
                 rules.judge().may_write(path)
-                    || (rules.judge().may_read(path)
+                    || (rules.may_read(path)
                         && rules.missing_roots.iter().any(|root| root.leads_to(path)))
             }
         }

@@ -1,21 +1,22 @@
 //! What the supervisor judges by.
 
 use std::{
-    fs,
     os::fd::OwnedFd,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     thread,
 };
 
-use rustix::fs::{AtFlags, Mode};
 use sandbox_policy::{
-    AbsolutePath, Denial, DenialReason, FileJudge, FilesystemPolicy, Origin, PROTECTED_PATHS,
-    PathPattern, PathRule, ProtectedGroup, ProtectedPath, shown,
+    Denial, DenialReason, FileJudge, FilesystemPolicy, Origin, PROTECTED_PATHS, PathPattern,
+    PathRule, ProtectedGroup, ProtectedPath, shown,
 };
 
-use super::{bound::BoundSockets, caller::PLACE, git::Protected, permit::Access, resolve::is_link};
+use super::{bound::BoundSockets, early, git::Protected, landings, permit::Access};
 use crate::{
-    facts::WriteLinks,
+    facts::DeniedLinks,
     plan::{FilterSpec, LinuxPlan, NestedNamespaces, SocketGuard, Supervision, Tracing},
     probe,
 };
@@ -30,12 +31,16 @@ pub(crate) struct Rules {
     landings: OnceLock<Vec<Vec<u8>>>,
     /// The policy as the plan has it.
     planned: Arc<FilesystemPolicy>,
-    /// The same with the places that symlinks among the write denies lead to, where that differs and the
-    /// plan leaves it to the supervisor; made there as well.
+    /// The same with the places that symlinks among the denies lead to, where that differs and the plan
+    /// leaves it to the supervisor; made there as well.
     completed: OnceLock<Option<FilesystemPolicy>>,
     /// What a permissive run would be refused.
     observed: Option<Observed>,
-    write_links: WriteLinks,
+    read_links: DeniedLinks,
+    write_links: DeniedLinks,
+    /// How many reads were judged before everything was compiled.
+    early: AtomicUsize,
+    is_compiling: AtomicBool,
     supervision: Supervision,
     /// Write roots that did not exist.
     pub(crate) missing_roots: Vec<MissingRoot>,
@@ -83,6 +88,9 @@ const GIT_PLACES: [(&str, Protected); 5] = [
 /// Rules that are compiled before anybody could notice.
 const SOON_COMPILED: usize = 256;
 
+/// A program that has asked so often goes on asking.
+const EARLY: usize = 8;
+
 impl Rules {
     /// Rules of a plan, whose symlinks are resolved.
     pub(crate) fn new(plan: &LinuxPlan, missing_roots: Vec<MissingRoot>, fresh_proc: bool) -> Self {
@@ -95,7 +103,10 @@ impl Rules {
                 policy: Arc::clone(policy),
                 judge: OnceLock::new(),
             }),
+            read_links: plan.read_links,
             write_links: plan.write_links,
+            early: AtomicUsize::new(0),
+            is_compiling: AtomicBool::new(false),
             supervision: plan.supervision,
             missing_roots,
             fresh_proc,
@@ -138,21 +149,62 @@ impl Rules {
         }
     }
 
-    /// Begins to compile a long policy for a command whose first question comes with its first open, on
-    /// a thread of its own: meanwhile the sandbox is set up.
+    /// Whether a path may be read. A program's first opens do not wait until thousands of rules are
+    /// compiled: the few that say something about the path are searched for.
+    pub(super) fn may_read(&self, path: &[u8]) -> bool {
+        match self.judge.get() {
+            None if self.is_long() => {
+                self.early.fetch_add(1, Ordering::Relaxed);
+                early::may_read(self.policy(), path)
+            }
+            Some(_) | None => self.judge().may_read(path),
+        }
+    }
+
+    /// Whether there are more denies than are compiled before anybody could notice. Other long lists
+    /// can't be searched as soon.
+    fn is_long(&self) -> bool {
+        let planned = &self.planned;
+        let denies = planned.deny_read.len().max(planned.deny_write.len());
+        let allows = planned.allow_read.len().max(planned.allow_write.len());
+        denies > SOON_COMPILED && allows <= early::FEW
+    }
+
+    /// Looks for the symlinks that the first question needs, on a thread of its own: meanwhile the sandbox
+    /// is set up.
     pub(crate) fn make_ready(self: &Arc<Self>) {
         let rules = self.planned.deny_read.len() + self.planned.deny_write.len();
         let sees_opens = self.supervision == Supervision::Opens;
-        if sees_opens && rules > SOON_COMPILED && self.judge.get().is_none() {
-            let rules = Arc::clone(self);
-            let thread = thread::Builder::new().name("sandbox-rules".into());
-            let compile = move || {
+        if !sees_opens || rules <= SOON_COMPILED {
+            return;
+        }
+        if !self.is_long() {
+            self.beside(|rules| {
                 rules.judge();
-            };
-            // Without the thread the supervisor does it.
-            if let Ok(running) = thread.spawn(compile) {
-                drop(running);
-            }
+            });
+        } else if self.completed.get().is_none() && self.leaves_links() {
+            self.beside(|rules| {
+                rules.policy();
+            });
+        }
+    }
+
+    /// Compiles a long policy once a command has asked a few times, while its questions are answered.
+    pub(super) fn compile_for_more(self: &Arc<Self>) {
+        let has_asked = self.early.load(Ordering::Relaxed) >= EARLY;
+        if has_asked && !self.is_compiling.swap(true, Ordering::Relaxed) {
+            self.beside(|rules| {
+                rules.judge();
+            });
+        }
+    }
+
+    fn beside(self: &Arc<Self>, work: impl FnOnce(&Self) + Send + 'static) {
+        let rules = Arc::clone(self);
+        let thread = thread::Builder::new().name("sandbox-rules".into());
+        // Without the thread the supervisor does it when it has to.
+        if let Ok(running) = thread.spawn(move || work(&rules)) {
+            drop(running);
         }
     }
 
@@ -162,14 +214,23 @@ impl Rules {
         completed.as_ref().unwrap_or(&self.planned)
     }
 
+    fn leaves_links(&self) -> bool {
+        [self.read_links, self.write_links].contains(&DeniedLinks::LeftToSupervisor)
+    }
+
     fn complete(&self) -> Option<FilesystemPolicy> {
-        if self.write_links == WriteLinks::Known {
-            return None;
-        }
-        let landed = probe::landed_write_denies(&self.planned);
-        (!landed.is_empty()).then(|| {
+        let reads = match self.read_links {
+            DeniedLinks::Known => Vec::new(),
+            DeniedLinks::LeftToSupervisor => probe::landed_reads(&self.planned),
+        };
+        let writes = match self.write_links {
+            DeniedLinks::Known => Vec::new(),
+            DeniedLinks::LeftToSupervisor => probe::landed_writes(&self.planned),
+        };
+        (!reads.is_empty() || !writes.is_empty()).then(|| {
             let mut policy = FilesystemPolicy::clone(&self.planned);
-            policy.deny_write.extend(landed);
+            policy.deny_read.extend(reads);
+            policy.deny_write.extend(writes);
             policy
         })
     }
@@ -177,35 +238,8 @@ impl Rules {
     /// Whether a path is, or lies in, what a protected name of a write root leads to: `~/.bashrc` is
     /// often a symlink into a directory of its owner's.
     pub(crate) fn is_landing(&self, path: &[u8]) -> bool {
-        let landings = self.landings.get_or_init(|| self.find_landings());
+        let landings = self.landings.get_or_init(|| landings::find(&self.planned));
         landings.iter().any(|landing| is_within(path, landing))
-    }
-
-    fn find_landings(&self) -> Vec<Vec<u8>> {
-        let mut landings = Vec::new();
-        let roots = self.planned.allow_write.iter();
-        for root in roots.filter_map(|allow| literal(&allow.rule)) {
-            // There may be thousands of roots: each is looked up once.
-            let Ok(directory) = rustix::fs::open(root.as_path(), PLACE, Mode::empty()) else {
-                continue;
-            };
-            for row in self.planned.protected.iter() {
-                let found = rustix::fs::statat(&directory, row.path, AtFlags::SYMLINK_NOFOLLOW);
-                if !found.is_ok_and(|found| is_link(&found)) {
-                    continue;
-                }
-                // One that leads round in circles, or nowhere, leads to nothing.
-                let landing = fs::canonicalize(root.as_path().join(row.path)).ok();
-                let Some(landing) = landing.and_then(|path| AbsolutePath::new(path).ok()) else {
-                    continue;
-                };
-                // A link to the tree that it lies in must not close all of it.
-                if !root.is_within(&landing) {
-                    landings.push(landing.as_bytes().to_vec());
-                }
-            }
-        }
-        landings
     }
 
     /// The places of a repository that the settings leave open.
@@ -308,13 +342,6 @@ impl Rules {
             shown(to)
         ));
         denial
-    }
-}
-
-fn literal(rule: &PathRule) -> Option<&AbsolutePath> {
-    match &rule.pattern {
-        PathPattern::Subtree(path) => Some(path),
-        PathPattern::Glob(_) => None,
     }
 }
 

@@ -156,7 +156,7 @@ pub(super) fn lower(
         return Err(PlanError::MissingPin { path: path.clone() });
     }
     let points = named_paths(policy, facts, &known, &pins);
-    let policy = &about(policy, &points);
+    let policy = &about(policy, &points, &[]);
     let judged = &Regions::new(policy);
     let mut regions = Mounted::default();
     let root = AbsolutePath::root();

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use foldhash::fast::RandomState;
 use sandbox_policy::{AbsolutePath, FilesystemPolicy, Glob, PathPattern, PathRule};
 
+use super::regions::FEW;
 use crate::facts::HostFacts;
 
 /// The paths of the facts, arranged for thousands of rules that mostly name none of them.
@@ -57,11 +58,16 @@ fn directory(path: &[u8]) -> &[u8] {
     path.get(..slash.unwrap_or(0)).unwrap_or(path)
 }
 
-/// The rules that say something about any of these places: of thousands mostly a few.
+/// The rules that say something about any of these places: of thousands mostly a few. Write roots in
+/// others (`inner`, by their places in the list) count only where one of the places lies in them.
 pub(in crate::plan) fn about<'p>(
     policy: &'p FilesystemPolicy,
     places: &[AbsolutePath],
+    inner: &[usize],
 ) -> FilesystemPolicy {
+    if inner.is_empty() && policy.deny_read.len().max(policy.deny_write.len()) <= FEW {
+        return policy.clone();
+    }
     let FilesystemPolicy {
         deny_read,
         allow_read,
@@ -90,13 +96,21 @@ pub(in crate::plan) fn about<'p>(
             known.paths.contains(glob.literal().as_bytes()) || (tails.may_end(glob) && matches())
         }
     };
+    let roots = allow_write.iter().enumerate();
+    let mut inner = inner.iter().peekable();
+    let allow_write = roots.filter(|(index, root)| {
+        let is_inner = inner.next_if_eq(&index).is_some();
+        let holds = |root: &AbsolutePath| known.paths.contains(root.as_bytes());
+        !is_inner || literal(&root.rule).is_none_or(holds)
+    });
+    let allow_write = allow_write.map(|(_, root)| root.clone()).collect();
     FilesystemPolicy {
         deny_read: (deny_read.iter())
             .filter(|deny| concerns(&deny.rule.pattern))
             .cloned()
             .collect(),
         allow_read: allow_read.clone(),
-        allow_write: allow_write.clone(),
+        allow_write,
         deny_write: (deny_write.iter())
             .filter(|rule| concerns(&rule.pattern))
             .cloned()

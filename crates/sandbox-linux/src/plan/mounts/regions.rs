@@ -128,4 +128,4 @@ impl<'p> Openings<'p> {
 }
 
 /// Rules of one kind that may as well be asked one by one.
-const FEW: usize = 64;
+pub(super) const FEW: usize = 64;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use sandbox_policy::{AbsolutePath, Policy};
 
 use super::{LinuxPlan, PlanError, lower};
-use crate::facts::{Endpoints, FileIdentity, HostFacts, PathFacts, PathKind, WriteLinks};
+use crate::facts::{DeniedLinks, Endpoints, FileIdentity, HostFacts, PathFacts, PathKind};
 
 /// A host with the given paths: `/x/` is a directory, `/x` a file, `/x -> /y` a symlink.
 struct Host {
@@ -59,12 +59,14 @@ impl Host {
             host_name: "box".into(),
             paths,
             missing_roots: BTreeMap::new(),
+            inner_roots: Vec::new(),
             landings: BTreeMap::new(),
             datagram_sockets: std::collections::BTreeSet::new(),
             socket_links: BTreeMap::new(),
             sockets: BTreeMap::new(),
             leaves_reads_open: false,
-            write_links: WriteLinks::Known,
+            read_links: DeniedLinks::Known,
+            write_links: DeniedLinks::Known,
             devices: BTreeMap::new(),
         };
         Self { facts }
