@@ -1,8 +1,16 @@
 //! Which entries of a directory are symlinks, for thousands of questions about the same directory.
 
-use std::{collections::HashSet, ffi::OsStr, os::unix::ffi::OsStrExt as _, sync::Arc};
+use std::{
+    collections::HashSet,
+    ffi::OsStr,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
+    sync::Arc,
+};
 
-use rustix::fs::{Dir, FileType, Mode, OFlags};
+use rustix::{
+    fs::{FileType, Mode, OFlags, RawDir},
+    io::Errno,
+};
 
 /// The directory that the latest questions were about.
 #[derive(Default)]
@@ -30,6 +38,9 @@ const MANY: usize = 128;
 /// Larger directories are not read: that would take longer than to look at what is asked about.
 const LARGEST: usize = 16_384;
 
+/// Room for what one getdents(2) returns.
+const BUFFER: usize = 64 * 1024;
+
 impl Listings {
     /// Whether the directory certainly has no symlink of this name. `directory` has no symlinks
     /// in it.
@@ -55,12 +66,26 @@ impl Listings {
     }
 }
 
-fn read(directory: &[u8]) -> Option<HashSet<Vec<u8>>> {
+/// Opens a directory to list it. That leaves no trace in its times where it is one's own.
+pub(crate) fn open_to_list(directory: &OsStr) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(OsStr::from_bytes(directory), flags, Mode::empty()).ok()?;
+    let open = |flags| rustix::fs::open(directory, flags, Mode::empty());
+    match open(flags | OFlags::NOATIME) {
+        Err(Errno::PERM) => open(flags),
+        opened => opened,
+    }
+}
+
+fn read(directory: &[u8]) -> Option<HashSet<Vec<u8>>> {
+    let opened = open_to_list(OsStr::from_bytes(directory)).ok()?;
     let mut links = HashSet::new();
-    for (count, entry) in Dir::new(opened).ok()?.enumerate() {
+    // Nothing is allocated for an entry.
+    let mut buffer = Vec::with_capacity(BUFFER);
+    let mut entries = RawDir::new(&opened, buffer.spare_capacity_mut());
+    let mut count = 0_usize;
+    while let Some(entry) = entries.next() {
         let entry = entry.ok()?;
+        count += 1;
         if count > LARGEST {
             return None;
         }

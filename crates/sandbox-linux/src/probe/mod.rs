@@ -23,8 +23,11 @@ use sandbox_policy::{
 };
 
 pub use self::copies::copied_places;
-pub(crate) use self::landed::{landed_reads, landed_writes};
 use self::lookup::{Found, Lookup};
+pub(crate) use self::{
+    landed::{landed_reads, landed_writes},
+    listing::open_to_list,
+};
 use crate::{
     facts::{DeniedLinks, FileIdentity, HostFacts, KnownPaths, MissingPath, PathFacts},
     plan::HOSTS,

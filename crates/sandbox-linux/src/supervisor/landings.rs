@@ -4,16 +4,17 @@
 use std::{collections::HashMap, fs};
 
 use rustix::{
-    fs::{AtFlags, Dir, Mode, OFlags},
+    fs::{AtFlags, Dir, Mode},
     io::Errno,
 };
 use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, ProtectedPath, Protection};
 
 use super::{caller::PLACE, resolve::is_link};
+use crate::probe;
 
-/// So many roots are asked for every row of the table. There may be thousands: what a directory holds tells
-/// sooner that it has none of them.
-const FEW: usize = 8;
+/// So many roots are asked for every row of the table, of which a host program that watches them sees
+/// nothing. There may be thousands: what a directory holds tells sooner that it has none of them.
+const FEW: usize = 64;
 
 /// Larger directories are asked for every row as well.
 const LARGE: usize = 512;
@@ -85,10 +86,14 @@ impl Rows {
 
     /// The rows that can name something in a directory; `None` if that can't be told soon.
     fn present_in(&self, root: &AbsolutePath) -> Option<Vec<&'static ProtectedPath>> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = match rustix::fs::open(root.as_path(), flags, Mode::empty()) {
+        let directory = match probe::open_to_list(root.as_path().as_os_str()) {
             Ok(directory) => directory,
-            Err(Errno::NOENT | Errno::NOTDIR) => return Some(Vec::new()),
+            Err(Errno::NOENT) => return Some(Vec::new()),
+            // A file, unless it is a symlink by now.
+            Err(Errno::NOTDIR) => {
+                let found = rustix::fs::lstat(root.as_path()).ok()?;
+                return (!is_link(&found)).then(Vec::new);
+            }
             Err(_errno) => return None,
         };
         let mut present = Vec::new();
@@ -124,14 +129,14 @@ mod tests {
         let target = at.join("target");
         fs::create_dir(&target).unwrap();
         let root = |number: usize| at.join(format!("roots/{number}"));
-        let policy = |roots: std::ops::Range<usize>| {
+        let policy = |roots: std::ops::RangeInclusive<usize>| {
             let policy = Policy::restrictive();
             let policy = roots.fold(policy, |policy, number| {
                 policy.allow_write(root(number)).unwrap()
             });
             policy.filesystem
         };
-        for number in 0..12 {
+        for number in 0..=FEW {
             fs::create_dir_all(root(number).join(".git")).unwrap();
             fs::write(root(number).join("other"), "").unwrap();
         }
@@ -147,9 +152,9 @@ mod tests {
         symlink(&target, root(6).join(".bashrc")).unwrap();
         fs::write(root(7).join("\u{212a}"), "").unwrap();
         symlink(&target, root(7).join(".zshrc")).unwrap();
-        let many = find(&policy(0..12));
-        let few: Vec<_> = (0..12)
-            .flat_map(|number| find(&policy(number..number + 1)))
+        let many = find(&policy(0..=FEW));
+        let few: Vec<_> = (0..=FEW)
+            .flat_map(|number| find(&policy(number..=number)))
             .collect();
         assert_eq!(many, few);
         let expected = target.as_os_str().as_encoded_bytes();
