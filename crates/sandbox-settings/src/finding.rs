@@ -37,23 +37,13 @@ impl Finding {
         let (line, column) = source.position(self.span.start);
         SettingsError {
             file: Arc::clone(&source.file),
-            source_text: quotable(&source.text),
+            source_text: source.quotable(),
             span: self.span,
             line,
             column,
             kind: self.kind,
             help: self.help,
         }
-    }
-}
-
-/// The text as it may be quoted: a line with a mistake may have a password in it.
-fn quotable(text: &Arc<str>) -> Arc<str> {
-    let covered = without_logins(text);
-    if *covered == **text {
-        Arc::clone(text)
-    } else {
-        covered.into()
     }
 }
 

@@ -4,7 +4,7 @@ use sandbox_policy::{LayerId, Origin};
 
 use crate::{
     json::{Member, Node},
-    statement::{PathList, Statement},
+    statement::{HostList, PathList, Statement},
 };
 
 /// Sources of settings, lowest precedence first.
@@ -135,6 +135,7 @@ pub(crate) struct ParsedFile {
     pub(crate) format: Format,
     pub(crate) statements: Vec<Statement>,
     pub(crate) paths: Vec<PathList>,
+    pub(crate) hosts: Vec<HostList>,
     pub(crate) ignored: Vec<IgnoredKey>,
 }
 

@@ -12,10 +12,10 @@ use crate::{
     error::{SettingsError, SettingsErrors},
     layer::{Format, Layer},
     parse::parse_file,
-    resolve::{Entry, network},
+    resolve::{Entry, HostRules, Hosts, Switches},
     settings::Settings,
     source::Source,
-    statement::{Effect, PathEffect, Switch},
+    statement::{Effect, ListEffect as _, PathEffect, Switch},
 };
 
 /// A line of a control channel.
@@ -45,17 +45,25 @@ pub struct NetworkUpdate {
 /// What a change of the network rules starts from.
 #[derive(Clone, Debug)]
 pub(crate) struct LiveBase {
-    /// Statements about hosts that no line replaces.
-    standing: Arc<[Entry]>,
+    standing: Arc<Standing>,
     /// All statements of the run.
     applying: Arc<Vec<Entry>>,
     base: PathBase,
 }
 
+/// What no line replaces.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    /// Statements about hosts.
+    entries: Vec<Entry>,
+    /// Lists of hosts.
+    hosts: Vec<Hosts>,
+}
+
 impl LiveBase {
-    pub(crate) fn new(standing: Vec<Entry>, applying: Vec<Entry>, base: &PathBase) -> Self {
+    pub(crate) fn new(standing: Standing, applying: Vec<Entry>, base: &PathBase) -> Self {
         Self {
-            standing: standing.into(),
+            standing: Arc::new(standing),
             applying: Arc::new(applying),
             base: base.clone(),
         }
@@ -67,25 +75,30 @@ impl LiveBase {
     }
 }
 
-/// Statements about hosts that no line replaces, repetitions included: what the replaced file said too
-/// must not go with it.
-pub(crate) fn standing(entries: &[Entry]) -> Vec<Entry> {
-    entries
+/// What no line replaces, repetitions included: what the replaced file said too must not go with it.
+pub(crate) fn standing(entries: &[Entry], hosts: &[Hosts]) -> Standing {
+    let stands = |layer: Layer, widens: bool| match layer {
+        Layer::Flag => false,
+        // `--settings` stands in for this file; its refusals are the user's all the same.
+        Layer::Home => !widens,
+        Layer::BuiltIn
+        | Layer::User
+        | Layer::Project
+        | Layer::Local
+        | Layer::CommandLine
+        | Layer::Managed => true,
+    };
+    let entries = entries.iter().filter(|entry| {
+        let effect = &entry.statement.effect;
+        is_about_hosts(effect) && stands(entry.layer, effect.widens())
+    });
+    let hosts = hosts
         .iter()
-        .filter(|entry| is_about_hosts(&entry.statement.effect))
-        .filter(|entry| match entry.layer {
-            Layer::Flag => false,
-            // `--settings` stands in for this file; its refusals are the user's all the same.
-            Layer::Home => !entry.statement.effect.widens(),
-            Layer::BuiltIn
-            | Layer::User
-            | Layer::Project
-            | Layer::Local
-            | Layer::CommandLine
-            | Layer::Managed => true,
-        })
-        .cloned()
-        .collect()
+        .filter(|said| stands(said.layer, said.list.effect.widens()));
+    Standing {
+        entries: entries.cloned().collect(),
+        hosts: hosts.cloned().collect(),
+    }
 }
 
 impl Settings {
@@ -103,17 +116,22 @@ impl Settings {
         })?;
         let is_flat = parsed.format == Format::Flat;
         let mut not_live = 0;
-        let mut entries: Vec<Entry> = self
-            .live
-            .standing
+        // A flat file decides alone about what is permitted.
+        let yields = |layer: Layer, widens: bool| is_flat && layer.yields_to_flat() && widens;
+        let Standing { entries, hosts } = &*self.live.standing;
+        let mut entries: Vec<Entry> = entries
             .iter()
-            // A flat file decides alone about what is permitted.
-            .filter(|entry| {
-                let yields = is_flat && entry.layer.yields_to_flat();
-                !(yields && entry.statement.effect.widens())
-            })
+            .filter(|entry| !yields(entry.layer, entry.statement.effect.widens()))
             .cloned()
             .collect();
+        let hosts = hosts
+            .iter()
+            .filter(|said| !yields(said.layer, said.list.effect.widens()))
+            .cloned()
+            .collect();
+        let mut rules = HostRules::default();
+        rules.add(hosts, &entries);
+        let mut said = Vec::new();
         for list in &parsed.paths {
             let rules = list.rules.iter();
             not_live += rules
@@ -126,7 +144,7 @@ impl Settings {
             let is_joined = matches!(effect, Effect::HostPort(_)) && self.is_in_force(effect);
             let is_host = is_about_hosts(effect) && !matches!(effect, Effect::HostPort(_));
             if is_host || is_joined {
-                entries.push(Entry {
+                said.push(Entry {
                     layer: Layer::Flag,
                     trusted: true,
                     statement,
@@ -135,7 +153,15 @@ impl Settings {
                 not_live += 1;
             }
         }
-        let policy = network(&entries);
+        let hosts = parsed.hosts.into_iter().map(|list| Hosts {
+            layer: Layer::Flag,
+            trusted: true,
+            list,
+        });
+        rules.add(hosts.collect(), &said);
+        entries.append(&mut said);
+        let strict = Switches::of(&entries).choose(Switch::StrictAllowlist);
+        let policy = rules.policy(strict.value);
         let joined = self.policy.network.host_ports();
         let mut unjoined: Vec<Port> = policy.host_ports().iter().map(|host| host.port).collect();
         unjoined.retain(|port| !joined.iter().any(|host| host.port == *port));
@@ -178,9 +204,7 @@ impl Settings {
 
 fn is_about_hosts(effect: &Effect) -> bool {
     match effect {
-        Effect::AllowDomain(_)
-        | Effect::DenyDomain { .. }
-        | Effect::DenyAddress(_)
+        Effect::DenyAddress(_)
         | Effect::HostPort(_)
         | Effect::Switch(Switch::StrictAllowlist, _) => true,
         Effect::Device(_)

@@ -8,15 +8,18 @@ use std::{
 };
 
 use sandbox_policy::{
-    DeviceRule, DomainPattern, Origin, PathBase, PathRule, PatternError, PatternSyntax,
-    PortMapping, VariablePattern, VariablePatternError,
+    DeviceRule, DomainRule, Origin, PathBase, PathRule, PatternError, PatternSyntax, PortMapping,
+    VariablePattern, VariablePatternError,
 };
 
 use crate::{
     error::{SettingsError, SettingsErrorKind},
     finding::Finding,
     source::Source,
-    statement::{Effect, PathEffect, PathList, Statement, Switch, path_pattern, value_of},
+    statement::{
+        Effect, HostEffect, HostList, PathEffect, PathList, Statement, Switch, path_pattern,
+        value_of,
+    },
     wire::Preset,
 };
 
@@ -80,14 +83,9 @@ impl Overrides {
     }
 
     /// The rules as statements of the command line.
-    pub(crate) fn statements(
-        &self,
-        base: &PathBase,
-        errors: &mut Vec<SettingsError>,
-    ) -> (Vec<Statement>, Vec<PathList>) {
-        let mut taken = Taken {
-            statements: Vec::new(),
-            paths: Vec::new(),
+    pub(crate) fn statements(&self, base: &PathBase, errors: &mut Vec<SettingsError>) -> Taken {
+        let mut taken = Taker {
+            taken: Taken::default(),
             errors,
         };
         self.take_paths(base, &mut taken);
@@ -120,10 +118,10 @@ impl Overrides {
                 Ok(Effect::Switch(Switch::Ptrace, true)),
             );
         }
-        (taken.statements, taken.paths)
+        taken.taken
     }
 
-    fn take_paths(&self, base: &PathBase, taken: &mut Taken<'_>) {
+    fn take_paths(&self, base: &PathBase, taken: &mut Taker<'_>) {
         for (key, values, effect) in [
             ("--allow-write", &self.allow_write, PathEffect::AllowWrite),
             ("--deny-write", &self.deny_write, PathEffect::DenyWrite),
@@ -144,26 +142,39 @@ impl Overrides {
                     }
                 }
             }
-            taken.paths.push(list);
+            taken.taken.paths.push(list);
         }
     }
 
-    fn take_domains(&self, taken: &mut Taken<'_>) {
-        for text in &self.allow_domains {
-            let parsed = DomainPattern::parse_allow(text).map(Effect::AllowDomain);
-            let parsed = parsed.map_err(|source| bad_domain(text, source));
-            taken.take("--allow-domain", text, parsed);
-        }
-        for text in &self.deny_domains {
-            let note = None;
-            let parsed = DomainPattern::parse_deny(text);
-            let parsed = parsed.map(|pattern| Effect::DenyDomain { pattern, note });
-            let parsed = parsed.map_err(|source| bad_domain(text, source));
-            taken.take("--deny-domain", text, parsed);
+    fn take_domains(&self, taken: &mut Taker<'_>) {
+        for (key, texts, effect) in [
+            ("--allow-domain", &self.allow_domains, HostEffect::Allow),
+            ("--deny-domain", &self.deny_domains, HostEffect::Deny),
+        ] {
+            let mut list = HostList::new(key, effect);
+            for text in texts {
+                match effect.parse(text) {
+                    Ok(pattern) => {
+                        let origin = flag(key, text);
+                        let note = None;
+                        let rule = DomainRule {
+                            pattern,
+                            origin,
+                            note,
+                        };
+                        list.add(rule, text, false);
+                    }
+                    Err(source) => {
+                        let error = flag_error(key, text, bad_domain(text, source));
+                        taken.errors.push(error);
+                    }
+                }
+            }
+            taken.taken.hosts.push(list);
         }
     }
 
-    fn take_variables(&self, taken: &mut Taken<'_>) {
+    fn take_variables(&self, taken: &mut Taker<'_>) {
         let deny = |pattern| Effect::DenyVariable {
             pattern,
             for_good: false,
@@ -189,19 +200,26 @@ impl Overrides {
     }
 }
 
+/// What the command line says.
+#[derive(Default)]
+pub(crate) struct Taken {
+    pub(crate) statements: Vec<Statement>,
+    pub(crate) paths: Vec<PathList>,
+    pub(crate) hosts: Vec<HostList>,
+}
+
 /// What was read so far.
-struct Taken<'e> {
-    statements: Vec<Statement>,
-    paths: Vec<PathList>,
+struct Taker<'e> {
+    taken: Taken,
     errors: &'e mut Vec<SettingsError>,
 }
 
-impl Taken<'_> {
+impl Taker<'_> {
     fn take(&mut self, key: &'static str, text: &str, effect: Result<Effect, SettingsErrorKind>) {
         match effect {
             Ok(effect) => {
                 let origin = flag(key, text);
-                self.statements.push(Statement {
+                self.taken.statements.push(Statement {
                     key,
                     text: text.to_owned(),
                     origin,

@@ -1,14 +1,20 @@
 //! A file's text, and where in it a byte stands.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{
+    ops::Range,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
-use sandbox_policy::Origin;
+use sandbox_policy::{Origin, without_logins};
 
 /// The text that spans and origins refer to.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) file: Arc<Path>,
-    pub(crate) text: Arc<str>,
+    pub(crate) text: String,
+    /// The text for messages, which most files never need.
+    quotable: OnceLock<Arc<str>>,
     marks: Vec<Mark>,
     /// Whether bytes are characters, as in most files: then the lines' starts are marks enough.
     is_ascii: bool,
@@ -24,7 +30,7 @@ struct Mark {
 }
 
 impl Source {
-    pub(crate) fn new(file: Arc<Path>, text: impl Into<Arc<str>>) -> Self {
+    pub(crate) fn new(file: Arc<Path>, text: impl Into<String>) -> Self {
         let text = text.into();
         let is_ascii = text.is_ascii();
         let marks = if is_ascii {
@@ -35,9 +41,16 @@ impl Source {
         Self {
             file,
             text,
+            quotable: OnceLock::new(),
             marks,
             is_ascii,
         }
+    }
+
+    /// The text as it may be quoted: a line with a mistake may have a password in it.
+    pub(crate) fn quotable(&self) -> Arc<str> {
+        let covered = || without_logins(&self.text).into();
+        Arc::clone(self.quotable.get_or_init(covered))
     }
 
     /// Line and column (in characters) of a byte offset, both from 1.

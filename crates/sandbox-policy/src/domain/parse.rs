@@ -3,10 +3,25 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::{DomainPattern, DomainPatternError, HostPattern};
-use crate::host::{self, Host, HostError, Port};
+use crate::host::{self, Host, HostError, HostName, Port};
 
 /// Reads an entry in which `*` is legal.
 pub(super) fn pattern(text: &str) -> Result<DomainPattern, DomainPatternError> {
+    plain(text).map_or_else(|| whole(text), Ok)
+}
+
+/// What most entries are, thousands of them in some files: a name in its canonical form, perhaps after
+/// `*.`, on all ports.
+fn plain(text: &str) -> Option<DomainPattern> {
+    let host = match text.strip_prefix("*.") {
+        Some(apex) => HostPattern::Subdomains(HostName::plain(apex)?),
+        None => HostPattern::Exact(Host::Name(HostName::plain(text)?)),
+    };
+    Some(DomainPattern { host, port: None })
+}
+
+/// Reads any entry, and says what is wrong.
+fn whole(text: &str) -> Result<DomainPattern, DomainPatternError> {
     reject_url_parts(text)?;
     let (host_text, port_text) = split_port(text)?;
     let port = port_text.map(|port| parse_port(text, port)).transpose()?;
@@ -203,5 +218,83 @@ fn impossible(text: &str, source: HostError) -> DomainPatternError {
     DomainPatternError::Host {
         text: text.to_owned(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{plain, whole};
+
+    /// What is read quickly is what the whole reader reads.
+    #[test]
+    fn the_quick_reading_is_the_thorough_one() {
+        let label = "a".repeat(63);
+        let long = format!("{label}.{label}.{label}.{}", "b".repeat(61));
+        let mut texts: Vec<String> = vec![
+            long.clone(),
+            format!("{long}b"),
+            format!("*.{long}"),
+            format!("{label}a.test"),
+            format!("a.{label}a"),
+        ];
+        // All short texts over what makes a difference.
+        let pieces = [
+            "",
+            "a",
+            "Z",
+            "0",
+            "-",
+            "_",
+            ".",
+            "*",
+            "*.",
+            "xn--",
+            "0x",
+            ":",
+            ":1",
+            "[",
+            "localhost",
+            "é",
+        ];
+        for one in pieces {
+            for two in pieces {
+                for three in pieces {
+                    for four in pieces {
+                        texts.push([one, two, three, four].concat());
+                    }
+                }
+            }
+        }
+        let mut quick = 0;
+        for text in texts {
+            if let Some(pattern) = plain(&text) {
+                quick += 1;
+                assert_eq!(Ok(pattern), whole(&text), "{text}");
+            }
+        }
+        assert!(quick > 100, "{quick}");
+        for text in [
+            "a.example.com",
+            "*.example.com",
+            "0.a-b.c1",
+            "xn-.test",
+            "axn--b.test",
+        ] {
+            assert!(plain(text).is_some(), "{text}");
+        }
+        for text in [
+            "xn--a.test",
+            "a.xn--b",
+            "a.0x1",
+            "a.1",
+            "a..b",
+            ".a.b",
+            "a.b.",
+            "a",
+            "A.b",
+            "*.b",
+        ] {
+            assert!(plain(text).is_none(), "{text}");
+        }
     }
 }

@@ -33,6 +33,11 @@ pub(super) fn pattern(
 /// See [`PatternSyntax::FloatingGlob`].
 fn floating(text: &OsStr, base: &PathBase) -> Result<PathPattern, PatternError> {
     let bytes = text.as_encoded_bytes();
+    if bytes.strip_prefix(b"**/").is_some_and(is_clean) {
+        // What most patterns are.
+        let literal = AbsolutePath::from_clean_parts([b"/", bytes]);
+        return Ok(PathPattern::Glob(Glob::new(literal, 0)));
+    }
     if bytes.starts_with(b"**/") {
         let everywhere = PathBase {
             working_directory: AbsolutePath::root(),
@@ -56,10 +61,7 @@ fn plain(text: &[u8], base: &PathBase) -> Option<AbsolutePath> {
         [b'/', below @ ..] => (true, below),
         below => (false, below),
     };
-    let is_special = |byte: &u8| matches!(byte, 0 | b'*' | b'?' | b'[');
-    let is_plain =
-        |name: &[u8]| !matches!(name, b"" | b"." | b"..") && !name.iter().any(is_special);
-    if !below.split(|byte| *byte == b'/').all(is_plain) {
+    if !is_clean(below) {
         return None;
     }
     if is_absolute {
@@ -68,6 +70,21 @@ fn plain(text: &[u8], base: &PathBase) -> Option<AbsolutePath> {
     let base = base.working_directory.as_bytes();
     let base = base.strip_suffix(b"/").unwrap_or(base);
     Some(AbsolutePath::from_clean_parts([base, b"/", below]))
+}
+
+/// Whether a relative text is clean and nothing in it special, told in one go.
+fn is_clean(text: &[u8]) -> bool {
+    let (mut length, mut dots) = (0_usize, 0_usize);
+    let is_name = |length: usize, dots: usize| length > dots || dots > 2;
+    for byte in text {
+        match byte {
+            b'/' if is_name(length, dots) => (length, dots) = (0, 0),
+            b'/' | 0 | b'*' | b'?' | b'[' => return false,
+            b'.' => (length, dots) = (length + 1, dots + 1),
+            _ => length += 1,
+        }
+    }
+    is_name(length, dots)
 }
 
 /// An entry with its base taken off. The base is always literal: a home directory with a `[` in

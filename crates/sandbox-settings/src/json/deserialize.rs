@@ -29,6 +29,14 @@ impl NodeError {
         }
     }
 
+    /// Something else than a text.
+    pub(crate) fn text_expected(span: Range<usize>) -> Self {
+        Self {
+            span: Some(span),
+            message: "a text is expected".to_owned(),
+        }
+    }
+
     fn at(self, node: &Node<'_>) -> Self {
         Self {
             span: self.span.or_else(|| Some(node.span.clone())),

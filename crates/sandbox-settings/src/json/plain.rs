@@ -64,8 +64,7 @@ impl<'t> Reader<'t> {
     fn string(&mut self) -> Option<&'t str> {
         self.take(b'"')?;
         let rest = self.text.as_bytes().get(self.at..)?;
-        let is_end = |byte: &u8| matches!(byte, b'"' | b'\\' | ..b' ');
-        let end = self.at.checked_add(rest.iter().position(is_end)?)?;
+        let end = self.at.checked_add(plain_length(rest)?)?;
         let content = self.text.get(self.at..end)?;
         self.at = end;
         self.take(b'"')?;
@@ -139,5 +138,56 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// How many bytes there are before the first that ends a string or is none of its plain ones: a quote, a
+/// backslash, a control character. Eight are looked at together.
+fn plain_length(text: &[u8]) -> Option<usize> {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    // A byte's highest bit is set where the byte is below the bound. A borrow starts only at such a byte,
+    // so the lowest of these bits is right, which is the one that counts.
+    let below = |word: u64, bound: u8| {
+        let bounds = EACH.wrapping_mul(u64::from(bound));
+        word.wrapping_sub(bounds) & !word & EACH.wrapping_mul(0x80)
+    };
+    let is = |word: u64, byte: u8| below(word ^ EACH.wrapping_mul(u64::from(byte)), 1);
+    let (words, rest) = text.as_chunks::<8>();
+    let mut length = 0_usize;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let ends = is(word, b'"') | is(word, b'\\') | below(word, b' ');
+        if ends != 0 {
+            let before = ends.trailing_zeros() / 8;
+            return length.checked_add(usize::try_from(before).ok()?);
+        }
+        length = length.checked_add(8)?;
+    }
+    let is_end = |byte: &u8| matches!(byte, b'"' | b'\\' | ..b' ');
+    length.checked_add(rest.iter().position(is_end)?)
+}
+
 /// Objects and lists in each other.
 const DEEPEST: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::plain_length;
+
+    #[test]
+    fn a_string_ends_at_the_first_byte_that_is_not_plain() {
+        let is_end = |byte: &u8| matches!(byte, b'"' | b'\\' | ..b' ');
+        for filler in [
+            b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0x9f, 0xa2, 0xdc, 0xff,
+        ] {
+            for end in 0..=u8::MAX {
+                for length in 0..18 {
+                    for after in [b'"', 0, b'!', 0xff] {
+                        let mut text = vec![filler; length];
+                        text.push(end);
+                        text.extend([after; 9]);
+                        let expected = text.iter().position(is_end);
+                        assert_eq!(plain_length(&text), expected, "{text:?}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -15,7 +15,6 @@ pub(super) enum ReadError {
 
 /// A file's bytes, and whether a symbolic link led to it.
 pub(super) fn read(path: &Path) -> Result<(Vec<u8>, bool), ReadError> {
-    let mut bytes = Vec::new();
     // Opening a FIFO that somebody planted would wait for ever, and reading a terminal would take
     // what is typed. Whoever exchanges the file in between gains the wait and nothing else.
     let kind = std::fs::metadata(path).map_err(ReadError::Io)?;
@@ -25,6 +24,9 @@ pub(super) fn read(path: &Path) -> Result<(Vec<u8>, bool), ReadError> {
     }
     let file = File::open(path).map_err(ReadError::Io)?;
     let linked = is_linked(path, &file).map_err(ReadError::Io)?;
+    // Read in one go, most files; the byte more tells that it was the end.
+    let room = kind.len().min(SIZE_LIMIT).saturating_add(1);
+    let mut bytes = Vec::with_capacity(usize::try_from(room).unwrap_or(0));
     // A device without an end must not fill the memory.
     let mut limited = file.take(SIZE_LIMIT.saturating_add(1));
     limited.read_to_end(&mut bytes).map_err(ReadError::Io)?;

@@ -18,12 +18,12 @@ use crate::{
     error::{SettingsError, SettingsErrorKind, SettingsErrors},
     finding::Finding,
     layer::{Layer, ParsedFile},
-    overrides::Overrides,
+    overrides::{Overrides, Taken},
     parse::parse_file,
-    resolve::{Entry, Layers, Paths, Places, resolve},
+    resolve::{Entry, Layered, Layers, Places, resolve},
     settings::{FileTrust, LoadedFile, Settings},
     source::Source,
-    statement::{PathList, Statement},
+    statement::{HostList, PathList, Statement},
     variables::ProxyVariables,
 };
 
@@ -97,6 +97,7 @@ pub fn load(sources: &Sources) -> Result<Settings, SettingsErrors> {
         files: Vec::new(),
         entries: environment(sources),
         paths: Vec::new(),
+        hosts: Vec::new(),
         ignored: Vec::new(),
     };
     let mut candidates = candidates(sources);
@@ -233,38 +234,54 @@ impl Loaded {
         let layer = self.file.layer;
         layers.files.push(self.file);
         layers.ignored.extend(self.parsed.ignored);
-        let entries = self.parsed.statements.into_iter().map(|statement| Entry {
+        let ParsedFile {
+            statements,
+            paths,
+            hosts,
+            ..
+        } = self.parsed;
+        layers.add(layer, trusted, statements, (paths, hosts));
+    }
+}
+
+impl Layers {
+    fn add(
+        &mut self,
+        layer: Layer,
+        trusted: bool,
+        statements: Vec<Statement>,
+        (paths, hosts): (Vec<PathList>, Vec<HostList>),
+    ) {
+        let entry = |statement| Entry {
             layer,
             trusted,
             statement,
-        });
-        layers.entries.extend(entries);
-        let lists = self.parsed.paths.into_iter().map(|list| Paths {
+        };
+        self.entries.extend(statements.into_iter().map(entry));
+        let paths = paths.into_iter().map(|list| Layered {
             layer,
             trusted,
             list,
         });
-        layers.paths.extend(lists);
+        self.paths.extend(paths);
+        let hosts = hosts.into_iter().map(|list| Layered {
+            layer,
+            trusted,
+            list,
+        });
+        self.hosts.extend(hosts);
     }
 }
 
-fn add_command_line(layers: &mut Layers, said: Option<(Vec<Statement>, Vec<PathList>)>) {
-    let Some((statements, lists)) = said else {
-        return;
-    };
-    let layer = Layer::CommandLine;
-    let entry = |statement| Entry {
-        layer,
-        trusted: true,
-        statement,
-    };
-    layers.entries.extend(statements.into_iter().map(entry));
-    let paths = |list| Paths {
-        layer,
-        trusted: true,
-        list,
-    };
-    layers.paths.extend(lists.into_iter().map(paths));
+fn add_command_line(layers: &mut Layers, said: Option<Taken>) {
+    if let Some(Taken {
+        statements,
+        paths,
+        hosts,
+    }) = said
+    {
+        layers.add(Layer::CommandLine, true, statements, (paths, hosts));
+    }
 }
 
 fn read_layer(

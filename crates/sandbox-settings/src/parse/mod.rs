@@ -47,6 +47,7 @@ pub(crate) fn parse_file(
     let Reader {
         statements,
         paths,
+        hosts,
         ignored,
         findings,
         ..
@@ -56,6 +57,7 @@ pub(crate) fn parse_file(
             format,
             statements,
             paths,
+            hosts,
             ignored,
         })
     } else {

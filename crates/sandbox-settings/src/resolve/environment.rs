@@ -44,9 +44,7 @@ pub(super) fn environment(entries: &[Entry]) -> EnvironmentPolicy {
                 origin,
                 layer: layer.id(),
             }),
-            Effect::AllowDomain(_)
-            | Effect::DenyDomain { .. }
-            | Effect::DenyAddress(_)
+            Effect::DenyAddress(_)
             | Effect::HostPort(_)
             | Effect::PublishPort(_)
             | Effect::AllowUnixSocket(_)

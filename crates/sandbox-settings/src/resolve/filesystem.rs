@@ -1,8 +1,5 @@
 //! File rules of all layers.
 
-use std::{collections::HashSet, sync::Arc};
-
-use foldhash::fast::RandomState;
 use sandbox_policy::{
     AbsolutePath, FilesystemPolicy, Firmness, LayerId, Origin, PROTECTED_PATHS, PathBase,
     PathPattern, PathRule, Policy, ProtectedPath, Protection, ReadAllow, ReadDeny, secret_paths,
@@ -11,10 +8,8 @@ use sandbox_policy::{
 
 use super::{Entry, Paths, Places, Switches, chosen_presets};
 use crate::{
-    finding::shown,
     layer::{Choice, Layer},
-    settings::HeldBack,
-    statement::{Effect, PathEffect, PathList, Switch},
+    statement::{Effect, PathEffect, Switch},
     wire::Preset,
 };
 
@@ -167,66 +162,6 @@ fn add_preset(rules: &mut FilesystemPolicy, preset: Preset, chosen: &Entry, base
             .collect();
         rules.allow_read.extend(again);
     }
-}
-
-/// Leaves what applies; returns what would if its author might widen.
-pub(super) fn sort_out(paths: &mut Vec<Paths>, flat: bool) -> Vec<Paths> {
-    let is_overruled = |paths: &Paths| flat && paths.layer.yields_to_flat();
-    paths.retain(|paths| !paths.list.effect.widens() || !is_overruled(paths));
-    let is_held = |paths: &mut Paths| paths.list.effect.widens() && !paths.trusted;
-    let held = paths.extract_if(.., is_held).collect();
-    drop_repetitions(paths);
-    held
-}
-
-/// Drops what was said before: by any layer, where it does not matter which.
-fn drop_repetitions(paths: &mut [Paths]) {
-    let kind_of = |Paths { layer, list, .. }: &Paths| {
-        let effect = list.effect;
-        (effect, effect.depends_on_layer().then_some(*layer))
-    };
-    let kinds: Vec<_> = paths.iter().map(kind_of).collect();
-    let mut repeated: Vec<HashSet<usize>> = vec![HashSet::new(); paths.len()];
-    for (first, kind) in kinds.iter().enumerate() {
-        // The first list of a kind answers for all of them.
-        if kinds.iter().position(|other| other == kind) != Some(first) {
-            continue;
-        }
-        let lists = paths.iter().zip(&kinds).zip(&mut repeated);
-        let lists = lists.filter(|((_, other), _)| *other == kind);
-        let mut said = HashSet::with_hasher(RandomState::default());
-        for ((Paths { list, .. }, _), repeated) in lists {
-            said.reserve(list.rules.len());
-            let rules = list.rules.iter().enumerate();
-            let again = rules.filter(|(_, rule)| !said.insert(&rule.pattern));
-            repeated.extend(again.map(|(place, _)| place));
-        }
-    }
-    for (Paths { list, .. }, repeated) in paths.iter_mut().zip(repeated) {
-        if !repeated.is_empty() {
-            let mut places = 0..;
-            let is_new = |place: Option<usize>| place.is_some_and(|at| !repeated.contains(&at));
-            list.rules.retain(|_| is_new(places.next()));
-        }
-    }
-}
-
-/// What an untrusted project's entries would open.
-pub(super) fn held_back(held: &Paths) -> Vec<HeldBack> {
-    let PathList {
-        key, rules, texts, ..
-    } = &held.list;
-    let held = rules.iter().zip(texts).filter_map(|(rule, text)| {
-        let Origin::File { path, line, .. } = &rule.origin else {
-            return None;
-        };
-        Some(HeldBack {
-            file: Arc::clone(path),
-            line: *line,
-            what: format!("`{key}`: `{}`", shown(text)),
-        })
-    });
-    held.collect()
 }
 
 /// Denies reading what holds a login.

@@ -6,14 +6,15 @@
 
 mod environment;
 mod filesystem;
+mod hosts;
+mod lists;
 mod processes;
 mod proxies;
 
 use std::{collections::HashSet, path::Path, sync::Arc};
 
 use sandbox_policy::{
-    AbsolutePath, AddressRule, DomainPattern, DomainRule, NetworkPolicy, Origin, PathBase,
-    PathRule, Policy, Port, PublishedPort, UnixSocketPolicy,
+    AbsolutePath, Origin, PathBase, PathRule, Policy, Port, PublishedPort, UnixSocketPolicy,
 };
 
 use crate::{
@@ -23,9 +24,12 @@ use crate::{
     settings::{
         Execution, HeldBack, IgnoredViolation, LoadedFile, MacosOptions, Settings, decided_by_flat,
     },
-    statement::{Effect, PathList, Statement, Switch, TextKey},
+    statement::{Effect, Statement, Switch, TextKey},
     wire::Preset,
 };
+
+pub(crate) use hosts::HostRules;
+pub(crate) use lists::{Hosts, Layered, Paths};
 
 /// What is combined.
 pub(crate) struct Layers {
@@ -34,6 +38,8 @@ pub(crate) struct Layers {
     pub(crate) entries: Vec<Entry>,
     /// Entries about files of all layers, likewise.
     pub(crate) paths: Vec<Paths>,
+    /// Entries about hosts of all layers, likewise.
+    pub(crate) hosts: Vec<Hosts>,
     pub(crate) ignored: Vec<IgnoredKey>,
 }
 
@@ -44,15 +50,6 @@ pub(crate) struct Entry {
     /// Whether the layer's author may widen.
     pub(crate) trusted: bool,
     pub(crate) statement: Statement,
-}
-
-/// Entries about files and who makes them.
-#[derive(Debug)]
-pub(crate) struct Paths {
-    pub(crate) layer: Layer,
-    /// Whether the layer's author may widen.
-    pub(crate) trusted: bool,
-    pub(crate) list: PathList,
 }
 
 /// Files that commands must leave alone, whatever the settings say.
@@ -70,6 +67,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, places: &Places) -> Setti
         files,
         entries,
         mut paths,
+        mut hosts,
         ignored,
     } = layers;
     let flat = decided_by_flat(files.iter().map(|file| (file.layer, file.format)));
@@ -81,22 +79,12 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, places: &Places) -> Setti
     let held: Vec<_> = applying
         .extract_if(.., |entry| widens(entry) && !entry.trusted)
         .collect();
-    let held_paths = filesystem::sort_out(&mut paths, flat);
-    let standing = live::standing(&applying);
-    let mut said = HashSet::with_capacity(applying.len());
-    let new: Vec<bool> = applying
-        .iter()
-        .map(
-            |Entry {
-                 layer, statement, ..
-             }| {
-                let effect = &statement.effect;
-                said.insert((effect.depends_on_layer().then_some(*layer), effect))
-            },
-        )
-        .collect();
-    let mut new = new.into_iter();
-    applying.retain(|_| new.next() == Some(true));
+    let held_paths = Paths::sort_out(&mut paths, flat);
+    let held_hosts = Hosts::sort_out(&mut hosts, flat);
+    let standing = live::standing(&applying, &hosts);
+    Paths::drop_repetitions(&mut paths);
+    Hosts::drop_repetitions(&mut hosts);
+    drop_repetitions(&mut applying);
     let disabled = Switches::of(&applying).deciding(Switch::FilesystemDisabled);
     if let Some((Choice { value: true, .. }, layer)) = disabled {
         // It drops the rules of its own file; those of other layers are not its to drop.
@@ -104,20 +92,23 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, places: &Places) -> Setti
         paths.retain(|paths| paths.layer != layer);
     }
     let switches = Switches::of(&applying);
+    let mut network = HostRules::default();
+    network.add(hosts, &applying);
     let policy = Policy {
         filesystem: filesystem::filesystem(paths, &applying, &switches, (base, flat), places),
-        network: network_by(&applying, &switches),
+        network: network.policy(switches.choose(Switch::StrictAllowlist).value),
         published_ports: published_ports(&applying),
         unix_sockets: unix_sockets(&applying, &switches),
         environment: environment::environment(&applying),
         process: processes::processes(&applying, &switches),
     };
     let proxies = proxies::Proxies(&applying);
-    let held_back = held
-        .iter()
-        .filter(|entry| !switches.is_moot(entry) && !proxies.is_moot(entry))
-        .filter_map(held_back)
-        .chain(held_paths.iter().flat_map(filesystem::held_back))
+    let is_moot = |entry: &&Entry| switches.is_moot(entry) || proxies.is_moot(entry);
+    let held = held.iter().filter(|entry| !is_moot(entry));
+    let held_hosts = held_hosts.iter().flat_map(Hosts::held_back);
+    let held_back = held_hosts
+        .chain(held.filter_map(held_back))
+        .chain(held_paths.iter().flat_map(Paths::held_back))
         .collect();
     Settings {
         policy,
@@ -149,16 +140,34 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, places: &Places) -> Setti
     }
 }
 
+/// Drops what was said before: by any layer, where it does not matter which.
+fn drop_repetitions(entries: &mut Vec<Entry>) {
+    let mut said = HashSet::with_capacity(entries.len());
+    let new: Vec<bool> = entries
+        .iter()
+        .map(
+            |Entry {
+                 layer, statement, ..
+             }| {
+                let effect = &statement.effect;
+                said.insert((effect.depends_on_layer().then_some(*layer), effect))
+            },
+        )
+        .collect();
+    let mut new = new.into_iter();
+    entries.retain(|_| new.next() == Some(true));
+}
+
 /// Single values: the entries about them, which are few.
-struct Switches<'a>(Vec<&'a Entry>);
+pub(crate) struct Switches<'a>(Vec<&'a Entry>);
 
 impl<'a> Switches<'a> {
-    fn of(entries: &'a [Entry]) -> Self {
+    pub(crate) fn of(entries: &'a [Entry]) -> Self {
         let is_switch = |entry: &&Entry| matches!(entry.statement.effect, Effect::Switch(..));
         Self(entries.iter().filter(is_switch).collect())
     }
 
-    fn choose(&self, switch: Switch) -> Choice<bool> {
+    pub(crate) fn choose(&self, switch: Switch) -> Choice<bool> {
         self.deciding(switch).map_or_else(
             || Choice {
                 value: switch.default(),
@@ -197,58 +206,6 @@ impl<'a> Switches<'a> {
         });
         said.max_by_key(|(_, layer)| *layer)
     }
-}
-
-/// The hosts that statements are about.
-pub(crate) fn network(entries: &[Entry]) -> NetworkPolicy {
-    network_by(entries, &Switches::of(entries))
-}
-
-fn network_by(entries: &[Entry], switches: &Switches<'_>) -> NetworkPolicy {
-    let (mut allowed, mut denied, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
-    for Entry { statement, .. } in entries {
-        let origin = || statement.origin.clone();
-        match &statement.effect {
-            Effect::AllowDomain(pattern) => allowed.push(DomainRule {
-                pattern: pattern.clone(),
-                origin: origin(),
-                note: None,
-            }),
-            // The very rule that makes a listed `localhost:PORT`.
-            Effect::HostPort(port) => allowed.push(DomainRule {
-                pattern: DomainPattern::localhost(*port),
-                origin: origin(),
-                note: None,
-            }),
-            Effect::DenyDomain { pattern, note } => {
-                denied.push(DomainRule {
-                    pattern: pattern.clone(),
-                    origin: origin(),
-                    note: note.clone(),
-                });
-            }
-            Effect::DenyAddress(range) => addresses.push(AddressRule {
-                range: *range,
-                origin: origin(),
-            }),
-            Effect::AllowUnixSocket(_)
-            | Effect::PublishPort(_)
-            | Effect::IgnoreViolation { .. }
-            | Effect::Text(..)
-            | Effect::Device(_)
-            | Effect::AllowVariable(_)
-            | Effect::DenyVariable { .. }
-            | Effect::SetVariable { .. }
-            | Effect::Preset(_)
-            | Effect::Unprotect(_)
-            | Effect::ProxyPort(..)
-            | Effect::ParentProxy(..)
-            | Effect::ProxyBypass(_)
-            | Effect::Switch(..) => {}
-        }
-    }
-    let strict = switches.choose(Switch::StrictAllowlist).value;
-    NetworkPolicy::new(allowed, denied, addresses).strict(strict)
 }
 
 fn host_ports(entries: &[Entry]) -> Vec<Choice<Port>> {

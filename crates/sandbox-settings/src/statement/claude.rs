@@ -3,7 +3,7 @@
 use sandbox_policy::PatternSyntax;
 
 use super::{
-    PathEffect, ProxyKind, Switch, TextKey,
+    HostEffect, PathEffect, ProxyKind, Switch, TextKey,
     reader::{Reader, Written},
 };
 use crate::{
@@ -50,7 +50,7 @@ impl Reader<'_> {
             Ok(Rule::Read(path)) => {
                 self.path(key, &part(rule, path), syntax, PathEffect::AllowRead)
             }
-            Ok(Rule::Host(host)) => self.allow_domain(key, &part(rule, host)),
+            Ok(Rule::Host(host)) => self.host(key, &part(rule, host), HostEffect::Allow),
             Ok(Rule::Foreign) => {}
             Err(bad) => self.bad_rule(rule, bad.reason),
         }
@@ -65,7 +65,7 @@ impl Reader<'_> {
             Ok(Rule::Read(path)) => {
                 self.path(key, &part(rule, path), syntax, PathEffect::DenyReadForGood);
             }
-            Ok(Rule::Host(host)) => self.deny_domain(key, &part(rule, host)),
+            Ok(Rule::Host(host)) => self.host(key, &part(rule, host), HostEffect::Deny),
             Ok(Rule::Foreign) => {}
             Err(bad) => self.bad_rule(rule, bad.reason),
         }
@@ -212,9 +212,12 @@ impl Reader<'_> {
             parent_proxy,
             allow_managed_domains_only,
         } = network;
-        self.allowed_domains("sandbox.network.allowedDomains", allowed_domains);
-        self.denied_domains("sandbox.network.deniedDomains", denied_domains);
-        self.denied_domains("sandbox.network.blockedDomains", blocked_domains);
+        let key = "sandbox.network.allowedDomains";
+        self.hosts(key, allowed_domains, HostEffect::Allow);
+        let key = "sandbox.network.deniedDomains";
+        self.hosts(key, denied_domains, HostEffect::Deny);
+        let key = "sandbox.network.blockedDomains";
+        self.hosts(key, blocked_domains, HostEffect::Deny);
         self.unix_sockets("sandbox.network.allowUnixSockets", allow_unix_sockets);
         self.switch(
             "sandbox.network.allowAllUnixSockets",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sandbox_policy::{DomainPattern, PatternSyntax, VariablePattern};
 
 use super::{
-    Effect, PathEffect, ProxyKind, Switch, TextKey,
+    Effect, HostEffect, PathEffect, ProxyKind, Switch, TextKey,
     reader::{Reader, Written},
 };
 use crate::wire::{
@@ -13,7 +13,9 @@ use crate::wire::{
         CredentialFile, CredentialMode, CredentialVariable, Credentials, Flat, FlatFilesystem,
         FlatNetwork, Git,
     },
-    text::{AddressRange, NonEmptyText, PathText, VariableName},
+    text::{
+        AddressRange, AllowedDomain, DeniedDomain, Entries, NonEmptyText, PathText, VariableName,
+    },
 };
 
 impl Reader<'_> {
@@ -112,13 +114,7 @@ impl Reader<'_> {
             require_host_match,
             ambiguous_request_target,
         } = network;
-        self.allowed_domains("network.allowedDomains", Some(allowed_domains));
-        self.denied_domains("network.deniedDomains", Some(denied_domains));
-        if let Some(reasons) = denied_domain_reasons {
-            // Its keys are texts to the types, and domain patterns to the schema.
-            self.leave_unread();
-            self.note_reasons(reasons);
-        }
+        self.flat_hosts((allowed_domains, denied_domains), denied_domain_reasons);
         self.switch(
             "network.strictAllowlist",
             Switch::StrictAllowlist,
@@ -170,6 +166,26 @@ impl Reader<'_> {
         ]);
     }
 
+    fn flat_hosts(
+        &mut self,
+        (allowed, denied): (Entries<AllowedDomain>, Entries<DeniedDomain>),
+        reasons: Option<BTreeMap<String, NonEmptyText>>,
+    ) {
+        let key = "network.allowedDomains";
+        self.hosts(key, Some(allowed), HostEffect::Allow);
+        let key = "network.deniedDomains";
+        self.hosts(key, Some(denied), HostEffect::Deny);
+        if let Some(reasons) = reasons {
+            // Its keys are texts to the types, and domain patterns to the schema.
+            self.leave_unread();
+            let named = |(host, NonEmptyText(reason)): (String, NonEmptyText)| {
+                Some((DomainPattern::parse_deny(&host).ok()?, reason.value))
+            };
+            let reasons: HashMap<_, _> = reasons.into_iter().filter_map(named).collect();
+            self.note_reasons(&reasons);
+        }
+    }
+
     fn read_credentials(&mut self, credentials: Credentials) {
         let Credentials {
             files,
@@ -210,19 +226,6 @@ impl Reader<'_> {
             ("credentials.awsPairs", aws_pairs),
             ("credentials.sigv4", sigv4),
         ]);
-    }
-
-    /// Hands the author's words to the deny rules of the same pattern, however it is spelt.
-    fn note_reasons(&mut self, reasons: BTreeMap<String, NonEmptyText>) {
-        let named = |(host, NonEmptyText(reason)): (String, NonEmptyText)| {
-            Some((DomainPattern::parse_deny(&host).ok()?, reason.value))
-        };
-        let reasons: HashMap<_, _> = reasons.into_iter().filter_map(named).collect();
-        for statement in &mut self.statements {
-            if let Effect::DenyDomain { pattern, note } = &mut statement.effect {
-                *note = reasons.get(pattern).cloned();
-            }
-        }
     }
 
     fn read_flat_filesystem(&mut self, filesystem: FlatFilesystem) {

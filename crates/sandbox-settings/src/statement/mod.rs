@@ -5,6 +5,8 @@
 
 mod claude;
 mod flat;
+mod hosts;
+mod list;
 mod paths;
 mod reader;
 
@@ -12,16 +14,18 @@ use std::ffi::{OsStr, OsString};
 
 use ipnet::IpNet;
 use sandbox_policy::{
-    AbsolutePath, DomainPattern, Origin, ParentChoice, PathPattern, Port, PortMapping,
-    ProtectedPath, ProxyBypass, VariablePattern, VariablePatternError,
+    AbsolutePath, Origin, ParentChoice, PathPattern, Port, PortMapping, ProtectedPath, ProxyBypass,
+    VariablePattern, VariablePatternError,
 };
 
 use crate::wire::Preset;
 
+pub(crate) use hosts::{HostEffect, HostList};
+pub(crate) use list::{EntryList, ListEffect, ListedRule};
 pub(crate) use paths::{PathEffect, PathList, path_pattern};
 pub(crate) use reader::Reader;
 
-/// One entry of a settings file that is not about files.
+/// One entry of a settings file that is not of a list of files or hosts.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement {
     /// The key, with its namespaces.
@@ -35,11 +39,6 @@ pub(crate) struct Statement {
 /// What an entry does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Effect {
-    AllowDomain(DomainPattern),
-    DenyDomain {
-        pattern: DomainPattern,
-        note: Option<String>,
-    },
     DenyAddress(IpNet),
     AllowUnixSocket(PathPattern),
     /// A port of the host's loopback.
@@ -123,9 +122,7 @@ impl Effect {
             | Self::ParentProxy(..)
             | Self::ProxyBypass(_)
             | Self::Switch(..) => true,
-            Self::AllowDomain(_)
-            | Self::DenyDomain { .. }
-            | Self::DenyAddress(_)
+            Self::DenyAddress(_)
             | Self::AllowUnixSocket(_)
             | Self::HostPort(_)
             | Self::PublishPort(_)
@@ -146,8 +143,6 @@ impl Effect {
             | Self::AllowVariable(_)
             | Self::DenyVariable { .. }
             | Self::SetVariable { .. }
-            | Self::AllowDomain(_)
-            | Self::DenyDomain { .. }
             | Self::DenyAddress(_)
             | Self::AllowUnixSocket(_)
             | Self::HostPort(_)
@@ -169,8 +164,7 @@ impl Effect {
     /// Whether the entry can permit something that would be refused (or hide a refusal) without it.
     pub(crate) fn widens(&self) -> bool {
         match self {
-            Self::AllowDomain(_)
-            | Self::AllowUnixSocket(_)
+            Self::AllowUnixSocket(_)
             | Self::HostPort(_)
             | Self::PublishPort(_)
             | Self::IgnoreViolation { .. }
@@ -185,8 +179,7 @@ impl Effect {
             | Self::ProxyPort(..)
             | Self::ParentProxy(..)
             | Self::ProxyBypass(_) => true,
-            Self::DenyDomain { .. }
-            | Self::DenyAddress(_)
+            Self::DenyAddress(_)
             | Self::DenyVariable { .. }
             | Self::Preset(Preset::Workspace | Preset::Secrets | Preset::CleanEnvironment) => false,
             Self::Switch(switch, value) => switch.widening() == *value,

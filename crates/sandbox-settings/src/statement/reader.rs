@@ -3,27 +3,27 @@
 use std::{collections::BTreeMap, ffi::OsStr, ops::Range};
 
 use sandbox_policy::{
-    DeviceRule, DomainPattern, DomainPatternError, PROTECTED_PATHS, ParentChoice, PathBase,
-    PathPattern, PatternSyntax, PortMapping, ProxyBypass, VariablePattern, VariablePatternError,
+    DeviceRule, PROTECTED_PATHS, ParentChoice, PathBase, PathPattern, PatternSyntax, PortMapping,
+    ProxyBypass, VariablePattern, VariablePatternError,
 };
 
 use crate::{
     error::SettingsErrorKind,
     finding::Finding,
-    json::{Located, Node, NodeError},
+    json::{Located, Node, NodeError, Value},
     layer::{IgnoredKey, Layer},
     source::Source,
     validate::{parse_address, unknown_name},
     wire::{
         FilePreset, ParentProxy, Preset, Variables,
         text::{
-            AllowedDomain, BypassText, DeniedDomain, DeviceText, NonEmptyText, PathText,
-            PortNumber, ProtectedName, ProxyUrl, PublishText, Unsupported, VariableText,
+            BypassText, DeviceText, Entries, NonEmptyText, PathText, PortNumber, ProtectedName,
+            ProxyUrl, PublishText, Unsupported, VariableText,
         },
     },
 };
 
-use super::{Effect, PathList, ProxyKind, Statement, Switch, TextKey, value_of};
+use super::{Effect, HostList, PathList, ProxyKind, Statement, Switch, TextKey, value_of};
 
 /// An entry, the part of it that has the meaning, and where it stands.
 pub(super) struct Written<'a> {
@@ -51,11 +51,12 @@ pub(crate) struct Reader<'a> {
     pub(super) quotes: bool,
     pub(crate) statements: Vec<Statement>,
     pub(crate) paths: Vec<PathList>,
+    pub(crate) hosts: Vec<HostList>,
     pub(crate) ignored: Vec<IgnoredKey>,
     pub(crate) findings: Vec<Finding>,
     /// Whether something was passed over that only the schema looks into.
     unread: bool,
-    /// The first value of a list of paths that is none.
+    /// The first value of a list that can be no entry of it.
     pub(crate) misread: Option<NodeError>,
 }
 
@@ -73,6 +74,7 @@ impl<'a> Reader<'a> {
             quotes: layer.comes_with_project(),
             statements: Vec::new(),
             paths: Vec::new(),
+            hosts: Vec::new(),
             ignored: Vec::new(),
             findings: Vec::new(),
             unread: false,
@@ -310,44 +312,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn allow_domain(&mut self, key: &'static str, written: &Written<'_>) {
-        let effect = DomainPattern::parse_allow(written.meaning).map(Effect::AllowDomain);
-        self.domain(key, written, effect);
-    }
-
-    pub(super) fn deny_domain(&mut self, key: &'static str, written: &Written<'_>) {
-        let effect = DomainPattern::parse_deny(written.meaning).map(|pattern| Effect::DenyDomain {
-            pattern,
-            note: None,
-        });
-        self.domain(key, written, effect);
-    }
-
-    fn domain(
-        &mut self,
-        key: &'static str,
-        written: &Written<'_>,
-        effect: Result<Effect, DomainPatternError>,
-    ) {
-        match effect {
-            Ok(effect) => self.state(key, written.entry, written.span, effect),
-            Err(source) => {
-                let text = written.meaning.to_owned();
-                self.find(written.span, SettingsErrorKind::Domain { text, source });
-            }
+    /// The elements of a list, from where they stand: there may be thousands.
+    pub(super) fn elements<S>(&mut self, entries: Entries<S>) -> Option<&'a [Node<'a>]> {
+        let span = entries.span;
+        if let Some(Value::Array(elements)) = self.root.at(&span).map(|node| &node.value) {
+            return Some(elements);
         }
-    }
-
-    pub(super) fn allowed_domains(&mut self, key: &'static str, hosts: Option<Vec<AllowedDomain>>) {
-        for AllowedDomain(host) in hosts.into_iter().flatten() {
-            self.allow_domain(key, &Written::plain(&host.value, &host.span));
-        }
-    }
-
-    pub(super) fn denied_domains(&mut self, key: &'static str, hosts: Option<Vec<DeniedDomain>>) {
-        for DeniedDomain(host) in hosts.into_iter().flatten() {
-            self.deny_domain(key, &Written::plain(&host.value, &host.span));
-        }
+        self.misread(NodeError::list_expected(span));
+        None
     }
 
     pub(super) fn deny_address(&mut self, key: &'static str, range: &Located<String>) {

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use super::{
     FilePreset, ParentProxy, Preset, Variables,
     text::{
-        AllowedDomain, BooleanSchema, DeniedDomain, DeviceText, GrantingRule, Ignored,
-        NonEmptyText, PathEntries, PathText, PortNumber, ProgramSchema, ProtectedName, PublishText,
+        AllowedDomain, BooleanSchema, DeniedDomain, DeviceText, Entries, GrantingRule, Ignored,
+        NonEmptyText, PathEntry, PathText, PortNumber, ProgramSchema, ProtectedName, PublishText,
         RefusingRule, Unsupported,
     },
 };
@@ -81,11 +81,11 @@ pub(crate) struct SandboxSection {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ClaudeNetwork {
     /// Hosts that may be reached, as `WebFetch(domain:…)` in `permissions.allow`. No entry is no network.
-    pub(crate) allowed_domains: Option<Vec<AllowedDomain>>,
+    pub(crate) allowed_domains: Option<Entries<AllowedDomain>>,
     /// Hosts that may not be reached, whatever allows them.
-    pub(crate) denied_domains: Option<Vec<DeniedDomain>>,
+    pub(crate) denied_domains: Option<Entries<DeniedDomain>>,
     /// Another name of `deniedDomains`.
-    pub(crate) blocked_domains: Option<Vec<DeniedDomain>>,
+    pub(crate) blocked_domains: Option<Entries<DeniedDomain>>,
     /// Unix sockets of the host that may be connected to. Some of them (`docker.sock`) are as good as no sandbox.
     pub(crate) allow_unix_sockets: Option<Vec<PathText>>,
     /// Let the command connect to every Unix socket of the host. Weakens the sandbox.
@@ -113,13 +113,13 @@ pub(crate) struct ClaudeNetwork {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ClaudeFilesystem {
     /// What can be written besides the working directory.
-    pub(crate) allow_write: Option<PathEntries>,
+    pub(crate) allow_write: Option<Entries<PathEntry>>,
     /// What can't be written, whatever allows it.
-    pub(crate) deny_write: Option<PathEntries>,
+    pub(crate) deny_write: Option<Entries<PathEntry>>,
     /// What can't be read. Everything else can.
-    pub(crate) deny_read: Option<PathEntries>,
+    pub(crate) deny_read: Option<Entries<PathEntry>>,
     /// What can be read inside this file's `denyRead` all the same; the more specific entry wins.
-    pub(crate) allow_read: Option<PathEntries>,
+    pub(crate) allow_read: Option<Entries<PathEntry>>,
     /// Close reads to all but system paths, toolchains and the working directory.
     pub(crate) preset: Option<Located<FilePreset>>,
     /// Linux: devices of the host that can be used besides the harmless ones: `/dev/kvm`, `/dev/dri`. Weakens the sandbox.

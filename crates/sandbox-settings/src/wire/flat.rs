@@ -10,8 +10,8 @@ use super::{
     FilePreset, ParentProxy, Preset, Variables,
     text::{
         AbsolutePathSchema, AddressRange, AllowedDomain, DeniedDomain, DepthSchema, DeviceText,
-        Ignored, NonEmptyText, ObjectSchema, PathEntries, PathText, PortNumber, ProgramSchema,
-        ProtectedName, PublishText, SeccompSchema, Unsupported, VariableName,
+        Entries, Ignored, NonEmptyText, ObjectSchema, PathEntry, PathText, PortNumber,
+        ProgramSchema, ProtectedName, PublishText, SeccompSchema, Unsupported, VariableName,
     },
 };
 use crate::json::Located;
@@ -70,9 +70,9 @@ pub(crate) struct Flat {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FlatNetwork {
     /// Hosts that may be reached: `example.com`, `*.example.com`, `example.com:443`, `[::1]:8080`. An empty list is no network.
-    pub(crate) allowed_domains: Vec<AllowedDomain>,
+    pub(crate) allowed_domains: Entries<AllowedDomain>,
     /// Hosts that may not be reached, whatever allows them. `*` is every host.
-    pub(crate) denied_domains: Vec<DeniedDomain>,
+    pub(crate) denied_domains: Entries<DeniedDomain>,
     /// For a pattern of `deniedDomains`, the text that a refusal shows.
     #[schemars(extend("propertyNames" = {"format": "denied-domain"}))]
     pub(crate) denied_domain_reasons: Option<BTreeMap<String, NonEmptyText>>,
@@ -121,13 +121,13 @@ pub(crate) struct FlatNetwork {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FlatFilesystem {
     /// What can't be read. Everything else can.
-    pub(crate) deny_read: PathEntries,
+    pub(crate) deny_read: Entries<PathEntry>,
     /// What can be read inside `denyRead` all the same; the more specific entry wins.
-    pub(crate) allow_read: Option<PathEntries>,
+    pub(crate) allow_read: Option<Entries<PathEntry>>,
     /// What can be written. Nothing else can.
-    pub(crate) allow_write: PathEntries,
+    pub(crate) allow_write: Entries<PathEntry>,
     /// What can't be written, whatever allows it.
-    pub(crate) deny_write: PathEntries,
+    pub(crate) deny_write: Entries<PathEntry>,
     /// Close reads to all but system paths, toolchains and the working directory.
     pub(crate) preset: Option<Located<FilePreset>>,
     /// Linux: devices of the host that can be used besides the harmless ones: `/dev/kvm`, `/dev/dri`. Weakens the sandbox.

@@ -1,7 +1,7 @@
 //! The kinds of text and number that settings hold. The schema's `format` names the check that the
 //! loader makes, so a schema and a loader can't disagree about which entries are checked how.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{borrow::Cow, fmt, marker::PhantomData, ops::Range};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
@@ -67,10 +67,6 @@ macro_rules! text_type {
 }
 
 text_type! {
-    /// A host, `*.` and a host, each with an optional port.
-    AllowedDomain: ALLOWED_DOMAIN;
-    /// As an allowed one, and `*`.
-    DeniedDomain: DENIED_DOMAIN;
     /// A path or glob; a plain string only.
     PathText: PATH_PATTERN;
     /// An IP address or a CIDR range.
@@ -139,28 +135,32 @@ impl JsonSchema for NonEmptyText {
     }
 }
 
-/// Where a list of paths stands: there may be thousands, so they are read from there.
+/// Where a list stands whose entries are such: there may be thousands, so they are read from there.
 #[derive(Debug)]
-pub(crate) struct PathEntries(pub(crate) Range<usize>);
+pub(crate) struct Entries<S> {
+    pub(crate) span: Range<usize>,
+    entry: PhantomData<S>,
+}
 
-impl<'de> Deserialize<'de> for PathEntries {
+impl<'de, S> Deserialize<'de> for Entries<S> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Place(span) = Place::deserialize(deserializer)?;
-        Ok(Self(span))
+        let entry = PhantomData;
+        Ok(Self { span, entry })
     }
 }
 
-impl JsonSchema for PathEntries {
+impl<S: JsonSchema> JsonSchema for Entries<S> {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> Cow<'static, str> {
-        "PathEntries".into()
+        Vec::<S>::schema_name()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Vec::<PathEntry>::json_schema(generator)
+        Vec::<S>::json_schema(generator)
     }
 }
 
@@ -186,7 +186,8 @@ struct LiteralPathMembers {
 }
 
 /// The schema of a path or glob, or a path whose characters are all plain.
-enum PathEntry {}
+#[derive(Debug)]
+pub(crate) enum PathEntry {}
 
 impl JsonSchema for PathEntry {
     fn inline_schema() -> bool {
@@ -332,12 +333,12 @@ impl JsonSchema for Unsupported {
 
 /// A key that is accepted for files written for other implementations, and changes nothing here.
 #[derive(Debug)]
-pub(crate) struct Ignored<T>(std::marker::PhantomData<T>);
+pub(crate) struct Ignored<T>(PhantomData<T>);
 
 impl<'de, T> Deserialize<'de> for Ignored<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let IgnoredAny = IgnoredAny::deserialize(deserializer)?;
-        Ok(Self(std::marker::PhantomData))
+        Ok(Self(PhantomData))
     }
 }
 
@@ -355,7 +356,7 @@ impl<T: JsonSchema> JsonSchema for Ignored<T> {
     }
 }
 
-/// Types that exist as schemas only: the values of ignored keys.
+/// Types that exist as schemas only: the values of ignored keys, and entries of long lists.
 macro_rules! schema_only {
     ($(#[doc = $doc:literal] $name:ident: $schema:tt;)+) => {$(
         #[doc = $doc]
@@ -379,6 +380,10 @@ macro_rules! schema_only {
 }
 
 schema_only! {
+    /// A host, `*.` and a host, each with an optional port.
+    AllowedDomain: { "type": "string", "format": ALLOWED_DOMAIN };
+    /// As an allowed one, and `*`.
+    DeniedDomain: { "type": "string", "format": DENIED_DOMAIN };
     /// A program with arguments.
     ProgramSchema: {
         "type": "object",
