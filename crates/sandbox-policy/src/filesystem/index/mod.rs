@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::OnceLock;
 
 use self::events::{Events, FirmnessSet, LayerBits, RootKind};
-use self::patterns::{Effects, Matches, Patterns};
+use self::patterns::{Effects, Matches, Patterns, Spelling};
 use self::tree::{PathHash, Tree};
 use super::{FileVerdict, FilesystemPolicy, PathRule, ReadDeny, RuleList, Speaker};
 use crate::path::AbsolutePath;
@@ -237,8 +237,12 @@ impl Compiled {
         match pattern {
             PathPattern::Subtree(path) => self.tree.add(path.as_bytes(), literal).ok(),
             PathPattern::Glob(glob) => {
-                self.tree.add(glob.literal().as_bytes(), literal).ok()?;
-                self.patterns.add(glob, matched).ok()
+                let spelling = self.patterns.add(glob, matched).ok()?;
+                // A deny's own spelling is one more path below which all is closed.
+                if spelling == Spelling::Matches && literal == matched.region {
+                    return Some(());
+                }
+                self.tree.add(glob.literal().as_bytes(), literal).ok()
             }
         }
     }

@@ -26,12 +26,20 @@ pub(super) struct Patterns {
 }
 
 /// What a glob does where it matches.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Effects {
     /// From there on.
     pub(super) region: Events,
     /// At this very path.
     pub(super) itself: Events,
+}
+
+/// Whether a glob matches the path that it spells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spelling {
+    Matches,
+    /// As that of `[ab]`, which matches `a` and `b`; or it is not known.
+    IsAnother,
 }
 
 /// The glob has too many steps.
@@ -48,11 +56,12 @@ pub(super) struct Matches(Vec<(usize, Effects)>);
 
 impl Patterns {
     /// Adds a rule.
-    pub(super) fn add(&mut self, glob: &Glob, effects: Effects) -> Result<(), TooLong> {
+    pub(super) fn add(&mut self, glob: &Glob, effects: Effects) -> Result<Spelling, TooLong> {
         self.opens_writes |= effects.itself.root.is_some();
         if let Some((directory, name)) = glob.floating_name() {
             let directory = self.directory(directory)?;
-            return (self.names.add(name, directory, effects)).map_err(|_full| TooLong);
+            let added = self.names.add(name, directory, effects);
+            return added.map(|()| Spelling::Matches).map_err(|_full| TooLong);
         }
         match glob.tokens() {
             // Only ASCII: a piece of a name then never begins inside of a character.
@@ -68,13 +77,14 @@ impl Patterns {
             {
                 let directory = self.directory(directory)?;
                 (self.extensions.add(end, directory, effects)).map_err(|_full| TooLong)?;
+                Ok(Spelling::Matches)
             }
             _ => {
                 let automaton = Automaton::new(glob).ok_or(TooLong)?;
                 self.others.push((automaton, effects));
+                Ok(Spelling::IsAnother)
             }
         }
-        Ok(())
     }
 
     /// The place of a directory, which is mostly the one before.
