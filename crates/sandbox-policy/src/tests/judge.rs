@@ -179,6 +179,62 @@ fn compiled(judge: &FileJudge, path: &AbsolutePath) -> [bool; 3] {
     ]
 }
 
+/// Whether or not the spelling of a glob is looked up as a path of its own.
+#[test]
+fn what_a_glob_spells_is_judged_alike() {
+    let globs = [
+        "/**/n",
+        "/a/**/n",
+        "/**/*.e",
+        "/a/**/*.e",
+        "/a/**/*.[e]",
+        "/a/[n]",
+        "/a/?",
+        "/a/**/b/n",
+    ];
+    let deny = |text: &str, layer| ReadDeny {
+        rule: PathRule {
+            pattern: pattern(text),
+            origin: Origin::Program,
+        },
+        firmness: crate::Firmness::Layer(layer),
+    };
+    let allow = |text: &str, layer| ReadAllow {
+        rule: PathRule {
+            pattern: pattern(text),
+            origin: Origin::Program,
+        },
+        layer,
+    };
+    for one in globs {
+        for other in globs {
+            let mut policy = Policy::restrictive().filesystem;
+            policy.scratch.clear();
+            let writable = [allow("/", LayerId(0)), allow("/a/**/n/w", LayerId(1))];
+            for variant in 0..4 {
+                policy.allow_write = writable.to_vec();
+                policy.allow_read.clear();
+                policy.deny_read = vec![deny(one, LayerId(0))].into();
+                policy.deny_write = Vec::new().into();
+                match variant {
+                    0 => policy.deny_write = vec![deny(other, LayerId(0)).rule].into(),
+                    1 => policy.allow_read.push(allow(other, LayerId(0))),
+                    2 => policy.allow_write.push(allow(other, LayerId(0))),
+                    _ => policy.deny_read.push(deny(other, LayerId(1))),
+                }
+                let judge = FileJudge::new(&policy);
+                for spelling in [one, other] {
+                    for end in ["", "/w", "/n", "/x.e/y", "x"] {
+                        let path = clean(&format!("{spelling}{end}"));
+                        let found = compiled(&judge, &path);
+                        assert_eq!(found, verdicts(&policy, &path), "{one} {other} {path:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

@@ -206,20 +206,22 @@ fn candidates(sources: &Sources) -> Vec<Candidate> {
 /// Paths that decide about later runs: the user's own files, whether or not they are there yet, and
 /// the trust store. Files of a project are guarded by their content's hash.
 fn guarded(sources: &Sources, candidates: &[Candidate]) -> Vec<AbsolutePath> {
-    candidates
+    let own = candidates
         .iter()
         .filter(|candidate| !candidate.layer.comes_with_project())
         .filter_map(|candidate| AbsolutePath::new(&candidate.path).ok())
         // The link and what it leads to: replacing either changes what a later run reads.
-        .flat_map(|path| [real_place(&path), path])
-        .chain(
-            sources
-                .home
-                .iter()
-                .filter_map(|home| home.join(".srt-settings.json").ok()),
-        )
-        .chain(sources.trust_store.clone())
-        .collect()
+        .flat_map(|path| [real_place(&path), path]);
+    let home = sources.home.iter();
+    let flat = home.filter_map(|home| home.join(".srt-settings.json").ok());
+    let mut paths = Vec::new();
+    for path in own.chain(flat).chain(sources.trust_store.clone()) {
+        // Each is asked about with all rules, so none is twice.
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    paths
 }
 
 /// A file that was read and parsed.
