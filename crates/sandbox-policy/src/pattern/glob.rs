@@ -52,6 +52,16 @@ impl Glob {
     /// path in which no character is special.
     pub(super) fn new(literal: AbsolutePath, plain: usize) -> Self {
         let static_prefix = static_prefix(literal.as_bytes(), plain);
+        Self::in_directory(static_prefix, literal, plain)
+    }
+
+    /// The glob whose text, read literally, is `literal`, which has something special in its first
+    /// component.
+    pub(super) fn everywhere(literal: AbsolutePath) -> Self {
+        Self::in_directory(AbsolutePath::root(), literal, 0)
+    }
+
+    fn in_directory(static_prefix: AbsolutePath, literal: AbsolutePath, plain: usize) -> Self {
         Self(Arc::new(Parsed {
             literal,
             plain,

@@ -36,7 +36,7 @@ fn floating(text: &OsStr, base: &PathBase) -> Result<PathPattern, PatternError> 
     if bytes.strip_prefix(b"**/").is_some_and(is_clean) {
         // What most patterns are.
         let literal = AbsolutePath::from_clean_parts([b"/", bytes]);
-        return Ok(PathPattern::Glob(Glob::new(literal, 0)));
+        return Ok(PathPattern::Glob(Glob::everywhere(literal)));
     }
     if bytes.starts_with(b"**/") {
         let everywhere = PathBase {
@@ -74,17 +74,16 @@ fn plain(text: &[u8], base: &PathBase) -> Option<AbsolutePath> {
 
 /// Whether a relative text is clean and nothing in it special, told in one go.
 fn is_clean(text: &[u8]) -> bool {
-    let (mut length, mut dots) = (0_usize, 0_usize);
-    let is_name = |length: usize, dots: usize| length > dots || dots > 2;
-    for byte in text {
+    let is_name = |name: Option<&[u8]>| !matches!(name, None | Some(b"" | b"." | b".."));
+    let mut start = 0;
+    for (at, byte) in text.iter().enumerate() {
         match byte {
-            b'/' if is_name(length, dots) => (length, dots) = (0, 0),
+            b'/' if is_name(text.get(start..at)) => start = at + 1,
             b'/' | 0 | b'*' | b'?' | b'[' => return false,
-            b'.' => (length, dots) = (length + 1, dots + 1),
-            _ => length += 1,
+            _ => {}
         }
     }
-    is_name(length, dots)
+    is_name(text.get(start..))
 }
 
 /// An entry with its base taken off. The base is always literal: a home directory with a `[` in
