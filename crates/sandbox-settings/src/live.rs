@@ -135,7 +135,7 @@ impl Settings {
         for list in &parsed.paths {
             let rules = list.rules.iter();
             not_live += rules
-                .filter(|rule| !self.has_path(list.effect, &rule.pattern))
+                .filter(|rule| !self.has_path(list.effect, &rule.rule.pattern))
                 .count();
         }
         for statement in parsed.statements {

@@ -15,10 +15,11 @@ use sandbox_policy::{
 use crate::{
     error::{SettingsError, SettingsErrorKind},
     finding::Finding,
+    layer::Layer,
     source::Source,
     statement::{
-        Effect, HostEffect, HostList, PathEffect, PathList, Statement, Switch, path_pattern,
-        value_of,
+        Effect, HostEffect, HostList, LayeredPath, PathEffect, PathList, Statement, Switch,
+        path_pattern, value_of,
     },
     wire::Preset,
 };
@@ -134,7 +135,11 @@ impl Overrides {
                 match path_pattern(value, PatternSyntax::Glob, base, effect) {
                     Ok(pattern) => {
                         let origin = flag(key, &text);
-                        list.add(PathRule { pattern, origin }, &text, false);
+                        let rule = LayeredPath {
+                            rule: PathRule { pattern, origin },
+                            layer: Layer::CommandLine.id(),
+                        };
+                        list.add(rule, &text, false);
                     }
                     Err(source) => {
                         let error = flag_error(key, &text, bad_path(&text, source));

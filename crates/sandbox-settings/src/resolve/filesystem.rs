@@ -9,7 +9,7 @@ use sandbox_policy::{
 use super::{Entry, Paths, Places, Switches, chosen_presets};
 use crate::{
     layer::{Choice, Layer},
-    statement::{Effect, PathEffect, Switch},
+    statement::{Effect, LayeredPath, PathEffect, PathList, Switch},
     wire::Preset,
 };
 
@@ -42,28 +42,8 @@ pub(super) fn filesystem(
             layer: Layer::BuiltIn.id(),
         });
     }
-    for Paths { layer, list, .. } in paths {
-        let layer = layer.id();
-        let allow = |rule| ReadAllow { rule, layer };
-        let deny = |firmness| move |rule| ReadDeny { rule, firmness };
-        let found = list.rules;
-        match list.effect {
-            PathEffect::AllowWrite => rules.allow_write.extend(found.into_iter().map(allow)),
-            PathEffect::AllowRead => rules.allow_read.extend(found.into_iter().map(allow)),
-            // Nothing is copied where one list is all there is.
-            PathEffect::DenyWrite if rules.deny_write.is_empty() => {
-                rules.deny_write = found.into();
-            }
-            PathEffect::DenyWrite => rules.deny_write.extend(found),
-            PathEffect::DenyRead => {
-                let denies = found.into_iter().map(deny(Firmness::Layer(layer)));
-                rules.deny_read.extend(denies);
-            }
-            PathEffect::DenyReadForGood => {
-                let denies = found.into_iter().map(deny(Firmness::Final));
-                rules.deny_read.extend(denies);
-            }
-        }
+    for Paths { list, .. } in paths {
+        add_list(&mut rules, list);
     }
     let disabled = switches.deciding(Switch::FilesystemDisabled);
     for (preset, chosen) in chosen_presets(entries) {
@@ -85,6 +65,42 @@ pub(super) fn filesystem(
     guard(&mut rules, &places.guarded);
     hide(&mut rules, &places.secretive);
     rules
+}
+
+/// Adds the rules of a list. Nothing is copied where one list is all there is.
+fn add_list(rules: &mut FilesystemPolicy, list: PathList) {
+    let found = list.rules.into_iter();
+    let allow = |LayeredPath { rule, layer }| ReadAllow { rule, layer };
+    match list.effect {
+        PathEffect::AllowWrite => append(&mut rules.allow_write, found.map(allow).collect()),
+        PathEffect::AllowRead => append(&mut rules.allow_read, found.map(allow).collect()),
+        PathEffect::DenyWrite => {
+            let found = found.map(|path| path.rule).collect();
+            append(&mut rules.deny_write, found);
+        }
+        PathEffect::DenyRead => {
+            let deny = |LayeredPath { rule, layer }| ReadDeny {
+                rule,
+                firmness: Firmness::Layer(layer),
+            };
+            append(&mut rules.deny_read, found.map(deny).collect());
+        }
+        PathEffect::DenyReadForGood => {
+            let deny = |LayeredPath { rule, .. }| ReadDeny {
+                rule,
+                firmness: Firmness::Final,
+            };
+            append(&mut rules.deny_read, found.map(deny).collect());
+        }
+    }
+}
+
+fn append<T>(rules: &mut Vec<T>, mut found: Vec<T>) {
+    if rules.is_empty() {
+        *rules = found;
+    } else {
+        rules.append(&mut found);
+    }
 }
 
 fn open_everything(rules: &mut FilesystemPolicy, origin: Origin) {

@@ -3,7 +3,9 @@
 
 use std::hash::Hash;
 
-use sandbox_policy::{DomainPattern, DomainRule, Origin, PathPattern, PathRule};
+use sandbox_policy::{DomainPattern, DomainRule, Origin, PathPattern};
+
+use super::paths::LayeredPath;
 
 /// The entries of one key.
 #[derive(Clone, Debug)]
@@ -67,15 +69,15 @@ impl<E: ListEffect, R> EntryList<E, R> {
     }
 }
 
-impl ListedRule for PathRule {
+impl ListedRule for LayeredPath {
     type Subject<'r> = &'r PathPattern;
 
     fn subject(&self) -> &PathPattern {
-        &self.pattern
+        &self.rule.pattern
     }
 
     fn origin(&self) -> &Origin {
-        &self.origin
+        &self.rule.origin
     }
 }
 

@@ -22,7 +22,7 @@ use crate::wire::Preset;
 
 pub(crate) use hosts::{HostEffect, HostList};
 pub(crate) use list::{EntryList, ListEffect, ListedRule};
-pub(crate) use paths::{PathEffect, PathList, path_pattern};
+pub(crate) use paths::{LayeredPath, PathEffect, PathList, path_pattern};
 pub(crate) use reader::Reader;
 
 /// One entry of a settings file that is not of a list of files or hosts.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, ffi::OsStr};
 
-use sandbox_policy::{PathBase, PathPattern, PathRule, PatternError, PatternSyntax};
+use sandbox_policy::{LayerId, PathBase, PathPattern, PathRule, PatternError, PatternSyntax};
 use serde::Deserialize as _;
 
 use super::{
@@ -16,7 +16,15 @@ use crate::{
 };
 
 /// The paths of one key.
-pub(crate) type PathList = EntryList<PathEffect, PathRule>;
+pub(crate) type PathList = EntryList<PathEffect, LayeredPath>;
+
+/// A rule and the layer that it speaks for. It is as large as what becomes of it, so that a list of
+/// thousands is turned into the policy's where it is.
+#[derive(Clone, Debug)]
+pub(crate) struct LayeredPath {
+    pub(crate) rule: PathRule,
+    pub(crate) layer: LayerId,
+}
 
 /// What an entry about a file does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,12 +105,15 @@ impl Reader<'_> {
         written: &Written<'_>,
         syntax: PatternSyntax,
         effect: PathEffect,
-    ) -> Option<PathRule> {
+    ) -> Option<LayeredPath> {
         let text = written.meaning;
         match path_pattern(OsStr::new(text), syntax, self.base, effect) {
             Ok(pattern) => {
                 let origin = self.source.origin(written.span);
-                Some(PathRule { pattern, origin })
+                Some(LayeredPath {
+                    rule: PathRule { pattern, origin },
+                    layer: self.layer,
+                })
             }
             Err(source) => {
                 let text = text.to_owned();

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, ffi::OsStr, ops::Range};
 
 use sandbox_policy::{
-    DeviceRule, PROTECTED_PATHS, ParentChoice, PathBase, PathPattern, PatternSyntax, PortMapping,
-    ProxyBypass, VariablePattern, VariablePatternError,
+    DeviceRule, LayerId, PROTECTED_PATHS, ParentChoice, PathBase, PathPattern, PatternSyntax,
+    PortMapping, ProxyBypass, VariablePattern, VariablePatternError,
 };
 
 use crate::{
@@ -47,6 +47,7 @@ pub(crate) struct Reader<'a> {
     pub(super) source: &'a Source,
     pub(super) base: &'a PathBase,
     pub(super) root: &'a Node<'a>,
+    pub(super) layer: LayerId,
     /// Whether what widens may be held back, and is quoted then.
     pub(super) quotes: bool,
     pub(crate) statements: Vec<Statement>,
@@ -71,6 +72,7 @@ impl<'a> Reader<'a> {
             source,
             base,
             root,
+            layer: layer.id(),
             quotes: layer.comes_with_project(),
             statements: Vec::new(),
             paths: Vec::new(),
