@@ -10,6 +10,7 @@
 
 mod errors;
 mod formats;
+mod hosts;
 mod layers;
 mod live;
 mod managed;
