@@ -58,7 +58,7 @@ pub use report::{Enforcement, LayerReport, Report};
 pub use sandbox::Sandbox;
 pub use stdio::Stdio;
 pub use violation::{
-    Remedy, SettingEntry, Subscription, Violation, ViolationStore, ViolationStream,
+    Remedy, SettingEntry, Subscription, Untold, Violation, ViolationStore, ViolationStream,
 };
 
 pub use sandbox_policy::{
@@ -70,8 +70,8 @@ pub use sandbox_policy::{
     ProcMount, ProcessPolicy, ProxyBypass, ProxyLogin, PtracePolicy, PublishedPort, ReadAllow,
     ReadDeny, StrictReads, Target, UnixSocketPolicy, UserNamespaces, VariableAllow, VariableDeny,
     VariablePattern, VariablePatternError, VariableRule, VariableValue, VariableVerdict, Verdict,
-    clean_environment, deceives, gpu, powerful_socket, secret_paths, secret_variables, visible,
-    without_logins, workspace,
+    clean_environment, deceives, gpu, powerful_socket, secret_paths, secret_variables, shell_word,
+    visible, without_logins, workspace,
 };
 pub use sandbox_proxy::{BoxFuture, Decide, Decision, ExternalProxies, Resolve, SystemResolver};
 

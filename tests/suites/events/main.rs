@@ -11,6 +11,7 @@ mod kinds;
 mod learn;
 mod permissive;
 mod reads;
+mod remedies;
 
 use std::path::{Path, PathBuf};
 

@@ -126,8 +126,9 @@ pub(super) fn observed<O>(
     let outcome = runtime.block_on(supervise(&sandbox, command, signals));
     modes.restore();
     tracing::debug!("ended after {:?}", started.elapsed());
-    if let Some(writer) = writer {
-        writer.finish();
+    if let Some(text) = writer.and_then(Writer::finish) {
+        // Whoever asked for the lines must know, notices or not.
+        message::notice(&text);
     }
     say_what_was_refused(options, command, environment, &sandbox, &known);
     let code = end(observer);
