@@ -15,7 +15,8 @@ use std::{
 };
 
 use sandbox_core::{
-    AbsolutePath, FilesystemPolicy, Report, Subscription, Violation, ViolationStore,
+    AbsolutePath, Appended, FilesystemPolicy, Origin, Report, Subscription, Violation,
+    ViolationStore,
 };
 
 use crate::message;
@@ -48,6 +49,14 @@ pub(crate) enum DestinationError {
     Thread(#[source] io::Error),
 }
 
+/// What lines go to.
+#[derive(Debug)]
+pub(crate) struct Log {
+    file: File,
+    /// No command may write there.
+    guarded: Option<AbsolutePath>,
+}
+
 /// Writes lines as refusals happen. Neither the command nor the supervisor waits for it: if its reader
 /// is slow, lines are left out, and counted.
 #[derive(Debug)]
@@ -58,36 +67,53 @@ pub(crate) struct Writer {
 }
 
 impl Destination {
-    /// Before anything else is opened: the number may be none by then, or one of ours.
+    /// Before anything else is opened: the number may be none by then, or one of ours. What is behind it
+    /// is the caller's matter.
     pub(crate) fn open(
         &self,
         base: &AbsolutePath,
         policy: &FilesystemPolicy,
-    ) -> Result<File, DestinationError> {
+    ) -> Result<Log, DestinationError> {
         match self {
             Self::File(path) => {
                 let opened = sandbox_core::append_to(base, path, policy);
-                opened.map_err(|source| DestinationError::File {
-                    path: path.clone(),
-                    source,
-                })
+                let Appended { file, guarded, .. } =
+                    opened.map_err(|source| DestinationError::File {
+                        path: path.clone(),
+                        source,
+                    })?;
+                Ok(Log { file, guarded })
             }
             Self::Descriptor(number) => {
                 let number = *number;
                 let duplicate = sandbox_core::inherited_descriptor(number);
-                duplicate.map_err(|source| DestinationError::Descriptor { number, source })
+                let file =
+                    duplicate.map_err(|source| DestinationError::Descriptor { number, source })?;
+                Ok(Log {
+                    file,
+                    guarded: None,
+                })
             }
         }
     }
 }
 
+impl Log {
+    /// Closes it to commands: what they are refused is not theirs to rewrite.
+    pub(crate) fn guard(&self, policy: &mut FilesystemPolicy) {
+        if let Some(path) = &self.guarded {
+            policy.guard(path, Origin::BuiltIn("refusals are written to it"));
+        }
+    }
+}
+
 impl Writer {
-    pub(crate) fn start(file: File, store: &ViolationStore) -> Result<Self, DestinationError> {
+    pub(crate) fn start(log: Log, store: &ViolationStore) -> Result<Self, DestinationError> {
         let (sender, receiver) = mpsc::sync_channel::<Arc<Violation>>(WAITING);
         let (end, ended) = mpsc::channel();
         let lost = Arc::new(AtomicU64::new(0));
         let mut lines = Lines {
-            file,
+            file: log.file,
             error: None,
             lost: Arc::clone(&lost),
         };

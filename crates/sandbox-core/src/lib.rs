@@ -52,7 +52,7 @@ pub use error::{BuildError, SpawnError};
 pub use explain::{AllowReason, Attempt, ExplainedReason, Explanation, RefusalReason};
 pub use host::inherited_descriptor;
 pub use learn::{Learner, Proposal};
-pub use plain_file::append_to;
+pub use plain_file::{Appended, append_to};
 pub use platform::PlatformError;
 pub use report::{Enforcement, LayerReport, Report};
 pub use sandbox::Sandbox;

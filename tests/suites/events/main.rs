@@ -9,6 +9,7 @@ mod block;
 mod flood;
 mod kinds;
 mod learn;
+mod log;
 mod permissive;
 mod reads;
 mod remedies;
