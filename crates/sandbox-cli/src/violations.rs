@@ -5,13 +5,18 @@ use std::{
     fs::File,
     io::{self, Write as _},
     path::PathBuf,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
 
 use sandbox_core::{
-    AbsolutePath, FilesystemPolicy, Report, Subscription, Violation, ViolationStore,
+    AbsolutePath, Appended, FilesystemPolicy, Origin, Report, Subscription, Violation,
+    ViolationStore,
 };
 
 use crate::message;
@@ -44,80 +49,158 @@ pub(crate) enum DestinationError {
     Thread(#[source] io::Error),
 }
 
+/// What lines go to.
+#[derive(Debug)]
+pub(crate) struct Log {
+    file: File,
+    /// No command may write there.
+    guarded: Option<AbsolutePath>,
+}
+
 /// Writes lines as refusals happen. Neither the command nor the supervisor waits for it: if its reader
-/// is slow, lines are left out.
+/// is slow, lines are left out, and counted.
 #[derive(Debug)]
 pub(crate) struct Writer {
     subscription: Subscription,
-    ended: mpsc::Receiver<()>,
+    ended: mpsc::Receiver<Option<io::Error>>,
+    lost: Arc<AtomicU64>,
 }
 
 impl Destination {
-    /// Before anything else is opened: the number may be none by then, or one of ours.
+    /// Before anything else is opened: the number may be none by then, or one of ours. What is behind it
+    /// is the caller's matter.
     pub(crate) fn open(
         &self,
         base: &AbsolutePath,
         policy: &FilesystemPolicy,
-    ) -> Result<File, DestinationError> {
+    ) -> Result<Log, DestinationError> {
         match self {
             Self::File(path) => {
                 let opened = sandbox_core::append_to(base, path, policy);
-                opened.map_err(|source| DestinationError::File {
-                    path: path.clone(),
-                    source,
-                })
+                let Appended { file, guarded, .. } =
+                    opened.map_err(|source| DestinationError::File {
+                        path: path.clone(),
+                        source,
+                    })?;
+                Ok(Log { file, guarded })
             }
             Self::Descriptor(number) => {
                 let number = *number;
                 let duplicate = sandbox_core::inherited_descriptor(number);
-                duplicate.map_err(|source| DestinationError::Descriptor { number, source })
+                let file =
+                    duplicate.map_err(|source| DestinationError::Descriptor { number, source })?;
+                Ok(Log {
+                    file,
+                    guarded: None,
+                })
             }
+        }
+    }
+}
+
+impl Log {
+    /// Closes it to commands: what they are refused is not theirs to rewrite.
+    pub(crate) fn guard(&self, policy: &mut FilesystemPolicy) {
+        if let Some(path) = &self.guarded {
+            policy.guard(path, Origin::BuiltIn("refusals are written to it"));
         }
     }
 }
 
 impl Writer {
-    pub(crate) fn start(file: File, store: &ViolationStore) -> Result<Self, DestinationError> {
+    pub(crate) fn start(log: Log, store: &ViolationStore) -> Result<Self, DestinationError> {
         let (sender, receiver) = mpsc::sync_channel::<Arc<Violation>>(WAITING);
         let (end, ended) = mpsc::channel();
+        let lost = Arc::new(AtomicU64::new(0));
+        let mut lines = Lines {
+            file: log.file,
+            error: None,
+            lost: Arc::clone(&lost),
+        };
+        let all = store.clone();
         let write = move || {
-            write(file, &receiver);
-            drop(end);
+            lines.follow(&receiver);
+            lines.end(&all);
+            // Nobody waits any more where this took too long.
+            end.send(lines.error).unwrap_or(());
         };
         thread::Builder::new()
             .name("srt-violations".into())
             .spawn(write)
             .map_err(DestinationError::Thread)?;
+        let full = Arc::clone(&lost);
         let subscription = store.subscribe(move |violation| {
-            sender.try_send(Arc::clone(violation)).unwrap_or(());
+            if sender.try_send(Arc::clone(violation)).is_err() {
+                full.fetch_add(1, Ordering::Relaxed);
+            }
         });
         Ok(Self {
             subscription,
             ended,
+            lost,
         })
     }
 
-    /// Waits until all lines are written, but not for long: the reader may have stopped reading.
-    pub(crate) fn finish(self) {
+    /// Waits until all lines are written, but not for long: the reader may have stopped reading. Says what
+    /// was not written.
+    pub(crate) fn finish(self) -> Option<String> {
         drop(self.subscription);
-        match self.ended.recv_timeout(PATIENCE) {
-            // Nothing is ever sent: the writer has ended, or it still waits for its reader.
-            Ok(()) | Err(_) => {}
+        let ended = self.ended.recv_timeout(PATIENCE);
+        let lost = self.lost.load(Ordering::Relaxed);
+        match ended {
+            Ok(Some(error)) => Some(format!(
+                "{lost} lines about refusals could not be written: {error}"
+            )),
+            Ok(None) if lost > 0 => Some(format!(
+                "{lost} lines about refusals were not written, as their reader was too slow"
+            )),
+            Ok(None) => None,
+            Err(_) => Some(
+                "the last lines about refusals were not written, as their reader does not read"
+                    .to_owned(),
+            ),
         }
     }
 }
 
-fn write(mut file: File, violations: &mpsc::Receiver<Arc<Violation>>) {
-    while let Ok(first) = violations.recv() {
-        let mut lines = Vec::new();
-        for violation in std::iter::once(first).chain(violations.try_iter().take(BATCH)) {
-            if serde_json::to_writer(&mut lines, &*violation).is_ok() {
-                lines.push(b'\n');
-            }
+/// What the thread writes to.
+struct Lines {
+    file: File,
+    /// Nothing is written after this.
+    error: Option<io::Error>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Lines {
+    fn follow(&mut self, violations: &mpsc::Receiver<Arc<Violation>>) {
+        while let Ok(first) = violations.recv() {
+            let rest = violations.try_iter().take(BATCH);
+            let batch: Vec<_> = std::iter::once(first).chain(rest).collect();
+            self.write(batch.iter().map(|it| serde_json::to_vec(&**it)));
+        }
+    }
+
+    /// What was counted and not told.
+    fn end(&mut self, store: &ViolationStore) {
+        let untold = store.untold();
+        self.write(untold.groups.iter().map(serde_json::to_vec));
+        let others = untold.others_line();
+        self.write(others.iter().map(serde_json::to_vec));
+    }
+
+    fn write(&mut self, lines: impl Iterator<Item = serde_json::Result<Vec<u8>>>) {
+        let (mut text, mut count) = (Vec::new(), 0);
+        for line in lines.flatten() {
+            text.extend_from_slice(&line);
+            text.push(b'\n');
+            count += 1;
         }
         // A reader that went away is no reason to fail.
-        if file.write_all(&lines).is_err() {
-            return;
+        if self.error.is_none() {
+            self.error = self.file.write_all(&text).err();
+        }
+        if self.error.is_some() {
+            self.lost.fetch_add(count, Ordering::Relaxed);
         }
     }
 }
@@ -133,8 +216,12 @@ pub(crate) fn summary(report: &Report) -> Vec<String> {
     }
     let shown = distinct.iter().take(SHOWN);
     let mut lines: Vec<_> = shown.map(|violation| line(violation)).collect();
-    if let Some(more) = distinct.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-        lines.push(format!("refused: {more} others"));
+    // Of many, the report has the latest alone.
+    let more = report.distinct_violations.saturating_sub(lines.len());
+    if more > 0 {
+        let is_all = report.distinct_violations < ViolationStore::DISTINCT;
+        let about = if is_all { "" } else { "at least " };
+        lines.push(format!("refused: {about}{more} others"));
     }
     lines
 }

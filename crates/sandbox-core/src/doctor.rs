@@ -131,6 +131,10 @@ const VISIBILITY: &[Visibility] = &[
         "signals to processes outside",
         Seen::Never("the kernel refuses by itself"),
     ),
+    visible(
+        "connections to abstract Unix sockets of the host",
+        Seen::Never("the host's names do not exist inside"),
+    ),
 ];
 
 #[cfg(not(target_os = "linux"))]

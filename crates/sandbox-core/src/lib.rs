@@ -52,13 +52,13 @@ pub use error::{BuildError, SpawnError};
 pub use explain::{AllowReason, Attempt, ExplainedReason, Explanation, RefusalReason};
 pub use host::inherited_descriptor;
 pub use learn::{Learner, Proposal};
-pub use plain_file::append_to;
+pub use plain_file::{Appended, append_to};
 pub use platform::PlatformError;
 pub use report::{Enforcement, LayerReport, Report};
 pub use sandbox::Sandbox;
 pub use stdio::Stdio;
 pub use violation::{
-    Remedy, SettingEntry, Subscription, Violation, ViolationStore, ViolationStream,
+    Remedy, SettingEntry, Subscription, Untold, Violation, ViolationStore, ViolationStream,
 };
 
 pub use sandbox_policy::{
@@ -70,8 +70,8 @@ pub use sandbox_policy::{
     ProcMount, ProcessPolicy, ProxyBypass, ProxyLogin, PtracePolicy, PublishedPort, ReadAllow,
     ReadDeny, StrictReads, Target, UnixSocketPolicy, UserNamespaces, VariableAllow, VariableDeny,
     VariablePattern, VariablePatternError, VariableRule, VariableValue, VariableVerdict, Verdict,
-    clean_environment, deceives, gpu, powerful_socket, secret_paths, secret_variables, visible,
-    without_logins, workspace,
+    clean_environment, deceives, gpu, powerful_socket, secret_paths, secret_variables, shell_word,
+    visible, without_logins, workspace,
 };
 pub use sandbox_proxy::{BoxFuture, Decide, Decision, ExternalProxies, Resolve, SystemResolver};
 

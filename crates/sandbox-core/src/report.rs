@@ -16,6 +16,8 @@ pub struct Report {
     pub violations: Vec<Arc<Violation>>,
     /// How many there were in all.
     pub violation_count: u64,
+    /// How many of them tell a reader different things ([`ViolationStore::distinct`]).
+    pub distinct_violations: usize,
 }
 
 /// One layer.
@@ -56,6 +58,7 @@ impl Report {
             notices,
             violations: violations.latest(),
             violation_count: violations.total(),
+            distinct_violations: violations.distinct(),
         }
     }
 }

@@ -70,7 +70,7 @@ pub use preset::{
 pub use protected::{
     DEPENDENCY_STORES, PROTECTED_PATHS, ProtectedGroup, ProtectedPath, Protection, is_alias,
 };
-pub use text::{deceives, shown, visible, without_logins};
+pub use text::{deceives, is_exact, shell_word, shown, visible, without_logins};
 pub use unix_socket::{POWERFUL_SOCKETS, PowerfulSocket, UnixSocketPolicy, powerful_socket};
 pub use verdict::{Denial, DenialReason, Permit, Question, ResolvedTarget, Verdict};
 

@@ -1,6 +1,8 @@
 //! Texts from people who may wish the reader no good: names of files and hosts, and what programs
 //! call themselves.
 
+use std::borrow::Cow;
+
 /// Whether a character does something else than to be seen in its place: control characters, and what
 /// changes the look of a line without being seen (soft hyphen, joiners, direction marks and isolates,
 /// line separators, variation selectors, tags; Unicode's `Default_Ignorable_Code_Point`).
@@ -39,6 +41,29 @@ pub fn shown(name: &[u8]) -> String {
         text.extend(chunk.invalid().escape_ascii().map(char::from));
     }
     text
+}
+
+/// Whether a text that [`shown`] gave, once made [`visible`], still is the name that it is about: no
+/// character of it deceives, and no byte was no UTF-8. A name that looks like such a byte counts as one.
+#[must_use]
+pub fn is_exact(shown: &str) -> bool {
+    let is_byte = |code: &str| {
+        let mut digits = code.bytes();
+        matches!(digits.next(), Some(b'8'..=b'9' | b'a'..=b'f'))
+            && digits.next().is_some_and(|digit| digit.is_ascii_hexdigit())
+    };
+    !shown.chars().any(deceives) && !shown.split(r"\x").skip(1).any(is_byte)
+}
+
+/// A text as one word of a POSIX shell, in quotes where it needs them.
+#[must_use]
+pub fn shell_word(text: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./:@%+,=-~".contains(&byte);
+    // A tilde in front is the home directory.
+    if !text.is_empty() && !text.starts_with('~') && text.bytes().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
 }
 
 /// The text with every login in a URL covered, each byte by a `*`: what is quoted of a file or of an

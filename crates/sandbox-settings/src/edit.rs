@@ -11,7 +11,7 @@ use jsonc_parser::{
     ParseOptions,
     cst::{CstInputValue, CstRootNode},
 };
-use sandbox_policy::{PathBase, PathPattern, PatternSyntax};
+use sandbox_policy::PathPattern;
 
 use crate::layer::Format;
 
@@ -112,27 +112,23 @@ pub fn replace_file(path: &Path, text: &str) -> io::Result<()> {
     written
 }
 
+/// A text as JSON, as it may stand in a settings file.
+#[must_use]
+pub fn json_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
 /// A path in which a pattern would be read is written so that it is none.
 fn entry(key: &str, value: &str) -> CstInputValue {
     let text = CstInputValue::String(value.to_owned());
     let is_path = key.starts_with("filesystem.");
-    if !is_path || is_plain(value) {
+    if !is_path || PathPattern::is_plain(value) {
         return text;
     }
     CstInputValue::Object(vec![
         ("path".to_owned(), text),
         ("literal".to_owned(), CstInputValue::Bool(true)),
     ])
-}
-
-fn is_plain(path: &str) -> bool {
-    let base = PathBase {
-        home: None,
-        working_directory: sandbox_policy::AbsolutePath::root(),
-    };
-    let parsed = PathPattern::parse(path.as_ref(), PatternSyntax::Glob, &base);
-    // `/a/**` is the directory, not what is named so.
-    matches!(parsed, Ok(PathPattern::Subtree(subtree)) if subtree.as_bytes() == path.as_bytes())
 }
 
 #[cfg(test)]

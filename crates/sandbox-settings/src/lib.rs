@@ -39,7 +39,7 @@ mod variables;
 mod wire;
 
 pub use describe::{describe, describe_lines};
-pub use edit::{Addition, EditError, replace_file, with_additions};
+pub use edit::{Addition, EditError, json_text, replace_file, with_additions};
 pub use error::{SettingsError, SettingsErrorKind, SettingsErrors, TrustError};
 pub use layer::{Choice, Format, IgnoredKey, Layer};
 pub use live::{NetworkLine, NetworkUpdate};

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use sandbox_tests::{Bed, Origin, need, python, say};
+use serde_json::Value;
 
-use crate::{events, log, logged, settings};
+use crate::{events, log, logged, settings, summary};
 
 /// Refused calls in four processes, until the time is over; prints how many there were.
 const FLOOD: &str = "
@@ -50,7 +51,9 @@ fn a_flood_of_refusals_is_counted_and_bounded() {
     let late = resident().unwrap();
     let output = running.finish(sandbox_tests::timeout(60.0)).ok();
     let refused: u64 = output.text().trim().parse().unwrap();
-    let told = events(&log(&bed)).len();
+    let told = events(&log(&bed));
+    assert_eq!(all(&told), refused, "lines with their repeats are all");
+    let told = told.len();
     say(&format!(
         "{refused} refusals in 3 s, {told} told; {early} KiB, then {late} KiB"
     ));
@@ -59,6 +62,78 @@ fn a_flood_of_refusals_is_counted_and_bounded() {
     assert!(told <= 10_000, "{told}");
     assert!(told >= 100, "{told}");
     assert!(late < early + 8 * 1024, "{early} KiB grew to {late} KiB");
+}
+
+/// How many refusals the lines stand for.
+fn all(events: &[Value]) -> u64 {
+    let counts = events.iter().map(|it| it["repeats"].as_u64().unwrap() + 1);
+    counts.sum()
+}
+
+/// Refused calls, all of one kind or each of its own.
+const SOON_OVER: &str = "
+import os, sys
+for n in range(5000):
+    try: os.mkdir('../outside/d%d' % (n if sys.argv[1] == 'distinct' else 0))
+    except OSError: continue
+    sys.exit(3)
+";
+
+/// A command that is over before its second is leaves nothing counted and untold.
+#[test]
+fn what_was_counted_is_told_at_the_end() {
+    let python = python!();
+    for (kind, others) in [("equal", 0), ("distinct", 4995)] {
+        let bed = Bed::new();
+        let output = logged(&bed, &settings(&["."], &[], &[]))
+            .py(&python, SOON_OVER, &[kind])
+            .within(60.0)
+            .run()
+            .ok();
+        let told = events(&log(&bed));
+        say(&format!("{kind}: {} lines", told.len()));
+        assert_eq!(all(&told), 5000, "{kind}: {output}");
+        let last = told.last().unwrap();
+        assert!(last["repeats"].as_u64().unwrap() > 100, "{last}");
+        if kind == "distinct" {
+            assert!(told.len() <= 4001, "{}", told.len());
+            assert_eq!(last["reason"], "too_many", "{last}");
+            assert!(
+                last["object"].is_null() && last["operation"].is_null(),
+                "{last}"
+            );
+        } else {
+            assert!(told.len() <= 64 * 3 + 1, "{}", told.len());
+            assert_eq!(last["object"], told[0]["object"], "{last}");
+        }
+        let lines = summary(&output);
+        let more = format!("srt: refused: {others} others");
+        assert_eq!(lines.contains(&more), others > 0, "{output}");
+    }
+}
+
+/// Whoever learns from a record hears that it lacks something.
+#[test]
+fn a_record_with_gaps_says_so() {
+    let python = python!();
+    for (kind, has_gaps) in [("equal", false), ("distinct", true)] {
+        let bed = Bed::new();
+        let file = bed.file("settings.json", settings(&["."], &[], &[]).to_string());
+        let output = bed
+            .srt()
+            .options(["--settings".as_ref(), file.as_os_str()])
+            .args(["learn"])
+            .py(&python, SOON_OVER, &[kind])
+            .within(60.0)
+            .run()
+            .ok();
+        let errors = output.errors();
+        assert_eq!(
+            errors.contains("the record is incomplete: "),
+            has_gaps,
+            "{output}"
+        );
+    }
 }
 
 /// The proxy of a sandbox whose command is being refused all the time answers as fast as ever.

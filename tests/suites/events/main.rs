@@ -9,8 +9,10 @@ mod block;
 mod flood;
 mod kinds;
 mod learn;
+mod log;
 mod permissive;
 mod reads;
+mod remedies;
 
 use std::path::{Path, PathBuf};
 

@@ -130,6 +130,12 @@ fn tell(
         let text = format!("not proposed: `{object}`: {reason}");
         message::say(format_args!("srt: {}", message::visible(&text)));
     }
+    if proposal.unrecorded > 0 {
+        message::say(format_args!(
+            "srt: the record is incomplete: {} refusals came too fast, or were too many, to be recorded one by one",
+            proposal.unrecorded
+        ));
+    }
     if proposal.additions.is_empty() {
         message::say(format_args!("srt: there is nothing to propose"));
         return Ok(());

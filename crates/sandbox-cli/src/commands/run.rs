@@ -69,7 +69,7 @@ pub(super) fn observed<O>(
     } = observer;
     let started = Instant::now();
     log_command(command);
-    let settings = match settings(options, environment) {
+    let mut settings = match settings(options, environment) {
         Ok(settings) => settings,
         Err(code) => return code,
     };
@@ -77,12 +77,12 @@ pub(super) fn observed<O>(
     if let Err(code) = place(&settings, options, command, needs_sandbox) {
         return code;
     }
-    let destination = options.violations.as_ref().map(|destination| {
+    let log = options.violations.as_ref().map(|destination| {
         let base = &environment.working_directory;
         destination.open(base, &settings.policy.filesystem)
     });
-    let destination = match destination.transpose() {
-        Ok(file) => file,
+    let log = match log.transpose() {
+        Ok(log) => log,
         Err(error) => return message::set_up_error(&error, None),
     };
     let channel = match options.control_fd.map(Channel::open).transpose() {
@@ -98,6 +98,9 @@ pub(super) fn observed<O>(
     let modes = TerminalModes::save();
     // Most runs need the settings only once.
     let live = channel.map(|channel| (channel, settings.clone()));
+    if let Some(log) = &log {
+        log.guard(&mut settings.policy.filesystem);
+    }
     let sandbox = match build(settings, options, environment, prepare) {
         Ok(sandbox) => sandbox,
         Err(code) => return code,
@@ -118,7 +121,7 @@ pub(super) fn observed<O>(
         Err(error) => return error.report(command),
     };
     let observer = begin(&sandbox);
-    let writer = destination.map(|file| Writer::start(file, sandbox.violations()));
+    let writer = log.map(|log| Writer::start(log, sandbox.violations()));
     let writer = match writer.transpose() {
         Ok(writer) => writer,
         Err(error) => return message::set_up_error(&error, None),
@@ -126,8 +129,9 @@ pub(super) fn observed<O>(
     let outcome = runtime.block_on(supervise(&sandbox, command, signals));
     modes.restore();
     tracing::debug!("ended after {:?}", started.elapsed());
-    if let Some(writer) = writer {
-        writer.finish();
+    if let Some(text) = writer.and_then(Writer::finish) {
+        // Whoever asked for the lines must know, notices or not.
+        message::notice(&text);
     }
     say_what_was_refused(options, command, environment, &sandbox, &known);
     let code = end(observer);

@@ -29,6 +29,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Learner {
     seen: Arc<Mutex<Seen>>,
+    store: ViolationStore,
     _subscription: Subscription,
 }
 
@@ -36,6 +37,8 @@ pub struct Learner {
 struct Seen {
     kinds: HashSet<(Operation, String)>,
     violations: Vec<Arc<Violation>>,
+    /// Refusals for which there was no room.
+    unrecorded: u64,
 }
 
 /// What could be changed.
@@ -46,6 +49,9 @@ pub struct Proposal {
     pub additions: Vec<Addition>,
     /// What was refused and should stay so, with the reason.
     pub kept: Vec<(String, &'static str)>,
+    /// How many refusals are in neither, as they came too fast or were too many to be recorded. The
+    /// proposal may lack what they would have called for.
+    pub unrecorded: u64,
 }
 
 /// Distinct refusals that are remembered.
@@ -63,12 +69,16 @@ impl Learner {
             // It is whole at every point where a panic could have left it.
             let mut seen = told.lock().unwrap_or_else(PoisonError::into_inner);
             let kind = (violation.operation, violation.object.clone());
-            if seen.violations.len() < MOST && seen.kinds.insert(kind) {
+            if seen.violations.len() >= MOST {
+                let is_new = !seen.kinds.contains(&kind);
+                seen.unrecorded += u64::from(is_new);
+            } else if seen.kinds.insert(kind) {
                 seen.violations.push(Arc::clone(violation));
             }
         });
         Self {
             seen,
+            store: store.clone(),
             _subscription: subscription,
         }
     }
@@ -85,7 +95,10 @@ impl Learner {
             own,
             addresses: addresses.as_deref(),
         };
-        propose(&seen.violations, &guard)
+        Proposal {
+            unrecorded: seen.unrecorded + self.store.untold().others,
+            ..propose(&seen.violations, &guard)
+        }
     }
 }
 
@@ -109,7 +122,11 @@ fn propose(violations: &[Arc<Violation>], guard: &Guard<'_>) -> Proposal {
     }
     kept.sort();
     kept.dedup();
-    Proposal { additions, kept }
+    Proposal {
+        additions,
+        kept,
+        unrecorded: 0,
+    }
 }
 
 const WRITE: &str = "filesystem.allowWrite";
@@ -131,6 +148,13 @@ fn wanted(
     let Some(entry) = entry else {
         if violation.reason == DenialReason::SocketNotListed {
             Guard::socket(&violation.object)?;
+        }
+        let is_about_a_name = matches!(
+            violation.reason,
+            DenialReason::WriteNotAllowed | DenialReason::ReadDenied
+        );
+        if is_about_a_name && violation.object.contains('\\') {
+            return Err("its name can't be written down exactly");
         }
         let is_call = violation.reason == DenialReason::CallRefused;
         return Err(if violation.rule.is_some() && !is_call {

@@ -16,16 +16,16 @@ struct Object<'v> {
     pid: Option<i32>,
     program: Option<&'v str>,
     executable: Option<&'v str>,
-    operation: &'static str,
+    operation: Option<&'static str>,
     call: Option<&'static str>,
-    object: &'v str,
+    object: Option<&'v str>,
     reason: &'static str,
     message: String,
     rule: Option<&'v str>,
     origin: Option<Place<'v>>,
     note: Option<&'v str>,
     to_allow: Option<ToAllow<'v>>,
-    command: &'v str,
+    command: Option<&'v str>,
     repeats: u64,
     #[serde(skip_serializing_if = "is_false")]
     permitted: bool,
@@ -47,7 +47,15 @@ enum Place<'v> {
 struct ToAllow<'v> {
     text: &'v str,
     key: Option<&'static str>,
-    value: Option<&'v str>,
+    value: Option<Entry<'v>>,
+}
+
+/// As it stands in a settings file.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry<'v> {
+    Text(&'v str),
+    Literal { path: &'v str, literal: bool },
 }
 
 impl Serialize for Violation {
@@ -57,18 +65,47 @@ impl Serialize for Violation {
             pid: self.pid,
             program: self.program.as_deref(),
             executable: self.executable.as_deref(),
-            operation: self.operation.code(),
+            operation: Some(self.operation.code()),
             call: self.call,
-            object: &self.object,
+            object: Some(&self.object),
             reason: self.reason.code(),
             message: self.to_string(),
             rule: self.rule.as_ref().map(|(rule, _)| rule.as_str()),
             origin: self.rule.as_ref().map(|(_, origin)| place(origin)),
             note: self.note.as_deref(),
             to_allow: self.remedy.as_ref().map(to_allow),
-            command: &self.command,
+            command: Some(&self.command),
             repeats: self.repeats,
             permitted: self.permitted,
+        };
+        object.serialize(serializer)
+    }
+}
+
+/// Refusals of which nothing is known but their number: one and these.
+pub(super) struct Others {
+    pub(super) repeats: u64,
+}
+
+impl Serialize for Others {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let object = Object {
+            time: seconds(SystemTime::now()),
+            pid: None,
+            program: None,
+            executable: None,
+            operation: None,
+            call: None,
+            object: None,
+            reason: "too_many",
+            message: "others came too fast to be told one by one".to_owned(),
+            rule: None,
+            origin: None,
+            note: None,
+            to_allow: None,
+            command: None,
+            repeats: self.repeats,
+            permitted: false,
         };
         object.serialize(serializer)
     }
@@ -108,6 +145,9 @@ fn to_allow(remedy: &Remedy) -> ToAllow<'_> {
     ToAllow {
         text: &remedy.text,
         key: entry.map(|entry| entry.key),
-        value: entry.map(|entry| entry.value.as_str()),
+        value: entry.map(|entry| match (entry.value.as_str(), entry.literal) {
+            (path, literal @ true) => Entry::Literal { path, literal },
+            (text, false) => Entry::Text(text),
+        }),
     }
 }

@@ -48,11 +48,34 @@ pub struct Violation {
     pub note: Option<String>,
     /// What would allow it; none where nothing does.
     pub remedy: Option<Remedy>,
-    /// How many more of the same kind were counted before this one and not told one by one.
+    /// How many more of the same kind were counted and not told one by one: before this one, or, in
+    /// [`Untold`], after the last one that was told. All violations with their repeats are as many as
+    /// were refused.
     pub repeats: u64,
     /// Whether it went on all the same, as this is a permissive run
     /// ([`crate::SandboxBuilder::permissive`]).
     pub permitted: bool,
+}
+
+/// Refusals that were counted, but not told one by one, as they came too fast.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Untold {
+    /// For each kind of which one was told: that one once more, standing for those that came after it.
+    /// As each violation does, it stands for one and its `repeats`.
+    pub groups: Vec<Violation>,
+    /// How many there were besides, of which nothing is known but their number.
+    pub others: u64,
+}
+
+impl Untold {
+    /// `others` as one JSON object with the keys of a violation, of which most are null; none where there
+    /// are none.
+    #[must_use]
+    pub fn others_line(&self) -> Option<impl serde::Serialize> {
+        let repeats = self.others.checked_sub(1)?;
+        Some(json::Others { repeats })
+    }
 }
 
 impl Violation {

@@ -1,8 +1,10 @@
 //! What would turn a refusal into a permission.
 
 use sandbox_policy::{
-    AbsolutePath, DenialReason, Origin, PROTECTED_PATHS, PathPattern, powerful_socket, visible,
+    AbsolutePath, DenialReason, Origin, PROTECTED_PATHS, PathPattern, is_exact, powerful_socket,
+    shell_word, visible,
 };
+use sandbox_settings::json_text;
 
 /// What to change so that an attempt is permitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,24 +24,26 @@ pub struct SettingEntry {
     pub key: &'static str,
     /// One value of its list; `true` for a switch.
     pub value: String,
+    /// Whether the value, a path, would be read as a pattern, so that its entry must be
+    /// `{"path": …, "literal": true}`.
+    pub literal: bool,
 }
 
+/// The option and the key that open a path.
+const WRITE: (&str, &str) = ("--allow-write", "filesystem.allowWrite");
+const READ: (&str, &str) = ("--allow-read", "filesystem.allowRead");
+
 impl Remedy {
-    /// What would change a verdict; none where nothing can.
+    /// What would change a verdict; none where nothing can. The object is the denial's, in which nothing
+    /// was made visible yet: what is proposed must be the name itself.
     #[must_use]
     pub fn new(
         reason: DenialReason,
         object: &str,
         rule: Option<&(String, Origin)>,
     ) -> Option<Self> {
-        let option = |option: &str, key: &'static str, value: &str| {
-            let text = format!("`{option} {value}` or `{key}`");
-            Some(Self::by_entry(text, key, value))
-        };
         match reason {
-            DenialReason::WriteNotAllowed => {
-                option("--allow-write", "filesystem.allowWrite", object)
-            }
+            DenialReason::WriteNotAllowed => Some(Self::by_path(WRITE, object)),
             DenialReason::WriteDenied => match protected(rule) {
                 Some(row) => {
                     let text = format!(
@@ -55,17 +59,17 @@ impl Remedy {
                         .to_owned(),
                     entry: None,
                 }),
-                Some((_, Origin::BuiltIn(_))) => {
-                    option("--allow-read", "filesystem.allowRead", object)
-                }
+                None | Some((_, Origin::BuiltIn(_))) => Some(Self::by_path(READ, object)),
                 Some(_) => by_rule(rule),
-                None => option("--allow-read", "filesystem.allowRead", object),
             },
             DenialReason::HostNotAllowed => {
-                option("--allow-domain", "network.allowedDomains", object)
+                let key = "network.allowedDomains";
+                let text = format!("`--allow-domain {}` or `{key}`", shell_word(object));
+                Some(Self::by_entry(text, key, object))
             }
             DenialReason::AddressDenied(_) if rule.is_none() => {
                 let key = "network.allowedDomains";
+                let object = shell_word(object);
                 let text =
                     format!("list the address by its number: `--allow-domain {object}` or `{key}`");
                 Some(Self { text, entry: None })
@@ -81,15 +85,46 @@ impl Remedy {
 
     /// What opens a file that a preset closes, whichever file of settings named the preset.
     pub(crate) fn reopening(path: &str) -> Self {
-        let key = "filesystem.allowRead";
-        Self::by_entry(format!("`--allow-read {path}` or `{key}`"), key, path)
+        Self::by_path(READ, path)
+    }
+
+    /// An option and a key for a path. No option has a way to say that a path is no pattern.
+    fn by_path((option, key): (&str, &'static str), path: &str) -> Self {
+        if !is_exact(path) {
+            return Self::nameless();
+        }
+        if PathPattern::is_plain(path) {
+            let text = format!("`{option} {}` or `{key}`", shell_word(path));
+            return Self::by_entry(text, key, path);
+        }
+        let quoted = json_text(path);
+        let text = format!("`{{\"path\": {quoted}, \"literal\": true}}` in `{key}`");
+        let mut remedy = Self::by_entry(text, key, path);
+        if let Some(entry) = &mut remedy.entry {
+            entry.literal = true;
+        }
+        remedy
+    }
+
+    /// Whatever were written down would be another file's name.
+    fn nameless() -> Self {
+        let text = "nothing that could be written here: its name has characters that are not shown, \
+                    or bytes that are no text; allow the directory that it lies in, or rename it";
+        Self {
+            text: text.to_owned(),
+            entry: None,
+        }
     }
 
     fn by_entry(text: String, key: &'static str, value: &str) -> Self {
         let value = value.to_owned();
         Self {
             text,
-            entry: Some(SettingEntry { key, value }),
+            entry: Some(SettingEntry {
+                key,
+                value,
+                literal: false,
+            }),
         }
     }
 }
@@ -118,8 +153,16 @@ fn by_rule(rule: Option<&(String, Origin)>) -> Option<Remedy> {
 
 /// A socket of the host's. One that gives the host away is nothing to be proposed.
 fn by_listing(path: &str) -> Remedy {
+    if !is_exact(path) {
+        return Remedy::nameless();
+    }
     let key = "network.allowUnixSockets";
-    let text = format!("`\"allowUnixSockets\": [\"{path}\"]` in `network`");
+    if path.starts_with('/') && !PathPattern::is_plain(path) {
+        let text = format!("a name without `*`, `?` and `[`, as `{key}` takes them for a pattern");
+        return Remedy { text, entry: None };
+    }
+    let quoted = json_text(path);
+    let text = format!("`\"allowUnixSockets\": [{quoted}]` in `network`");
     let pattern = AbsolutePath::new(path).map(PathPattern::Subtree);
     match pattern.ok().and_then(|pattern| powerful_socket(&pattern)) {
         Some(socket) => Remedy {

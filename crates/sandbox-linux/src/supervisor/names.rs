@@ -49,7 +49,11 @@ impl Answering<'_> {
         };
         let permissions = without_set_id(Mode::from_bits_retain(mode & 0o7777));
         let directory = through.directory(&place);
-        rustix::fs::mknodat(directory, name(&place)?, kind, permissions, device)?;
+        let made = rustix::fs::mknodat(directory, name(&place)?, kind, permissions, device);
+        if made == Err(Errno::PERM) && (kind.is_block_device() || kind.is_char_device()) {
+            self.report(&Rules::device(&place.path));
+        }
+        made?;
         Ok(Outcome::Done)
     }
 

@@ -334,6 +334,13 @@ impl Rules {
         denial
     }
 
+    /// Why a device is not made, by the kernel's own rule (mknod(2), `EPERM`).
+    pub(crate) fn device(path: &[u8]) -> Denial {
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
+        denial.note = Some("no command makes devices".to_owned());
+        denial
+    }
+
     /// Why a directory may not be moved from one place to another.
     pub(crate) fn moved_rule(&self, from: &[u8], to: &[u8]) -> Denial {
         let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(from));

@@ -125,6 +125,22 @@ impl FilesystemPolicy {
         self.judge_change(path, |_, _| true)
     }
 
+    /// Denies writing a path where a write root would permit it. Elsewhere a rule would only be in the way
+    /// of the backends, and in scratch directories it is not the host's file that is written.
+    pub fn guard(&mut self, path: &AbsolutePath, origin: Origin) {
+        // Thousands of rules need not be asked about what no rule opens.
+        let mut roots = self.allow_write.iter();
+        if !roots.any(|root| root.rule.pattern.opens(path).is_some()) {
+            return;
+        }
+        let scratch = std::mem::take(&mut self.scratch);
+        if self.judge_write(path).is_allowed() {
+            let pattern = PathPattern::Subtree(path.clone());
+            self.deny_write.push(PathRule { pattern, origin });
+        }
+        self.scratch = scratch;
+    }
+
     /// May this path be removed, other than to put something in its place? As `judge_write`, but
     /// what is protected in a git repository inside the write root may go: who may remove the
     /// repository has to empty it first.

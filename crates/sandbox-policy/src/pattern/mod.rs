@@ -70,6 +70,19 @@ pub enum PatternError {
 }
 
 impl PathPattern {
+    /// Whether an absolute path, read as a [`PatternSyntax::Glob`], is this very path. Where it is not,
+    /// an entry for it must be a [`PatternSyntax::Literal`].
+    #[must_use]
+    pub fn is_plain(path: &str) -> bool {
+        let base = PathBase {
+            home: None,
+            working_directory: AbsolutePath::root(),
+        };
+        let parsed = Self::parse(path.as_ref(), PatternSyntax::Glob, &base);
+        // `/a/**` is the directory, not what is named so.
+        matches!(parsed, Ok(Self::Subtree(subtree)) if subtree.as_bytes() == path.as_bytes())
+    }
+
     /// Reads an entry: `~`, `~/x`, relative paths (against the base), globs. A trailing `/**` or
     /// `/` of an otherwise literal entry means the directory with everything below it.
     pub fn parse(

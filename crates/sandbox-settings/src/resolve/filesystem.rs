@@ -62,7 +62,10 @@ pub(super) fn filesystem(
     {
         open_everything(&mut rules, origin);
     }
-    guard(&mut rules, &places.guarded);
+    for path in &places.guarded {
+        let origin = Origin::BuiltIn("it decides what later runs may do");
+        rules.guard(path, origin);
+    }
     hide(&mut rules, &places.secretive);
     rules
 }
@@ -190,22 +193,4 @@ fn hide(rules: &mut FilesystemPolicy, secretive: &[AbsolutePath]) {
             firmness: Firmness::Final,
         });
     }
-}
-
-/// Denies writing what decides about later runs, where a write root would permit it. Elsewhere a
-/// rule would only be in the way of the backends, and in scratch directories it is not the host's
-/// file that is written.
-fn guard(rules: &mut FilesystemPolicy, guarded: &[AbsolutePath]) {
-    let scratch = std::mem::take(&mut rules.scratch);
-    for path in guarded {
-        // Thousands of rules need not be asked about what no rule opens.
-        let mut roots = rules.allow_write.iter();
-        let is_opened = roots.any(|root| root.rule.pattern.opens(path).is_some());
-        if is_opened && rules.judge_write(path).is_allowed() {
-            let origin = Origin::BuiltIn("it decides what later runs may do");
-            let pattern = PathPattern::Subtree(path.clone());
-            rules.deny_write.push(PathRule { pattern, origin });
-        }
-    }
-    rules.scratch = scratch;
 }

@@ -2,6 +2,7 @@
 
 use sandbox_core::{
     Attempt, DenialReason, DeviceRule, ExplainedReason, Explanation, RefusalReason, Remedy,
+    shell_word,
 };
 
 /// What to change so that a refusal becomes a permission; none where nothing can.
@@ -22,7 +23,7 @@ pub(super) fn hint(attempt: &Attempt, explanation: &Explanation) -> Option<Strin
         }
         RefusalReason::OwnTree if DeviceRule::path(&explanation.object).is_some() => Some(format!(
             "`--device {}` or `filesystem.devices`, if the host has it",
-            explanation.object
+            shell_word(&explanation.object)
         )),
         RefusalReason::OwnTree | RefusalReason::SocketHidden | RefusalReason::LinkLoop => None,
     }

@@ -1,7 +1,7 @@
 //! Where violations are kept, counted and handed on.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     fmt,
     hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -13,14 +13,15 @@ use sandbox_settings::IgnoredViolation;
 use tokio::sync::mpsc;
 
 use super::{
-    Remedy, Violation,
+    Remedy, Untold, Violation,
     limit::{Admission, Limiter},
 };
 
 /// The violations of a sandbox. Clones are handles of the same store.
 ///
 /// It keeps the latest [`ViolationStore::CAPACITY`] and counts all. What comes too fast to be told one
-/// by one is counted only: of what looks the same, 64 are told in a second, of all, 2,000.
+/// by one is counted only ([`ViolationStore::untold`]): of what looks the same, 64 are told in a second, of
+/// all, 2,000.
 #[derive(Clone)]
 pub struct ViolationStore(Arc<Shared>);
 
@@ -33,6 +34,8 @@ struct Shared {
 struct State {
     latest: VecDeque<Arc<Violation>>,
     total: u64,
+    /// Hashes of those that tell a reader different things.
+    distinct: HashSet<u64>,
     limiter: Limiter,
     subscribers: Vec<(u64, Subscriber)>,
     next_subscriber: u64,
@@ -77,6 +80,9 @@ impl ViolationStore {
     /// Violations that are kept.
     pub const CAPACITY: usize = 1024;
 
+    /// Violations that are told apart when their number is told.
+    pub const DISTINCT: usize = 50_000;
+
     /// Characters of an object that are kept: a path has 4095 at most.
     const LONGEST: usize = 4096;
 
@@ -85,6 +91,7 @@ impl ViolationStore {
             state: Mutex::new(State {
                 latest: VecDeque::new(),
                 total: 0,
+                distinct: HashSet::new(),
                 limiter: Limiter::new(Instant::now()),
                 subscribers: Vec::new(),
                 next_subscriber: 0,
@@ -112,6 +119,20 @@ impl ViolationStore {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.state().total
+    }
+
+    /// How many there were that tell a reader different things ([`Violation::is_like`]), those of
+    /// permissive runs that went on aside; no more than [`ViolationStore::DISTINCT`] are told apart.
+    #[must_use]
+    pub fn distinct(&self) -> usize {
+        self.0.state().distinct.len()
+    }
+
+    /// What was counted until now and told by none of the violations. At the end of the commands, these
+    /// and those that were told are all.
+    #[must_use]
+    pub fn untold(&self) -> Untold {
+        self.0.state().limiter.untold()
     }
 
     /// Forgets those that are kept. The total goes on.
@@ -178,14 +199,13 @@ impl ViolationStore {
 
     /// Takes a refusal. `who` is asked only if it is told.
     pub(crate) fn report(&self, refused: Refused<'_>, who: impl FnOnce() -> Refusee) {
-        let Refused {
-            command,
-            operation,
-            call,
-            denial,
-            permitted,
-        } = refused;
-        let kind = (self.0.hasher).hash_one((command, operation, call, &denial.object, permitted));
+        let kind = (self.0.hasher).hash_one((
+            refused.command,
+            refused.operation,
+            refused.call,
+            &refused.denial.object,
+            refused.permitted,
+        ));
         let admission = {
             let mut state = self.0.state();
             let admission = state.limiter.admit(kind, Instant::now());
@@ -194,36 +214,12 @@ impl ViolationStore {
             }
             admission
         };
-        let Admission::Tell { repeats } = admission else {
-            return;
+        let repeats = match admission {
+            Admission::Tell { repeats } => repeats,
+            Admission::Overflow => return self.count_other(refused),
+            Admission::Count | Admission::Ignore => return,
         };
-        let Refusee {
-            pid,
-            program,
-            executable,
-        } = who();
-        let object = inert(&denial.object);
-        let rule = (denial.rule.as_ref()).map(|(rule, origin)| (inert(rule), origin.clone()));
-        let violation = Arc::new(Violation {
-            time: SystemTime::now(),
-            command: Arc::clone(command),
-            pid,
-            program: program.as_deref().map(inert),
-            executable: executable.as_deref().map(inert),
-            operation,
-            call,
-            remedy: if permitted && denial.reason == DenialReason::ReadDenied {
-                Some(Remedy::reopening(&object))
-            } else {
-                Remedy::new(denial.reason, &object, rule.as_ref())
-            },
-            object,
-            reason: denial.reason,
-            rule,
-            note: denial.note.as_deref().map(inert),
-            repeats,
-            permitted,
-        });
+        let violation = Arc::new(refused.violation(who(), repeats));
         let subscribers: Vec<Subscriber> = {
             let mut state = self.0.state();
             if self.0.is_ignored(&violation) {
@@ -231,6 +227,8 @@ impl ViolationStore {
                 return;
             }
             state.total += 1;
+            state.limiter.told(kind, &violation);
+            self.0.tell_apart(&mut state, refused);
             if state.latest.len() == Self::CAPACITY {
                 state.latest.pop_front();
             }
@@ -242,6 +240,56 @@ impl ViolationStore {
         };
         for tell in subscribers {
             tell(&violation);
+        }
+    }
+
+    /// Counts one of too many kinds.
+    fn count_other(&self, refused: Refused<'_>) {
+        let is_ignored = !self.0.ignored.is_empty()
+            && (self.0).is_ignored(&refused.violation(Refusee::default(), 0));
+        if !is_ignored {
+            let mut state = self.0.state();
+            state.total += 1;
+            state.limiter.count_other();
+            self.0.tell_apart(&mut state, refused);
+        }
+    }
+}
+
+impl Refused<'_> {
+    fn violation(self, who: Refusee, repeats: u64) -> Violation {
+        let Self {
+            command,
+            operation,
+            call,
+            denial,
+            permitted,
+        } = self;
+        let Refusee {
+            pid,
+            program,
+            executable,
+        } = who;
+        let rule = (denial.rule.as_ref()).map(|(rule, origin)| (inert(rule), origin.clone()));
+        Violation {
+            time: SystemTime::now(),
+            command: Arc::clone(command),
+            pid,
+            program: program.as_deref().map(inert),
+            executable: executable.as_deref().map(inert),
+            operation,
+            call,
+            remedy: if permitted && denial.reason == DenialReason::ReadDenied {
+                Some(Remedy::reopening(&denial.object))
+            } else {
+                Remedy::new(denial.reason, &denial.object, rule.as_ref())
+            },
+            object: inert(&denial.object),
+            reason: denial.reason,
+            rule,
+            note: denial.note.as_deref().map(inert),
+            repeats,
+            permitted,
         }
     }
 }
@@ -259,6 +307,21 @@ impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         // The state is whole at every point where a panic could have left it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a refusal that tells a reader something new, as [`Violation::is_like`] has it.
+    fn tell_apart(&self, state: &mut State, refused: Refused<'_>) {
+        if refused.permitted || state.distinct.len() >= ViolationStore::DISTINCT {
+            return;
+        }
+        let Denial {
+            reason,
+            object,
+            rule,
+            note,
+        } = refused.denial;
+        let text = (refused.operation, object, reason, rule, note);
+        state.distinct.insert(self.hasher.hash_one(text));
     }
 
     fn is_ignored(&self, violation: &Violation) -> bool {

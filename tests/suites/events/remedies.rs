@@ -1,0 +1,143 @@
+//! What is said to allow a refused attempt allows that and nothing else, when it is applied as it stands.
+
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+use sandbox_tests::Bed;
+use serde_json::{Value, json};
+
+use crate::{events, log, logged, settings, summary};
+
+/// The event of a refused write to a file of the outside by this name.
+fn refused_write(bed: &Bed, name: &[u8]) -> Value {
+    let path = bed.outside().join(OsStr::from_bytes(name));
+    let srt = logged(bed, &settings(&["."], &[], &[]));
+    let output = srt
+        .args(["sh", "-c", "exec 2>/dev/null; echo x > \"$0\""])
+        .args([path.as_os_str()])
+        .run()
+        .refused();
+    assert!(path.symlink_metadata().is_err(), "{output}");
+    let mut told = events(&log(bed));
+    assert_eq!(told.len(), 1, "{output}");
+    std::fs::remove_file(log(bed)).unwrap();
+    let event = told.pop().unwrap();
+    let text = event.pointer("/toAllow/text").and_then(Value::as_str);
+    let said = format!("to allow it: {}", text.unwrap());
+    let lines = summary(&output);
+    assert!(
+        lines.len() == 1 && lines.iter().all(|line| line.ends_with(&said)),
+        "{output}"
+    );
+    let explained = bed
+        .srt()
+        .flat(&settings(&["."], &[], &[]))
+        .args(["explain", "write"])
+        .args([path.as_os_str()])
+        .run()
+        .exits(1);
+    assert!(explained.text().trim_end().ends_with(&said), "{explained}");
+    event
+}
+
+/// A file really named as a pattern is opened as that file.
+#[test]
+fn a_name_that_reads_as_a_pattern_opens_nothing_else() {
+    for name in ["**", "*", "a[bc]", "q?", "x\"*"] {
+        let bed = Bed::new();
+        bed.file("outside/kept", "kept");
+        let event = refused_write(&bed, name.as_bytes());
+        let path = bed.outside().join(name);
+        let to_allow = &event["toAllow"];
+        assert_eq!(to_allow["key"], "filesystem.allowWrite", "{event}");
+        let value = &to_allow["value"];
+        assert_eq!(*value, json!({"path": path, "literal": true}), "{event}");
+        let text = to_allow["text"].as_str().unwrap();
+        assert!(!text.contains("--allow-write"), "{text}");
+        // The entry of the text is the same, for whoever copies it.
+        let entry = text.strip_prefix('`').unwrap().split('`').next().unwrap();
+        assert_eq!(serde_json::from_str::<Value>(entry).unwrap(), *value);
+        bed.file("outside/none", "");
+        let mut applied = settings(&["."], &[], &[]);
+        applied["filesystem"]["allowWrite"] = json!([".", value]);
+        let tries = "echo x > \"$0\"; echo $?; echo x > ../outside/kept; echo $?";
+        let output = bed
+            .srt()
+            .flat(&applied)
+            .args(["sh", "-c", tries])
+            .args([path.as_os_str()])
+            .run();
+        assert_eq!(
+            std::fs::read_to_string(bed.outside().join("kept")).unwrap(),
+            "kept",
+            "{name}: {output}"
+        );
+    }
+}
+
+/// An option is one that a shell takes as it stands, with the path as one word.
+#[test]
+fn an_option_is_quoted_for_a_shell() {
+    for name in [
+        "a b",
+        "x; touch forged",
+        "it's",
+        "$(touch forged)",
+        "`touch forged`",
+        "a\\b",
+        "#é&",
+    ] {
+        let bed = Bed::new();
+        let event = refused_write(&bed, name.as_bytes());
+        let path = bed.outside().join(name);
+        let text = event["toAllow"]["text"].as_str().unwrap();
+        let (option, key) = text.rsplit_once(" or ").unwrap();
+        assert_eq!(key, "`filesystem.allowWrite`");
+        let option = option.strip_prefix('`').unwrap().strip_suffix('`').unwrap();
+        let line = format!("cd '{}' && printf '%s\\n' {option}", bed.work().display());
+        let words = sandbox_tests::host("sh".as_ref(), ["-c", &line]).ok();
+        assert_eq!(words.text(), format!("--allow-write\n{}\n", path.display()));
+        assert!(bed.work().join("forged").symlink_metadata().is_err());
+        assert_eq!(event["toAllow"]["value"], json!(path), "{event}");
+        // It does open it.
+        let output = bed
+            .srt()
+            .flat(&settings(&["."], &[], &[]))
+            .options(["--allow-write".as_ref(), path.as_os_str()])
+            .args(["sh", "-c", "echo x > \"$0\""])
+            .args([path.as_os_str()])
+            .run();
+        assert!(!output.errors().contains("settings"), "{output}");
+    }
+    // Nothing is quoted without need.
+    let bed = Bed::new();
+    let event = refused_write(&bed, b"plain_name-1.txt");
+    let path = bed.outside().join("plain_name-1.txt").display().to_string();
+    let expected = format!("`--allow-write {path}` or `filesystem.allowWrite`");
+    assert_eq!(event["toAllow"]["text"], expected.as_str());
+}
+
+/// What can't be written down is not offered as something else.
+#[test]
+fn a_name_that_is_no_text_is_not_proposed() {
+    for (name, shown) in [
+        (b"a\x1bb".as_slice(), "a\\u{1b}b"),
+        (b"line\nbreak", "line\\u{a}break"),
+        (b"byte\xff", "byte\\xff"),
+        ("turned\u{202e}".as_bytes(), "turned\\u{202e}"),
+    ] {
+        let bed = Bed::new();
+        let event = refused_write(&bed, name);
+        let object = bed.outside().join(shown).display().to_string();
+        assert_eq!(event["object"], object.as_str());
+        let to_allow = &event["toAllow"];
+        assert!(
+            to_allow["key"].is_null() && to_allow["value"].is_null(),
+            "{event}"
+        );
+        let text = to_allow["text"].as_str().unwrap();
+        assert!(
+            !text.contains("--allow") && text.contains("its name"),
+            "{text}"
+        );
+    }
+}
