@@ -219,14 +219,19 @@ impl<'s> Question<'s> {
                     .refused(RefusalReason::SocketsClosed)
                     .remark("sockets that the command itself makes are open to it");
             }
-            SocketVerdict::Listed { rule, is_shown } => {
+            SocketVerdict::Listed {
+                rule,
+                consequence,
+                is_shown,
+            } => {
                 let answer = if is_shown {
                     self.allowed(AllowReason::Rule).with_rule(&rule)
                 } else {
                     self.refused(RefusalReason::SocketHidden).with_rule(&rule)
                 };
-                return match powerful_socket(&rule.pattern) {
-                    Some(socket) => answer.remark(socket.consequence),
+                let own = powerful_socket(&PathPattern::Subtree(place.clone()));
+                return match own.map(|socket| socket.consequence).or(consequence) {
+                    Some(consequence) => answer.remark(consequence),
                     None => answer,
                 };
             }

@@ -31,7 +31,7 @@ pub use mounts::{BindAccess, MountKind, MountOp, MountPlan};
 pub use ports::PortPlan;
 pub use seccomp::{ArgumentTest, FilterAction, FilterSpec, SyscallRule};
 pub use shown::Shown;
-pub use sockets::{ListedSocket, SocketGuard, closes};
+pub use sockets::{GivenAway, ListedSocket, SocketGuard, closes};
 pub(crate) use supervised::{CONNECT, INODE_FLAG_REQUESTS, SENDS, SUPERVISED_CALLS};
 pub use supervised::{SupervisedCall, Supervision};
 pub use surface::{SURFACE, SurfaceRow, Widening};
@@ -120,9 +120,9 @@ pub enum PlanNotice {
         origin: String,
     },
     /// A listed socket of a service with more rights than the sandbox.
-    #[error("`{path}` is as good as no sandbox: {consequence} (listed by {origin})")]
+    #[error("`{path} is as good as no sandbox: {consequence} (listed by {origin})")]
     PowerfulSocket {
-        /// The entry.
+        /// The entry, with a closing backtick and what it leads to, if its own words don't tell.
         path: String,
         /// What whoever connects can do.
         consequence: &'static str,
@@ -316,7 +316,7 @@ fn lower_as(
         Some(_) => {}
     }
     let mut sockets = SocketGuard::new(policy, &filesystem, facts)?;
-    notices.extend(sockets::warnings(&policy.unix_sockets));
+    notices.extend(sockets::warnings(&sockets));
     let user_namespaces = match policy.process.user_namespaces {
         UserNamespaces::Refused => NestedNamespaces::Refused,
         UserNamespaces::Allowed(_) => NestedNamespaces::Allowed,
