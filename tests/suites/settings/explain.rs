@@ -141,6 +141,32 @@ fn verdicts_about_files_are_those_of_a_sandbox() {
     }
 }
 
+/// Rules take names as people write them, and so do questions.
+#[test]
+fn a_name_beyond_ascii_is_judged_in_its_idna_form() {
+    let bed = Bed::new();
+    let network = json!({"allowedDomains": ["b\u{fc}cher.example"], "deniedDomains": []});
+    let none: [&str; 0] = [];
+    let files = json!({"denyRead": none, "allowWrite": none, "denyWrite": none});
+    let settings = flat(&files, &network);
+    for (operation, object, form) in [
+        (
+            "connect",
+            "b\u{fc}cher.example:443",
+            "xn--bcher-kva.example:443",
+        ),
+        ("resolve", "B\u{dc}CHER.example", "xn--bcher-kva.example"),
+        ("resolve", "xn--bcher-kva.example", "xn--bcher-kva.example"),
+    ] {
+        let said = explain(&bed, &settings, operation, object).ok();
+        let first = format!("allow {operation} {form}");
+        assert!(said.text().starts_with(&first), "{said}");
+    }
+    assert!(!allows(&bed, &settings, "resolve", "k\u{fc}chen.example"));
+    let malformed = explain(&bed, &settings, "resolve", "b\u{fc} cher.example");
+    assert!(malformed.text().contains("malformed_host"), "{malformed}");
+}
+
 /// What is asked about, and parts of the answer.
 const REFUSALS: &[(&str, &str, [&str; 2])] = &[
     (
