@@ -145,6 +145,14 @@ pub enum PlanNotice {
         /// The rule's origin.
         origin: String,
     },
+    /// A write root in the sandbox's own shared memory.
+    #[error("`{}` is not shared with the host: /dev is the sandbox's own, and its shm is private and writable (allowed by {origin})", path.as_path().display())]
+    StaysPrivate {
+        /// The path as written.
+        path: AbsolutePath,
+        /// The rule's origin.
+        origin: String,
+    },
     /// A port of the host's loopback that a listener of our own has inside.
     #[error(
         "port {port} of the host's loopback is reached by way of the proxies only: inside, the sandbox's own listener has the port"
