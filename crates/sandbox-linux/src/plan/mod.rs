@@ -395,6 +395,10 @@ fn missing_roots(
         let Some(found) = found.get(path) else {
             continue;
         };
+        // It stays private, which is told.
+        if path.as_path().starts_with(shown::PRIVATE_MEMORY) {
+            continue;
+        }
         match judged.of(&found.above) {
             mounts::Region::ReadOnly => roots.push((*found).clone()),
             mounts::Region::Writable => {}
