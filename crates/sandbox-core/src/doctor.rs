@@ -118,7 +118,14 @@ const VISIBILITY: &[Visibility] = &[
         "looking at files without opening them, and executing them",
         Seen::Never("the kernel refuses by itself"),
     ),
-    visible("connections to hosts, and look-ups of names", Seen::Always),
+    visible(
+        "TCP connections to hosts, and look-ups of names",
+        Seen::Always,
+    ),
+    visible(
+        "UDP other than name service",
+        Seen::Never("the kernel drops it where it is sent"),
+    ),
     visible(
         "sockets of other kinds, namespaces, mounts, tracing, keyrings, the terminal, kernel calls",
         Seen::Always,

@@ -38,6 +38,9 @@ pub struct HostFacts {
     pub sockets: BTreeMap<AbsolutePath, AbsolutePath>,
     /// Where datagram sockets are bound.
     pub datagram_sockets: BTreeSet<AbsolutePath>,
+    /// Those sockets of known services (`POWERFUL_SOCKETS`) that listed directories hold, or that are bound
+    /// where listed patterns match.
+    pub known_sockets: BTreeSet<AbsolutePath>,
     /// The places of the symlinks that listed sockets lead through, if there are any.
     pub socket_links: BTreeMap<AbsolutePath, Vec<AbsolutePath>>,
     /// Whether more paths closed for reading exist than are worth a mount each. `paths` has none of

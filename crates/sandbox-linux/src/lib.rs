@@ -62,7 +62,7 @@ pub use facts::{
     MissingPath, PathFacts, PathKind,
 };
 pub use plan::{
-    ArgumentTest, BindAccess, FilterAction, FilterSpec, IdMap, LandlockRule, LinuxPlan,
+    ArgumentTest, BindAccess, FilterAction, FilterSpec, GivenAway, IdMap, LandlockRule, LinuxPlan,
     ListedSocket, MountKind, MountOp, MountPlan, NestedNamespaces, PlanError, PlanNotice, PortPlan,
     Reads, RuleAnchor, RulesetSpec, SURFACE, Shown, SocketGuard, SupervisedCall, Supervision,
     SurfaceRow, SyscallRule, Tracing, Widening, closes, environment, lower, lower_permissive,

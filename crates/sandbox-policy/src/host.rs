@@ -96,6 +96,15 @@ impl Host {
         canonical(text.strip_suffix('.').unwrap_or(text))
     }
 
+    /// Parses what a person typed, as rules are read: as `parse`, and a name with letters beyond ASCII is
+    /// its IDNA form (`bücher.example` is `xn--bcher-kva.example`; UTS 46).
+    pub fn parse_typed(text: &str) -> Result<Self, HostError> {
+        if text.is_ascii() || text.len() > LONGEST_REQUEST {
+            return Self::parse(text.as_bytes());
+        }
+        canonical(text.strip_suffix('.').unwrap_or(text))
+    }
+
     /// The host of an address.
     #[must_use]
     pub fn from_ip(address: IpAddr) -> Self {

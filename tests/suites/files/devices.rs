@@ -116,6 +116,26 @@ fn scratch_directories_are_private() {
         .prints("ran\n");
 }
 
+/// `allowWrite` shares scratch with the host, but for shared memory, of which it says so.
+#[test]
+fn listed_scratch_is_shared_and_listed_shared_memory_is_not() {
+    let bed = Bed::new();
+    let marker = bed.marker();
+    for (scratch, is_shared) in [("/tmp", true), ("/var/tmp", true), ("/dev/shm", false)] {
+        let theirs = Path::new(scratch).join(marker);
+        let run = bed
+            .srt()
+            .args(["--allow-write", scratch])
+            .args(["touch", theirs.to_str().unwrap()])
+            .run()
+            .ok();
+        let came_out = std::fs::remove_file(&theirs).is_ok();
+        assert_eq!(came_out, is_shared, "{scratch}: {run}");
+        let says = run.errors().contains("is not shared with the host");
+        assert_eq!(says, !is_shared, "{scratch}: {run}");
+    }
+}
+
 #[test]
 fn a_working_directory_in_scratch_is_the_hosts() {
     let directory = tempfile::tempdir_in("/tmp").unwrap();

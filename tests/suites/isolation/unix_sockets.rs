@@ -1,7 +1,11 @@
 //! Unix sockets: what is made inside works, the host's are closed unless they are listed.
 
 use std::{
-    os::unix::net::{UnixDatagram, UnixListener},
+    fs,
+    os::unix::{
+        fs::symlink,
+        net::{UnixDatagram, UnixListener},
+    },
     path::Path,
     sync::{
         Arc,
@@ -41,7 +45,7 @@ fn sockets_that_are_made_inside_work() {
     let expected = "SOCK_STREAM ok\nSOCK_SEQPACKET ok\nrenamed ok\nmode ok\nlink ok\nfullqueue ok\nnonblocking ok\nthreads ok\npassed ok\npair ok\nmultiprocessing ok\n";
     for places in [&["."][..], &["/tmp", "/dev/shm"], &["sub"]] {
         for place in places {
-            std::fs::create_dir_all(work.path().join("sub")).unwrap();
+            fs::create_dir_all(work.path().join("sub")).unwrap();
             let run = bed
                 .srt()
                 .flat(&settings(&[]))
@@ -84,7 +88,7 @@ fn sockets_of_the_host_are_closed() {
         .iter()
         .flat_map(|path| [(path, None), (path, Some("/nowhere/s"))])
     {
-        std::fs::remove_file(path).unwrap_or(());
+        fs::remove_file(path).unwrap_or(());
         let witness = UnixWitness::at(path);
         let run = bed
             .srt()
@@ -128,7 +132,7 @@ fn a_socket_that_the_host_makes_later_is_closed() {
         thread::sleep(Duration::from_millis(10));
     }
     let witness = UnixWitness::at(&path);
-    std::fs::write(work.path().join("go"), "").unwrap();
+    fs::write(work.path().join("go"), "").unwrap();
     let output = run.finish(Duration::from_secs(30));
     output.ok().prints("own\nrefused\n");
     assert_eq!(witness.accepted(), 0);
@@ -144,8 +148,8 @@ fn listed_sockets_are_open_and_their_neighbours_are_not() {
     let bed = Bed::new();
     let (outside, work) = (place(&bed), place(&bed));
     let named = |name: &str| outside.path().join(name);
-    std::fs::create_dir(named("d")).unwrap();
-    std::os::unix::fs::symlink(named("d"), named("link")).unwrap();
+    fs::create_dir(named("d")).unwrap();
+    symlink(named("d"), named("link")).unwrap();
     let witnesses: Vec<_> = ["good", "bad", "d/inner", "x.sock"]
         .map(|name| (name, UnixWitness::at(&named(name))))
         .into();
@@ -211,7 +215,7 @@ fn a_listed_name_is_given_to_no_other_socket_of_the_host() {
     let bed = Bed::new();
     let work = place(&bed);
     for name in ["d", "e"] {
-        std::fs::create_dir(work.path().join(name)).unwrap();
+        fs::create_dir(work.path().join(name)).unwrap();
     }
     let named = |name: &str| work.path().join(name);
     let listed = UnixWitness::at(&named("d/listed"));
@@ -241,7 +245,7 @@ fn a_symlink_in_place_of_a_listed_name_leads_to_no_socket() {
     let other = place(&bed);
     let secret = other.path().join("secret");
     let witness = UnixWitness::at(&secret);
-    std::fs::create_dir(work.path().join("d")).expect("a directory");
+    fs::create_dir(work.path().join("d")).expect("a directory");
     let (app, below) = (work.path().join("app"), work.path().join("d/secret"));
     let srt = |listed: &Path| {
         let run = bed.srt().flat(&settings(&[text(listed)]));
@@ -276,7 +280,7 @@ fn a_closed_place_in_a_listed_directory_is_closed() {
     let bed = Bed::new();
     let (hidden, shown) = (tempfile::tempdir_in("/tmp").unwrap(), place(&bed));
     for directory in [hidden.path(), shown.path()] {
-        std::fs::create_dir(directory.join("deny")).unwrap();
+        fs::create_dir(directory.join("deny")).unwrap();
         let named = ["open", "one", "deny/two"].map(|name| directory.join(name));
         let witnesses = named.each_ref().map(|path| UnixWitness::at(path));
         let mut settings = settings(&[text(directory)]);
@@ -315,7 +319,7 @@ fn a_listed_socket_in_a_private_place_is_found_by_name() {
     };
     run(&listed).ok().prints("ENOENT\n");
     for _ in 0..2 {
-        std::fs::remove_file(&listed).unwrap_or(());
+        fs::remove_file(&listed).unwrap_or(());
         let witness = UnixWitness::at(&listed);
         run(&listed).ok().prints("HOST\n");
         assert_eq!(witness.accepted(), 1);
@@ -326,8 +330,8 @@ fn a_listed_socket_in_a_private_place_is_found_by_name() {
         .ok()
         .prints("HOST\n");
     // What the listed name leads to outside is nobody's inside.
-    std::fs::remove_file(&listed).unwrap();
-    std::os::unix::fs::symlink(&other, &listed).unwrap();
+    fs::remove_file(&listed).unwrap();
+    symlink(&other, &listed).unwrap();
     let before = neighbour.accepted();
     let followed = run(&listed).ok();
     assert!(
@@ -391,7 +395,7 @@ fn all_unix_sockets_open_what_has_a_path() {
         .sh("echo new > locked; unshare -Ur true && echo made")
         .run();
     assert_eq!(run.text(), "", "{run}");
-    assert_eq!(std::fs::read(bed.work().join("locked")).unwrap(), b"old");
+    assert_eq!(fs::read(bed.work().join("locked")).unwrap(), b"old");
 }
 
 /// Where the kernel can't tell the path that a datagram goes to, there are no such sockets; where it
@@ -430,7 +434,19 @@ fn a_listed_socket_that_gives_the_host_away_is_named() {
         ("/var/run/docker.sock", true),
         ("/run", true),
         ("/run/user/4242/bus", true),
+        ("/var/run", true),
+        ("/run/user/1001", true),
+        ("/run/user/*/docker.sock", true),
+        ("~/.docker", true),
+        ("~/.colima/*/docker.sock", true),
+        ("/run/docker", true),
+        ("/tmp/tmux-1001", true),
+        ("/tmp/ssh-XXagent/agent.42", true),
+        ("/run/user/4242/gnupg/S.gpg-agent", true),
+        ("/run/user/4242/keyring", true),
+        ("/run/cri-dockerd.sock", true),
         ("/srv/app/agent.sock", false),
+        ("/srv/app/*.sock", false),
     ];
     for (path, loud) in cases {
         let run = bed.srt().flat(&settings(&[path])).sh("echo ran").run().ok();
@@ -441,6 +457,63 @@ fn a_listed_socket_that_gives_the_host_away_is_named() {
             "{path}: {run}"
         );
     }
+}
+
+/// By where an entry leads, by what it can match, and by what lies in a directory.
+#[test]
+fn a_service_that_gives_the_host_away_is_named_however_it_is_listed() {
+    let bed = Bed::new();
+    let outside = place(&bed);
+    let at = |name: &str| outside.path().join(name);
+    fs::create_dir_all(at(".rd")).unwrap();
+    fs::create_dir_all(at("plain")).unwrap();
+    let _docker = UnixWitness::at(&at(".rd/docker.sock"));
+    let _plain = UnixWitness::at(&at("plain/app.sock"));
+    symlink(at(".rd/docker.sock"), at("link.sock")).unwrap();
+    symlink(at(".rd"), at("linked")).unwrap();
+    symlink(at("plain/app.sock"), at("harmless.sock")).unwrap();
+    let holding = at("holding");
+    fs::create_dir(&holding).unwrap();
+    let _containerd = UnixWitness::at(&holding.join("containerd.sock"));
+    for (path, loud) in [
+        (at("link.sock"), true),
+        (at("linked"), true),
+        (at(".rd"), true),
+        (holding.clone(), true),
+        (holding.join("*.sock"), true),
+        (at("*/containerd.sock"), true),
+        (at("harmless.sock"), false),
+        (at("plain"), false),
+        (at("plain/*.sock"), false),
+    ] {
+        let path = text(&path);
+        let run = bed.srt().flat(&settings(&[path])).sh("echo ran").run().ok();
+        assert_eq!(run.text(), "ran\n");
+        assert_eq!(
+            run.errors().contains("as good as no sandbox"),
+            loud,
+            "{path}: {run}"
+        );
+        assert_eq!(
+            run.errors().contains("start a container"),
+            loud,
+            "{path}: {run}"
+        );
+    }
+    let link = at("link.sock");
+    let told = bed
+        .srt()
+        .flat(&settings(&[text(&link)]))
+        .args(["explain", "socket", text(&link)])
+        .run()
+        .ok();
+    assert!(told.text().contains("start a container"), "{told}");
+    let told = bed
+        .srt()
+        .flat(&settings(&["/nowhere"]))
+        .args(["explain", "socket", text(&link)])
+        .run();
+    assert!(told.text().contains("but whoever connects"), "{told}");
 }
 
 /// Two ways to change one's mind while the supervisor decides (the address, the descriptor): the

@@ -97,6 +97,8 @@ fn verdicts_about_files_are_those_of_a_sandbox() {
     symlink("open", bed.work().join("to-open")).unwrap();
     symlink(bed.outside(), bed.work().join("out")).unwrap();
     symlink("nowhere", bed.work().join("dangling")).unwrap();
+    symlink("/proc/self/root", bed.work().join("to-root")).unwrap();
+    symlink("/proc/self/cwd", bed.work().join("to-cwd")).unwrap();
     let settings = files(
         &["secret", "**/*.pem"],
         &[".", "not/there/yet"],
@@ -136,9 +138,103 @@ fn verdicts_about_files_are_those_of_a_sandbox() {
         ("write", "/dev/new", false),
         ("write", "/proc/self/comm", true),
         ("write", "/proc/sys/kernel/hostname", false),
+        ("read", "/proc/self/cwd/open", true),
+        ("read", "/proc/self/cwd/secret", false),
+        ("read", "/proc/self/root/etc/passwd", true),
+        ("read", "/dev/fd/0", true),
+        ("write", "/proc/self/cwd/new", true),
+        ("write", "/proc/thread-self/cwd/locked", false),
+        ("write", "/proc/self/root/etc/passwd", false),
+        ("write", "/proc/self/task/../root/etc/passwd", false),
+        ("write", "to-root/etc/passwd", false),
+        ("write", "to-cwd/open", true),
+        ("write", "to-cwd/../home/rc", false),
+        ("write", "/tmp/x.pem", false),
+        ("write", "/dev/shm/x.pem", true),
+        ("write", "/dev/shm/x.lock", true),
+        ("read", "/dev/shm/x.pem", false),
     ] {
         agrees(&bed, &settings, (operation, object), permitted);
     }
+}
+
+/// A pattern closes files for opening. A socket is not opened, so where all are allowed it stays open; one in
+/// a closed directory can't be reached.
+#[test]
+fn verdicts_about_sockets_are_those_of_a_sandbox() {
+    let python = python!("socket");
+    let bed = Bed::new();
+    let listed = bed.outside().join("listed");
+    let other = bed.outside().join("z.pem");
+    std::fs::create_dir(bed.outside().join("closed")).unwrap();
+    let closed = bed.outside().join("closed/in");
+    let private = tempfile::tempdir_in("/tmp").unwrap();
+    let agent = private.path().join("agent");
+    let _servers = [&listed, &other, &closed, &agent].map(|path| UnixWitness::at(path));
+    symlink(&agent, bed.home().join("l")).unwrap();
+    symlink(private.path(), bed.home().join("d")).unwrap();
+    symlink(bed.home().join("l"), bed.home().join("ll")).unwrap();
+    let words = |path: &Path| path.to_str().unwrap().to_owned();
+    let magic = |path: &Path| format!("/proc/self/root{}", words(path));
+    let rules = json!({"denyRead": ["**/*.pem", words(&bed.outside().join("closed"))],
+        "allowWrite": ["."], "denyWrite": []});
+    let all = json!({"allowedDomains": [], "deniedDomains": [], "allowAllUnixSockets": true});
+    let some = json!({"allowedDomains": [], "deniedDomains": [],
+        "allowUnixSockets": [words(&listed), words(&agent)]});
+    for (network, object, permitted) in [
+        (&some, words(&listed), true),
+        (&some, magic(&listed), true),
+        (&some, words(&other), false),
+        (&some, magic(&other), false),
+        (&some, words(&agent), true),
+        (&some, words(&bed.home().join("l")), true),
+        (&some, words(&bed.home().join("ll")), true),
+        (&some, words(&bed.home().join("d/agent")), true),
+        (&some, words(&bed.home().join("d/other")), false),
+        (&all, words(&other), true),
+        (&all, words(&listed), true),
+        (&all, words(&closed), false),
+        (&all, words(&agent), false),
+    ] {
+        let settings = flat(&rules, network);
+        let live = bed
+            .srt()
+            .flat(&settings)
+            .py(&python, CONNECT_UNIX, &[&object])
+            .run();
+        assert_eq!(live.succeeded(), permitted, "{object}: {live}");
+        assert_eq!(
+            allows(&bed, &settings, "socket", &object),
+            permitted,
+            "{object}"
+        );
+    }
+}
+
+/// Rules take names as people write them, and so do questions.
+#[test]
+fn a_name_beyond_ascii_is_judged_in_its_idna_form() {
+    let bed = Bed::new();
+    let network = json!({"allowedDomains": ["b\u{fc}cher.example"], "deniedDomains": []});
+    let none: [&str; 0] = [];
+    let files = json!({"denyRead": none, "allowWrite": none, "denyWrite": none});
+    let settings = flat(&files, &network);
+    for (operation, object, form) in [
+        (
+            "connect",
+            "b\u{fc}cher.example:443",
+            "xn--bcher-kva.example:443",
+        ),
+        ("resolve", "B\u{dc}CHER.example", "xn--bcher-kva.example"),
+        ("resolve", "xn--bcher-kva.example", "xn--bcher-kva.example"),
+    ] {
+        let said = explain(&bed, &settings, operation, object).ok();
+        let first = format!("allow {operation} {form}");
+        assert!(said.text().starts_with(&first), "{said}");
+    }
+    assert!(!allows(&bed, &settings, "resolve", "k\u{fc}chen.example"));
+    let malformed = explain(&bed, &settings, "resolve", "b\u{fc} cher.example");
+    assert!(malformed.text().contains("malformed_host"), "{malformed}");
 }
 
 /// What is asked about, and parts of the answer.

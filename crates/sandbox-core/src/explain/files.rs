@@ -105,6 +105,11 @@ impl<'s> Question<'s> {
                 Explanation::refused_by(self.operation, self.object.clone(), denial)
             }
             (Shown::Device, _) => self.allowed(AllowReason::OwnTree),
+            (Shown::Private, FileVerdict::Deny(_))
+                if is_in_dev(place) && !backend.judges_every_open() =>
+            {
+                self.in_private(None)
+            }
             (_, FileVerdict::Deny(denial)) => self.closed(place, denial),
             (Shown::Private, FileVerdict::Allow(rule)) => self.in_private(rule),
             (Shown::Replaced, FileVerdict::Allow(_)) => self
@@ -150,6 +155,8 @@ impl<'s> Question<'s> {
                 return self.refused(RefusalReason::OwnTree);
             }
             Shown::Device => return self.allowed(AllowReason::OwnTree),
+            // As all of the sandbox's own `/dev`: rules are about the host's.
+            Shown::Private if is_in_dev(place) => return self.in_private(None),
             Shown::ReadOnly
             | Shown::Writable
             | Shown::Private
@@ -219,28 +226,35 @@ impl<'s> Question<'s> {
                     .refused(RefusalReason::SocketsClosed)
                     .remark("sockets that the command itself makes are open to it");
             }
-            SocketVerdict::Listed { rule, is_shown } => {
+            SocketVerdict::Listed {
+                rule,
+                consequence,
+                is_shown,
+            } => {
                 let answer = if is_shown {
                     self.allowed(AllowReason::Rule).with_rule(&rule)
                 } else {
                     self.refused(RefusalReason::SocketHidden).with_rule(&rule)
                 };
-                return match powerful_socket(&rule.pattern) {
-                    Some(socket) => answer.remark(socket.consequence),
+                let own = powerful_socket(&PathPattern::Subtree(place.clone()));
+                return match own.map(|socket| socket.consequence).or(consequence) {
+                    Some(consequence) => answer.remark(consequence),
                     None => answer,
                 };
             }
             SocketVerdict::Unfiltered(origin) => origin,
         };
-        match (backend.shown(place), self.policy.judge_read(place)) {
-            (
-                Shown::Private | Shown::Nothing | Shown::Mask | Shown::NoDevice,
-                FileVerdict::Allow(_),
-            ) => self.refused(RefusalReason::SocketHidden),
-            (_, FileVerdict::Deny(denial)) => {
+        let is_hidden = matches!(
+            backend.shown(place),
+            Shown::Private | Shown::Nothing | Shown::Mask | Shown::NoDevice
+        );
+        match self.policy.judge_read(place) {
+            // What is masked can't be reached. A pattern closes files for opening, and no socket is opened.
+            FileVerdict::Deny(denial) if is_hidden => {
                 Explanation::refused_by(self.operation, self.object.clone(), denial)
             }
-            (_, FileVerdict::Allow(_)) => {
+            FileVerdict::Allow(_) if is_hidden => self.refused(RefusalReason::SocketHidden),
+            FileVerdict::Allow(_) | FileVerdict::Deny(_) => {
                 let mut answer = self.allowed(AllowReason::SocketsOpen);
                 answer.rule = Some(("allowAllUnixSockets".to_owned(), origin));
                 answer
@@ -281,6 +295,11 @@ fn with_git_remark(answer: Explanation) -> Explanation {
         ),
         Some(_) | None => answer,
     }
+}
+
+/// Whether a path lies in `/dev`, which is the sandbox's own.
+fn is_in_dev(path: &AbsolutePath) -> bool {
+    path.as_path().starts_with("/dev")
 }
 
 /// Whether a path of `/proc` belongs to a process: the rest are the kernel's own settings and facts.

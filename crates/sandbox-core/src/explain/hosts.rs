@@ -13,7 +13,7 @@ const CONNECT: &str = "connect";
 const RESOLVE: &str = "resolve";
 
 pub(super) fn connect(sandbox: &Sandbox, text: &str, port: Port) -> Explanation {
-    let Ok(host) = Host::parse(text.as_bytes()) else {
+    let Ok(host) = Host::parse_typed(text) else {
         return malformed(CONNECT, format!("{text}:{port}"));
     };
     let target = Target::new(host, port);
@@ -78,7 +78,7 @@ fn reached(policy: &NetworkPolicy, permit: Permit, address: IpAddr) -> Result<()
 }
 
 pub(super) fn resolve(sandbox: &Sandbox, text: &str) -> Explanation {
-    let host = match Host::parse(text.as_bytes()) {
+    let host = match Host::parse_typed(text) {
         Ok(host) => host,
         Err(_not_a_host) => return malformed(RESOLVE, text.to_owned()),
     };

@@ -99,6 +99,16 @@ pub(super) fn walk(
         if own.is_none() && pending.is_empty() {
             own = Some(next.clone());
         }
+        if presence == Presence::There
+            && let Some(target) = own_link(ground, start, &next)
+        {
+            links += 1;
+            if links > LINK_LIMIT {
+                return Err(Obstacle::Loop);
+            }
+            push(&mut pending, target.as_path());
+            continue;
+        }
         let target = match presence {
             Presence::There => entry(ground, &next, &mut presence),
             Presence::Missing(_) | Presence::Unknown(..) | Presence::NotYet => None,
@@ -114,15 +124,54 @@ pub(super) fn walk(
         if let Some(denial) = ground.policy.judge_read(&next).into_denial() {
             return Err(Obstacle::Hidden(next, Box::new(denial)));
         }
-        for step in steps(&target).collect::<Vec<_>>().into_iter().rev() {
-            pending.push_front(step);
-        }
+        push(&mut pending, &target);
     }
     Ok(Way {
         own: own.unwrap_or_else(|| at.clone()),
         landing: at,
         presence,
     })
+}
+
+/// A link of the sandbox's own trees, which no rule closes. In `/proc` a command's own root and working
+/// directory (proc_pid_root(5), proc_pid_cwd(5)) are those that it starts with; in `/dev` there is a link
+/// to its descriptors.
+fn own_link(
+    ground: &Ground<'_>,
+    start: &AbsolutePath,
+    path: &AbsolutePath,
+) -> Option<AbsolutePath> {
+    let below_dev = path.as_path().strip_prefix("/dev").ok();
+    if below_dev.is_some_and(|name| name == Path::new("fd")) {
+        let is_own = (ground.show)(path) == Shown::Device;
+        return is_own.then(|| AbsolutePath::new("/proc/self/fd").ok())?;
+    }
+    let below = path.as_path().strip_prefix("/proc").ok()?;
+    let mut names = below.iter();
+    let process = names.next()?;
+    if process != "self" && process != "thread-self" {
+        return None;
+    }
+    let mut name = names.next()?;
+    if name == "task" {
+        // Of whichever thread: they share both.
+        names.next()?;
+        name = names.next()?;
+    }
+    if names.next().is_some() || (ground.show)(path) != Shown::Proc {
+        return None;
+    }
+    match name.as_encoded_bytes() {
+        b"root" => Some(AbsolutePath::root()),
+        b"cwd" => Some(start.clone()),
+        _ => None,
+    }
+}
+
+fn push(pending: &mut VecDeque<Pending>, target: &Path) {
+    for step in steps(target).collect::<Vec<_>>().into_iter().rev() {
+        pending.push_front(step);
+    }
 }
 
 /// Looks at an entry: the target of a symlink, or none; takes note of what is not there.

@@ -200,6 +200,7 @@ impl Backend {
         match named.next() {
             Some(listed) => SocketVerdict::Listed {
                 rule: listed.rule.clone(),
+                consequence: listed.gives_away.as_ref().map(|given| given.consequence),
                 is_shown: listed.is_hidden || self.shows_hosts(path),
             },
             None => SocketVerdict::Closed,

@@ -63,6 +63,8 @@ pub(crate) enum SocketVerdict {
     /// Yes, by this rule.
     Listed {
         rule: PathRule,
+        /// What the rule gives away, if it reaches a service with more rights than the sandbox.
+        consequence: Option<&'static str>,
         /// Whether the host's socket can be seen, or is found by its name alone.
         is_shown: bool,
     },

@@ -31,7 +31,7 @@ pub use mounts::{BindAccess, MountKind, MountOp, MountPlan};
 pub use ports::PortPlan;
 pub use seccomp::{ArgumentTest, FilterAction, FilterSpec, SyscallRule};
 pub use shown::Shown;
-pub use sockets::{ListedSocket, SocketGuard, closes};
+pub use sockets::{GivenAway, ListedSocket, SocketGuard, closes};
 pub(crate) use supervised::{CONNECT, INODE_FLAG_REQUESTS, SENDS, SUPERVISED_CALLS};
 pub use supervised::{SupervisedCall, Supervision};
 pub use surface::{SURFACE, SurfaceRow, Widening};
@@ -120,9 +120,9 @@ pub enum PlanNotice {
         origin: String,
     },
     /// A listed socket of a service with more rights than the sandbox.
-    #[error("`{path}` is as good as no sandbox: {consequence} (listed by {origin})")]
+    #[error("`{path} is as good as no sandbox: {consequence} (listed by {origin})")]
     PowerfulSocket {
-        /// The entry.
+        /// The entry, with a closing backtick and what it leads to, if its own words don't tell.
         path: String,
         /// What whoever connects can do.
         consequence: &'static str,
@@ -140,6 +140,14 @@ pub enum PlanNotice {
     /// A deny in a tree that the sandbox has of its own.
     #[error("`{}` names a place of the host's: /dev and /proc are the sandbox's own (denied by {origin})", path.as_path().display())]
     OwnTree {
+        /// The path as written.
+        path: AbsolutePath,
+        /// The rule's origin.
+        origin: String,
+    },
+    /// A write root in the sandbox's own shared memory.
+    #[error("`{}` is not shared with the host: /dev is the sandbox's own, and its shm is private and writable (allowed by {origin})", path.as_path().display())]
+    StaysPrivate {
         /// The path as written.
         path: AbsolutePath,
         /// The rule's origin.
@@ -316,7 +324,7 @@ fn lower_as(
         Some(_) => {}
     }
     let mut sockets = SocketGuard::new(policy, &filesystem, facts)?;
-    notices.extend(sockets::warnings(&policy.unix_sockets));
+    notices.extend(sockets::warnings(&sockets));
     let user_namespaces = match policy.process.user_namespaces {
         UserNamespaces::Refused => NestedNamespaces::Refused,
         UserNamespaces::Allowed(_) => NestedNamespaces::Allowed,
@@ -387,6 +395,10 @@ fn missing_roots(
         let Some(found) = found.get(path) else {
             continue;
         };
+        // It stays private, which is told.
+        if path.as_path().starts_with(shown::PRIVATE_MEMORY) {
+            continue;
+        }
         match judged.of(&found.above) {
             mounts::Region::ReadOnly => roots.push((*found).clone()),
             mounts::Region::Writable => {}

@@ -12,7 +12,7 @@ use sandbox_policy::{
     RuleList,
 };
 
-use super::{PlanError, PlanNotice};
+use super::{PlanError, PlanNotice, shown::PRIVATE_MEMORY};
 use crate::facts::HostFacts;
 
 pub(super) fn resolve(
@@ -265,8 +265,19 @@ fn places(rule: &PathRule, facts: &HostFacts) -> Vec<AbsolutePath> {
     }
 }
 
-/// Denies in a tree that the sandbox has of its own mean nothing there.
+/// Denies in a tree that the sandbox has of its own mean nothing there, and its shared memory stays private.
 fn note_own_trees(resolved: &FilesystemPolicy, notices: &mut Vec<PlanNotice>) {
+    for ReadAllow { rule, .. } in &resolved.allow_write {
+        let PathPattern::Subtree(path) = &rule.pattern else {
+            continue;
+        };
+        if path.as_path().starts_with(PRIVATE_MEMORY) {
+            notices.push(PlanNotice::StaysPrivate {
+                path: path.clone(),
+                origin: rule.origin.to_string(),
+            });
+        }
+    }
     let reads = resolved.deny_read.iter().map(|deny| &deny.rule);
     for rule in reads.chain(&resolved.deny_write) {
         let PathPattern::Subtree(path) = &rule.pattern else {

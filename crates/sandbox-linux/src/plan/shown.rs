@@ -88,4 +88,4 @@ fn is_below(path: &AbsolutePath, directory: &str) -> bool {
 }
 
 /// The one private directory that comes with `/dev` and has no operation of its own.
-const PRIVATE_MEMORY: &str = "/dev/shm";
+pub(super) const PRIVATE_MEMORY: &str = "/dev/shm";

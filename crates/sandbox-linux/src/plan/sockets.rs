@@ -2,7 +2,7 @@
 
 use sandbox_policy::{
     AbsolutePath, FileVerdict, FilesystemPolicy, Origin, PathPattern, PathRule, Policy,
-    UnixSocketPolicy, powerful_socket,
+    PowerfulSocket, UnixSocketPolicy, powerful_socket, shown,
 };
 
 use super::{PlanError, PlanNotice, mounts};
@@ -36,6 +36,17 @@ pub struct ListedSocket {
     pub landing: Option<AbsolutePath>,
     /// Whether the sandbox has something of its own in this place: then only the name leads there.
     pub is_hidden: bool,
+    /// What it gives away, if a known service is reached by it.
+    pub gives_away: Option<GivenAway>,
+}
+
+/// A service with more rights than the sandbox that an entry reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenAway {
+    /// What whoever connects can do.
+    pub consequence: &'static str,
+    /// Where it is, if the entry's own words don't tell.
+    pub reached: Option<AbsolutePath>,
 }
 
 /// The first Landlock ABI that knows Unix sockets by path (Linux 7.1).
@@ -214,23 +225,49 @@ fn listed(
     let is_hidden = is_hidden || is_device;
     ListedSocket {
         rule: rule.clone(),
+        gives_away: gives_away(rule, landing.as_ref(), facts),
         landing,
         is_hidden,
     }
 }
 
-/// What listed sockets give away.
-pub(super) fn warnings(policy: &UnixSocketPolicy) -> Vec<PlanNotice> {
-    let UnixSocketPolicy::Listed(rules) = policy else {
-        return Vec::new();
+/// The known service that an entry reaches, by its own words, by where it leads or by what is there.
+fn gives_away(
+    rule: &PathRule,
+    landing: Option<&AbsolutePath>,
+    facts: &HostFacts,
+) -> Option<GivenAway> {
+    let given = |socket: &PowerfulSocket, reached: Option<&AbsolutePath>| GivenAway {
+        consequence: socket.consequence,
+        reached: reached.cloned(),
     };
-    let warnings = rules.iter().filter_map(|rule| {
-        let socket = powerful_socket(&rule.pattern)?;
+    if let Some(socket) = powerful_socket(&rule.pattern) {
+        return Some(given(socket, None));
+    }
+    let reached = |path: &&AbsolutePath| match landing {
+        Some(landing) => path.is_within(landing),
+        None => rule.pattern.opens(path).is_some(),
+    };
+    let known = facts.known_sockets.iter().filter(reached);
+    landing.into_iter().chain(known).find_map(|path| {
+        let socket = powerful_socket(&PathPattern::Subtree(path.clone()))?;
+        Some(given(socket, Some(path)))
+    })
+}
+
+/// What listed sockets give away.
+pub(super) fn warnings(guard: &SocketGuard) -> impl Iterator<Item = PlanNotice> {
+    guard.listed().iter().filter_map(|listed| {
+        let given = listed.gives_away.as_ref()?;
+        let path = listed.rule.pattern.to_string();
+        let path = match &given.reached {
+            Some(reached) => format!("{path}` (with `{}`)", shown(reached.as_bytes())),
+            None => format!("{path}`"),
+        };
         Some(PlanNotice::PowerfulSocket {
-            path: rule.pattern.to_string(),
-            consequence: socket.consequence,
-            origin: rule.origin.to_string(),
+            path,
+            consequence: given.consequence,
+            origin: listed.rule.origin.to_string(),
         })
-    });
-    warnings.collect()
+    })
 }

@@ -132,11 +132,11 @@ pub fn probe(
             .learn(&path)
             .map_err(|source| start_error(&path, source))?;
     }
-    let maps_all_ids = maps_all_ids()?;
+    let listed = sockets::listed(&whole.unix_sockets);
     Ok(HostFacts {
         uid: rustix::process::geteuid().as_raw(),
         gid: rustix::process::getegid().as_raw(),
-        maps_all_ids,
+        maps_all_ids: maps_all_ids()?,
         landlock_abi: sys::landlock::abi(),
         working_directory,
         home,
@@ -149,9 +149,10 @@ pub fn probe(
         missing_roots,
         inner_roots,
         landings,
-        datagram_sockets: sockets::datagram_sockets(&whole.unix_sockets),
-        sockets: sockets::landings(&whole.unix_sockets),
-        socket_links: sockets::links(&whole.unix_sockets),
+        datagram_sockets: listed.datagrams,
+        known_sockets: listed.known,
+        sockets: listed.landings,
+        socket_links: listed.links,
         leaves_reads_open,
         read_links,
         write_links,

@@ -130,8 +130,13 @@ impl Answering<'_> {
         };
         let path = path.map_err(|_no_path| Errno::NOENT)?;
         let hidden = self.world.rules.sockets.listed().iter();
-        let mut hidden = hidden.filter(|listed| listed.is_hidden);
-        let landing = hidden.find_map(|listed| listed.landing_of(&path));
+        let hidden: Vec<_> = hidden.filter(|listed| listed.is_hidden).collect();
+        let landing_of =
+            |path: &AbsolutePath| hidden.iter().find_map(|listed| listed.landing_of(path));
+        let landing = match landing_of(&path) {
+            None if !hidden.is_empty() => landing_of(&self.view.missing(path.as_bytes())?),
+            landing => landing,
+        };
         let landing = landing.ok_or(Errno::NOENT)?;
         // The entry may list a directory, and a rule may close a place in it.
         if closes(self.world.rules.policy(), &landing) {

@@ -26,6 +26,7 @@ mod fifo;
 mod git;
 mod id_maps;
 mod landings;
+mod missing;
 mod names;
 mod open;
 mod permit;

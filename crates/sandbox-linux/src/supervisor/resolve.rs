@@ -20,7 +20,7 @@ use super::{
 use crate::sys::Errno;
 
 /// Symlinks on one way; more are a loop (path_resolution(7)).
-const LINK_LIMIT: u32 = 40;
+pub(super) const LINK_LIMIT: u32 = 40;
 
 /// A name in a directory.
 #[derive(Debug)]
@@ -293,7 +293,7 @@ impl View<'_> {
     }
 
     /// A rule that names a symlink closes the way through it.
-    fn permit_link(&self, path: &[u8]) -> Result<(), Errno> {
+    pub(super) fn permit_link(&self, path: &[u8]) -> Result<(), Errno> {
         let is_ours = is_within(path, b"/proc") || is_within(path, b"/dev");
         if is_ours || self.rules.may_read(path) {
             Ok(())
@@ -303,7 +303,7 @@ impl View<'_> {
     }
 
     /// What a symlink says. Those of `/proc` have no text, or one that depends on who reads it.
-    fn target(
+    pub(super) fn target(
         &self,
         directory: BorrowedFd<'_>,
         name: &CString,
@@ -424,7 +424,7 @@ fn long_path_of(proc: BorrowedFd<'_>, handle: BorrowedFd<'_>) -> Result<Vec<u8>,
 const DEEPEST: usize = 4096;
 
 /// The path of a name in a directory.
-fn path_in(mut directory: Vec<u8>, name: &CString) -> Vec<u8> {
+pub(super) fn path_in(mut directory: Vec<u8>, name: &CString) -> Vec<u8> {
     if directory != b"/" {
         directory.push(b'/');
     }
@@ -444,7 +444,7 @@ const USUAL_PATH: usize = 256;
 /// linux/magic.h.
 const PROC_SUPER_MAGIC: rustix::fs::FsWord = 0x9fa0;
 
-enum Target {
+pub(super) enum Target {
     Text(Vec<u8>),
     Jump(OwnedFd),
 }
@@ -465,7 +465,7 @@ pub(super) fn mount_and_inode(handle: BorrowedFd<'_>) -> Result<(u64, u64), Errn
     Ok((found.stx_mnt_id, found.stx_ino))
 }
 
-fn components(path: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
+pub(super) fn components(path: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
     path.split(|byte| *byte == b'/')
         .filter(|component| !component.is_empty() && *component != b".")
         .map(<[u8]>::to_vec)

@@ -20,6 +20,11 @@ use crate::path::{AbsolutePath, PathError};
 pub use glob::{Glob, GlobSet, GlobToken};
 pub(crate) use glob::{Unit, units};
 
+/// The elements of a text of our own tables, which is no entry of anybody's.
+pub(crate) fn tokens_of(text: &[u8]) -> Vec<GlobToken> {
+    parse::tokens(b"", text)
+}
+
 /// What a path rule names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PathPattern {

@@ -13,6 +13,7 @@ mod patterns;
 mod policy;
 mod ports;
 mod protected;
+mod unix_sockets;
 
 use std::net::IpAddr;
 use std::path::Path;

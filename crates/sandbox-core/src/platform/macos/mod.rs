@@ -30,7 +30,7 @@ use sandbox_macos::{
 };
 use sandbox_policy::{
     AbsolutePath, FileVerdict, FilesystemPolicy, HostPort, Policy, Port, ProxyPorts,
-    UnixSocketPolicy,
+    UnixSocketPolicy, powerful_socket,
 };
 use sandbox_proxy::Proxy;
 
@@ -205,6 +205,8 @@ impl Backend {
                 match policy.listed(path) {
                     Some(rule) => SocketVerdict::Listed {
                         rule: rule.clone(),
+                        consequence: powerful_socket(&rule.pattern)
+                            .map(|socket| socket.consequence),
                         is_shown: true,
                     },
                     None => SocketVerdict::Closed,
@@ -214,7 +216,17 @@ impl Backend {
     }
 
     pub(crate) fn notices(&self) -> Vec<String> {
-        Vec::new()
+        let UnixSocketPolicy::Listed(rules) = &self.effective.unix_sockets else {
+            return Vec::new();
+        };
+        let powerful = rules.iter().filter_map(|rule| {
+            let socket = powerful_socket(&rule.pattern)?;
+            Some(format!(
+                "`{}` is as good as no sandbox: {} (listed by {})",
+                rule.pattern, socket.consequence, rule.origin
+            ))
+        });
+        powerful.collect()
     }
 
     pub(crate) fn layers(&self) -> Vec<LayerReport> {

@@ -5,7 +5,7 @@ mod environment;
 mod mounts;
 mod sockets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sandbox_policy::{AbsolutePath, Policy};
 
@@ -61,7 +61,8 @@ impl Host {
             missing_roots: BTreeMap::new(),
             inner_roots: Vec::new(),
             landings: BTreeMap::new(),
-            datagram_sockets: std::collections::BTreeSet::new(),
+            datagram_sockets: BTreeSet::new(),
+            known_sockets: BTreeSet::new(),
             socket_links: BTreeMap::new(),
             sockets: BTreeMap::new(),
             leaves_reads_open: false,
