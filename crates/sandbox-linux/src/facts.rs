@@ -43,14 +43,11 @@ pub struct HostFacts {
     pub known_sockets: BTreeSet<AbsolutePath>,
     /// The places of the symlinks that listed sockets lead through, if there are any.
     pub socket_links: BTreeMap<AbsolutePath, Vec<AbsolutePath>>,
-    /// Whether more paths closed for reading exist than are worth a mount each. `paths` has none of
+    /// Whether more files closed for reading exist than are worth a mount each. `paths` has none of
     /// them then, and who opens a file must be asked about its name.
     pub leaves_reads_open: bool,
-    /// Whether symlinks among the paths closed for reading are known. Where they are not, reads are left
-    /// open by the mounts.
-    pub read_links: DeniedLinks,
     /// Whether symlinks among the paths closed for writing are known.
-    pub write_links: DeniedLinks,
+    pub write_links: WriteLinks,
     /// The devices that rules name and that exist, by their paths as written.
     pub devices: BTreeMap<AbsolutePath, DeviceFacts>,
 }
@@ -84,9 +81,9 @@ pub enum DeviceKind {
     Other,
 }
 
-/// Whether symlinks among closed paths are known.
+/// Whether symlinks among the paths closed for writing are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeniedLinks {
+pub enum WriteLinks {
     /// Yes.
     Known,
     /// There are more paths than are worth a look each before a start: `landings` may lack symlinks

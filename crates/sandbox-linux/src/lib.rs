@@ -58,8 +58,8 @@ mod supervisor;
 mod sys;
 
 pub use facts::{
-    DeniedLinks, DeviceFacts, DeviceKind, Endpoints, FileIdentity, HostFacts, KnownPaths,
-    MissingPath, PathFacts, PathKind,
+    DeviceFacts, DeviceKind, Endpoints, FileIdentity, HostFacts, KnownPaths, MissingPath,
+    PathFacts, PathKind, WriteLinks,
 };
 pub use plan::{
     ArgumentTest, BindAccess, FilterAction, FilterSpec, GivenAway, IdMap, LandlockRule, LinuxPlan,

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use sandbox_tests::{Bed, Gates, Srt, python, timeout, wait_until};
+use sandbox_tests::{Bed, Gates, Srt, need, python, timeout, wait_until};
 use serde_json::json;
 
 use crate::rules;
@@ -796,4 +796,81 @@ fn a_directory_as_standard_input_opens_nothing() {
         .under(["sh", "-c", &format!("exec \"$@\" < {denied}"), "sh"])
         .run();
     assert!(!srt.exits(125).text().contains(SECRET));
+}
+
+/// Whoever closes hundreds of files takes nothing from directories that are closed: what is in them is not
+/// executed, connected to or looked at.
+#[test]
+fn hundreds_of_closed_files_take_no_mount_from_a_directory() {
+    let python = python!("socket");
+    let bed = Bed::new();
+    let closed = bed.outside().join("closed");
+    std::fs::create_dir_all(&closed).unwrap();
+    std::fs::copy(need!("echo"), closed.join("tool")).unwrap();
+    std::fs::copy(need!("echo"), bed.outside().join("open-tool")).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(closed.join("socket")).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    symlink(&closed, bed.outside().join("link")).unwrap();
+    let fillers: Vec<String> = (0..300)
+        .map(|number| {
+            bed.file(format!("outside/fill/{number}"), "x")
+                .display()
+                .to_string()
+        })
+        .collect();
+    let outside = bed.outside().display().to_string();
+    let connect = "import socket, sys\nsocket.socket(socket.AF_UNIX).connect(sys.argv[1])\n";
+    for named in ["closed", "link"] {
+        let named = format!("{outside}/{named}");
+        let denied: Vec<&str> = fillers.iter().chain([&named]).map(String::as_str).collect();
+        let mut settings = rules(&denied, &[], &["."], &[]);
+        settings["network"]["allowAllUnixSockets"] = json!(true);
+        let srt = || bed.srt().flat(&settings);
+        for line in [
+            format!("{outside}/closed/tool ran"),
+            format!("{outside}/link/tool ran"),
+            format!("stat {outside}/closed/tool"),
+            format!("cd {outside}/closed"),
+            format!("ls {outside}/closed/."),
+            format!("cat {outside}/fill/7"),
+        ] {
+            let output = srt().sh(&line).run().refused();
+            assert!(output.stdout.is_empty(), "{line}: {output}");
+        }
+        let socket = format!("{outside}/closed/socket");
+        srt().py(&python, connect, &[&socket]).run().refused();
+        assert!(listener.accept().is_err(), "{named}");
+        srt()
+            .sh(&format!("{outside}/open-tool ran"))
+            .run()
+            .ok()
+            .prints("ran\n");
+    }
+    // The same without the fillers' directory: the socket is there.
+    let mut settings = rules(&[], &[], &["."], &[]);
+    settings["network"]["allowAllUnixSockets"] = json!(true);
+    let socket = format!("{outside}/closed/socket");
+    bed.srt()
+        .flat(&settings)
+        .py(&python, connect, &[&socket])
+        .run()
+        .ok();
+    assert!(listener.accept().is_ok());
+}
+
+/// A write root in another one, closed by one of hundreds of rules.
+#[test]
+fn a_root_that_hundreds_of_rules_close_starts() {
+    let bed = Bed::new();
+    bed.file("work/outer/between/inner/file", "x");
+    let mut denied: Vec<String> = (0..600).map(|number| format!("nowhere/{number}")).collect();
+    denied.push("outer/between/inner".to_owned());
+    let denied: Vec<&str> = denied.iter().map(String::as_str).collect();
+    let settings = rules(&[], &[], &["outer", "outer/between/inner"], &denied);
+    let run = |line: &str| bed.srt().flat(&settings).sh(line).run();
+    run("echo y > outer/other && echo y > outer/between/other").ok();
+    run("echo y > outer/between/inner/file").refused();
+    run("mv outer/between outer/elsewhere").refused();
+    let file = bed.work().join("outer/between/inner/file");
+    assert_eq!(std::fs::read(file).unwrap(), b"x");
 }

@@ -36,7 +36,7 @@ pub(crate) use supervised::{CONNECT, INODE_FLAG_REQUESTS, SENDS, SUPERVISED_CALL
 pub use supervised::{SupervisedCall, Supervision};
 pub use surface::{SURFACE, SurfaceRow, Widening};
 
-use crate::facts::{DeniedLinks, Endpoints, HostFacts, MissingPath, PathKind};
+use crate::facts::{Endpoints, HostFacts, MissingPath, PathKind, WriteLinks};
 
 /// A complete description of one sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,10 +67,8 @@ pub struct LinuxPlan {
     pub filesystem: Arc<FilesystemPolicy>,
     /// The policy that would hold if this were not a permissive run: what it would refuse is told.
     pub observed: Option<Arc<FilesystemPolicy>>,
-    /// Whether `filesystem` names the places that symlinks among the read denies lead to.
-    pub read_links: DeniedLinks,
-    /// The same for the write denies.
-    pub write_links: DeniedLinks,
+    /// Whether `filesystem` names the places that symlinks among the write denies lead to.
+    pub write_links: WriteLinks,
     /// What the plan does not enforce exactly, for the report.
     pub notices: Vec<PlanNotice>,
 }
@@ -119,6 +117,11 @@ pub enum PlanNotice {
         /// The rule's origin.
         origin: String,
     },
+    /// More files are closed for reading by their paths than get a mount each.
+    #[error(
+        "so many files are closed for reading that they are judged when they are opened: all opens of them are refused, but they can be executed, and looked at without opening them"
+    )]
+    FilesJudgedByName,
     /// A listed socket of a service with more rights than the sandbox.
     #[error("`{path} is as good as no sandbox: {consequence} (listed by {origin})")]
     PowerfulSocket {
@@ -358,7 +361,6 @@ fn lower_as(
         tracing,
         filesystem: Arc::new(filesystem),
         observed: strict.map(|strict| Arc::clone(&strict.filesystem)),
-        read_links: facts.read_links,
         write_links: facts.write_links,
         notices,
     })

@@ -40,6 +40,9 @@ pub(super) fn resolve(
     } else {
         resolve_denies(written, &moved, &mut resolved)?;
     }
+    if facts.leaves_reads_open {
+        notices.push(PlanNotice::FilesJudgedByName);
+    }
     resolved.allow_write.reserve(written.allow_write.len());
     let mut inner = facts.inner_roots.iter().peekable();
     for (index, allow) in written.allow_write.iter().enumerate() {

@@ -1,22 +1,10 @@
-//! Where symlinks among denied paths lead, for lists that are too long to be looked at before a start.
+//! Where symlinks among paths closed for writing lead, for lists that are too long to be looked at before a start.
 
-use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, PathRule, ReadDeny};
+use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, PathRule};
 
 use super::lookup::{Found, Lookup};
 
-/// The rules for the places that symlinks among a policy's read denies lead to.
-pub(crate) fn landed_reads(policy: &FilesystemPolicy) -> Vec<ReadDeny> {
-    let mut landings = Landings::default();
-    let landed = policy.deny_read.iter().filter_map(|deny| {
-        Some(ReadDeny {
-            rule: landings.of(&deny.rule)?,
-            firmness: deny.firmness,
-        })
-    });
-    landed.collect()
-}
-
-/// The same for the write denies.
+/// The rules for the places that symlinks among a policy's write denies lead to.
 pub(crate) fn landed_writes(policy: &FilesystemPolicy) -> Vec<PathRule> {
     let mut landings = Landings::default();
     let rules = policy.deny_write.iter();

@@ -1,4 +1,5 @@
-//! Which entries of a directory are symlinks, for thousands of questions about the same directory.
+//! Which entries of a directory are symlinks, or no regular files, for thousands of questions about the same
+//! directory.
 
 use std::{
     collections::HashSet,
@@ -13,20 +14,27 @@ use rustix::{
 };
 
 /// The directory that the latest questions were about.
-#[derive(Default)]
 pub(super) struct Listings {
+    wanted: Wanted,
     directory: Option<Arc<[u8]>>,
     questions: usize,
-    links: Links,
+    names: Names,
+}
+
+/// What the questions are about.
+#[derive(Clone, Copy)]
+pub(super) enum Wanted {
+    /// Symlinks.
+    Links,
+    /// All but regular files.
+    Irregular,
 }
 
 /// What is known of a directory.
-#[derive(Default)]
-enum Links {
+enum Names {
     /// Too few have asked yet.
-    #[default]
     Unread,
-    /// The names of all that may be symlinks, in lower case.
+    /// The names of all that may be what is wanted, in lower case.
     Known(HashSet<Vec<u8>>),
     /// It can't be read, or has too many entries.
     Unknown,
@@ -42,26 +50,35 @@ const LARGEST: usize = 16_384;
 const BUFFER: usize = 64 * 1024;
 
 impl Listings {
-    /// Whether the directory certainly has no symlink of this name. `directory` has no symlinks
+    pub(super) fn of(wanted: Wanted) -> Self {
+        Self {
+            wanted,
+            directory: None,
+            questions: 0,
+            names: Names::Unread,
+        }
+    }
+
+    /// Whether the directory certainly has nothing of this name that is wanted. `directory` has no symlinks
     /// in it.
-    pub(super) fn has_no_link(&mut self, directory: &Arc<[u8]>, name: &[u8]) -> bool {
+    pub(super) fn lacks(&mut self, directory: &Arc<[u8]>, name: &[u8]) -> bool {
         if self.directory.as_ref() != Some(directory) {
             *self = Self {
                 directory: Some(Arc::clone(directory)),
-                ..Self::default()
+                ..Self::of(self.wanted)
             };
         }
         self.questions = self.questions.saturating_add(1);
-        if matches!(self.links, Links::Unread) && self.questions > MANY {
-            self.links = read(directory).map_or(Links::Unknown, Links::Known);
+        if matches!(self.names, Names::Unread) && self.questions > MANY {
+            self.names = read(directory, self.wanted).map_or(Names::Unknown, Names::Known);
         }
-        match &self.links {
-            Links::Known(links) if links.is_empty() => true,
+        match &self.names {
+            Names::Known(names) if names.is_empty() => true,
             // In some directories the case does not matter, of other letters than these too.
-            Links::Known(links) => {
-                name.is_ascii() && !links.contains(name.to_ascii_lowercase().as_slice())
+            Names::Known(names) => {
+                name.is_ascii() && !names.contains(name.to_ascii_lowercase().as_slice())
             }
-            Links::Unread | Links::Unknown => false,
+            Names::Unread | Names::Unknown => false,
         }
     }
 }
@@ -76,9 +93,9 @@ pub(crate) fn open_to_list(directory: &OsStr) -> Result<OwnedFd, Errno> {
     }
 }
 
-fn read(directory: &[u8]) -> Option<HashSet<Vec<u8>>> {
+fn read(directory: &[u8], wanted: Wanted) -> Option<HashSet<Vec<u8>>> {
     let opened = open_to_list(OsStr::from_bytes(directory)).ok()?;
-    let mut links = HashSet::new();
+    let mut names = HashSet::new();
     // Nothing is allocated for an entry.
     let mut buffer = Vec::with_capacity(BUFFER);
     let mut entries = RawDir::new(&opened, buffer.spare_capacity_mut());
@@ -90,13 +107,20 @@ fn read(directory: &[u8]) -> Option<HashSet<Vec<u8>>> {
             return None;
         }
         // Some file systems do not tell.
-        if matches!(entry.file_type(), FileType::Symlink | FileType::Unknown) {
+        let is_wanted = match wanted {
+            Wanted::Links => matches!(entry.file_type(), FileType::Symlink | FileType::Unknown),
+            Wanted::Irregular => {
+                let name = entry.file_name().to_bytes();
+                entry.file_type() != FileType::RegularFile && !matches!(name, b"." | b"..")
+            }
+        };
+        if is_wanted {
             let name = entry.file_name().to_bytes();
             if !name.is_ascii() {
                 return None;
             }
-            links.insert(name.to_ascii_lowercase());
+            names.insert(name.to_ascii_lowercase());
         }
     }
-    Some(links)
+    Some(names)
 }

@@ -18,11 +18,10 @@ use rustix::{
 };
 use sandbox_policy::AbsolutePath;
 
-use super::listing::Listings;
+use super::listing::{Listings, Wanted};
 use crate::facts::{FileIdentity, KnownPaths, PathFacts, PathKind};
 
 /// What has been found.
-#[derive(Default)]
 pub(super) struct Lookup {
     /// What exists, as the facts have it.
     pub(super) paths: KnownPaths,
@@ -30,7 +29,10 @@ pub(super) struct Lookup {
     /// The directory of the latest question, which the next one is probably about too.
     latest: Option<(Vec<u8>, Directory)>,
     handle: Option<Handle>,
-    listings: Listings,
+    /// What the latest look found where no symlink leads.
+    found: Option<FileType>,
+    links: Listings,
+    irregular: Listings,
 }
 
 /// A place that paths lie in.
@@ -54,6 +56,20 @@ pub(super) enum Found {
     There(PathFacts),
     /// Nothing; where it would be, if symlinks lead somewhere else than it is written.
     Missing(Option<AbsolutePath>),
+}
+
+impl Default for Lookup {
+    fn default() -> Self {
+        Self {
+            paths: KnownPaths::default(),
+            directories: HashMap::new(),
+            latest: None,
+            handle: None,
+            found: None,
+            links: Listings::of(Wanted::Links),
+            irregular: Listings::of(Wanted::Irregular),
+        }
+    }
 }
 
 impl Lookup {
@@ -89,6 +105,7 @@ impl Lookup {
 
     /// Looks a path up.
     pub(super) fn find(&mut self, path: &AbsolutePath) -> io::Result<Found> {
+        self.found = None;
         let Some((parent, name)) = split(path.as_bytes()) else {
             return followed(path);
         };
@@ -111,6 +128,7 @@ impl Lookup {
         if kind.is_symlink() {
             return followed(path);
         }
+        self.found = Some(kind);
         let kind = if kind.is_dir() {
             PathKind::Directory
         } else {
@@ -123,18 +141,30 @@ impl Lookup {
         }))
     }
 
+    /// Whether what was found last is a regular file in its own place.
+    pub(super) fn found_regular_file(&self) -> bool {
+        self.found.is_some_and(FileType::is_file)
+    }
+
     /// Whether a path is certainly no symlink and not behind one: asked about thousands in a few
     /// directories, that costs less than a look at each.
     pub(super) fn is_no_link(&mut self, path: &AbsolutePath) -> bool {
-        let Some((parent, name)) = split(path.as_bytes()) else {
-            return false;
-        };
-        let Ok(directory) = self.directory(parent) else {
-            return false;
-        };
-        directory.exists
-            && *directory.canonical == *parent
-            && self.listings.has_no_link(&directory.canonical, name)
+        self.straight(path)
+            .is_some_and(|(directory, name)| self.links.lacks(&directory, name))
+    }
+
+    /// Whether a path, which is behind no symlink, is certainly a regular file, or missing.
+    pub(super) fn is_plain(&mut self, path: &AbsolutePath) -> bool {
+        self.straight(path)
+            .is_some_and(|(directory, name)| self.irregular.lacks(&directory, name))
+    }
+
+    /// The directory and the name of a path that no symlink leads to.
+    fn straight<'p>(&mut self, path: &'p AbsolutePath) -> Option<(Arc<[u8]>, &'p [u8])> {
+        let (parent, name) = split(path.as_bytes())?;
+        let directory = self.directory(parent).ok()?;
+        let is_straight = directory.exists && *directory.canonical == *parent;
+        is_straight.then_some((directory.canonical, name))
     }
 
     /// Whether symlinks lead to a directory, or nobody can tell.

@@ -1,6 +1,7 @@
 //! Fills the facts: it only reads the host and changes nothing.
 
 mod copies;
+mod denied;
 mod devices;
 mod landed;
 mod listing;
@@ -8,28 +9,19 @@ mod lookup;
 mod roots;
 mod sockets;
 
-use std::{
-    cell::OnceCell,
-    collections::{BTreeMap, HashSet},
-    fs, io,
-    os::unix::fs::MetadataExt,
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, fs, io, os::unix::fs::MetadataExt, path::PathBuf};
 
 use rustix::thread::CapabilitySet;
-use sandbox_policy::{
-    AbsolutePath, FilesystemPolicy, PathPattern, PathRule, Policy, ReadAllow, ReadDeny,
-    UnixSocketPolicy,
-};
+use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, PathRule, Policy, ReadAllow};
 
 pub use self::copies::copied_places;
-use self::lookup::{Found, Lookup};
-pub(crate) use self::{
-    landed::{landed_reads, landed_writes},
-    listing::open_to_list,
+use self::{
+    denied::{Denied, EXAMINED_WRITE_DENIES, MOUNTED_WRITE_DENIES},
+    lookup::Lookup,
 };
+pub(crate) use self::{landed::landed_writes, listing::open_to_list};
 use crate::{
-    facts::{DeniedLinks, FileIdentity, HostFacts, KnownPaths, MissingPath, PathFacts},
+    facts::{FileIdentity, HostFacts, KnownPaths, MissingPath, WriteLinks},
     plan::HOSTS,
     sys,
 };
@@ -97,14 +89,13 @@ pub fn probe(
     let mut denied = Denied::new(policy, lookup);
     let write_links = if deny_write.len() > EXAMINED_WRITE_DENIES {
         denied.learn_directories(deny_write.iter())?;
-        DeniedLinks::LeftToSupervisor
+        denied.learn_between_roots()?;
+        WriteLinks::LeftToSupervisor
     } else {
         denied.learn(deny_write.iter(), MOUNTED_WRITE_DENIES)?;
-        DeniedLinks::Known
+        WriteLinks::Known
     };
-    // What a deny closes decides about a listed socket before the start.
-    let lists_sockets = matches!(whole.unix_sockets, UnixSocketPolicy::Listed(_));
-    let (leaves_reads_open, read_links) = denied.learn_reads(deny_read, lists_sockets)?;
+    let leaves_reads_open = denied.learn_reads(deny_read)?;
     let Denied {
         mut lookup,
         landings,
@@ -154,7 +145,6 @@ pub fn probe(
         sockets: listed.landings,
         socket_links: listed.links,
         leaves_reads_open,
-        read_links,
         write_links,
         devices: devices::devices(&whole.process.devices),
     })
@@ -213,210 +203,6 @@ fn named(rule: &PathRule) -> &AbsolutePath {
     match &rule.pattern {
         PathPattern::Subtree(path) => path,
         PathPattern::Glob(glob) => glob.static_prefix(),
-    }
-}
-
-/// How many existing paths that are closed for writing get a mount each. Mounts take time at every
-/// start, so more are left to the supervisor, which keeps every one of their names.
-const MOUNTED_WRITE_DENIES: usize = 64;
-
-/// How many paths that are closed for writing are looked at before a start. Of a longer list the
-/// supervisor looks for symlinks when it begins, before anything inside can change a name.
-const EXAMINED_WRITE_DENIES: usize = 512;
-
-/// As above, for paths that are closed for reading. Beyond this the supervisor is asked about every
-/// open, which costs the running command something, so mounts may take longer first.
-const MOUNTED_READ_DENIES: usize = 256;
-
-/// What the deny rules name.
-struct Denied<'p> {
-    policy: &'p FilesystemPolicy,
-    lookup: Lookup,
-    landings: BTreeMap<AbsolutePath, AbsolutePath>,
-    roots: OnceCell<WriteRoots<'p>>,
-}
-
-impl<'p> Denied<'p> {
-    fn new(policy: &'p FilesystemPolicy, lookup: Lookup) -> Self {
-        Self {
-            policy,
-            lookup,
-            landings: BTreeMap::new(),
-            roots: OnceCell::new(),
-        }
-    }
-
-    /// Looks at the directories that a list's paths lie in. What they are themselves is seen only where
-    /// symlinks lead there, and of one in each directory, which tells whether it can be looked into.
-    fn learn_directories(
-        &mut self,
-        rules: impl Iterator<Item = &'p PathRule>,
-    ) -> Result<(), ProbeError> {
-        let mut latest: Option<(&[u8], bool)> = None;
-        let mut seen = HashSet::new();
-        let rules = rules.filter(|rule| {
-            let PathPattern::Subtree(path) = &rule.pattern else {
-                return true;
-            };
-            let directory = lookup::directory(path);
-            if let Some((known, is_behind_link)) = latest
-                && known == directory
-            {
-                return is_behind_link;
-            }
-            let is_behind_link = self.lookup.is_behind_link(directory);
-            latest = Some((directory, is_behind_link));
-            seen.insert(directory) || is_behind_link
-        });
-        let rules: Vec<_> = rules.collect();
-        self.learn(rules.into_iter(), 0).map(drop)
-    }
-
-    /// Looks read denies up until more of them exist than get a mount each. From then on every open is
-    /// judged by its name, and who judges looks for symlinks among the rest: that takes as long as half a
-    /// start. Returns whether it came to that, and whether symlinks were left.
-    fn learn_reads(
-        &mut self,
-        denies: &'p [ReadDeny],
-        looks_at_all: bool,
-    ) -> Result<(bool, DeniedLinks), ProbeError> {
-        let mut rules = denies.iter().map(|deny| &deny.rule);
-        let most = if looks_at_all {
-            usize::MAX
-        } else {
-            MOUNTED_READ_DENIES
-        };
-        let is_long = self.learn_some(&mut rules, MOUNTED_READ_DENIES, most)?;
-        if rules.len() == 0 {
-            return Ok((is_long, DeniedLinks::Known));
-        }
-        self.learn_directories(rules)?;
-        Ok((is_long, DeniedLinks::LeftToSupervisor))
-    }
-
-    /// Looks a list up. Returns whether more of it than `limit` exists: then only is recorded where
-    /// symlinks lead elsewhere.
-    fn learn(
-        &mut self,
-        mut rules: impl Iterator<Item = &'p PathRule>,
-        limit: usize,
-    ) -> Result<bool, ProbeError> {
-        self.learn_some(&mut rules, limit, usize::MAX)
-    }
-
-    /// The same for the first of a list, until more than `most` were found.
-    fn learn_some(
-        &mut self,
-        rules: &mut impl Iterator<Item = &'p PathRule>,
-        limit: usize,
-        most: usize,
-    ) -> Result<bool, ProbeError> {
-        let mut existing = Vec::new();
-        let mut straight = 0_usize;
-        let mut latest = None;
-        while straight <= most
-            && let Some(rule) = rules.next()
-        {
-            let path = named(rule);
-            // Patterns mostly begin where their neighbours do.
-            let is_pattern = matches!(rule.pattern, PathPattern::Glob(_));
-            if is_pattern && latest.replace(path) == Some(path) {
-                continue;
-            }
-            // Of the rest only matters where symlinks lead.
-            if straight > limit && self.lookup.is_no_link(path) {
-                continue;
-            }
-            let found = unless_out_of_reach(self.lookup.find(path), self.policy, path);
-            match found.map_err(|source| unexaminable(path, rule, source))? {
-                Some(Found::There(found)) if found.canonical != *path => {
-                    existing.push((rule, found));
-                }
-                Some(Found::There(found)) => {
-                    // Where a glob begins matters only if symlinks lead there.
-                    if let PathPattern::Subtree(_) = &rule.pattern {
-                        straight = straight.saturating_add(1);
-                        if straight <= limit {
-                            existing.push((rule, found));
-                        }
-                    }
-                }
-                Some(Found::Missing(Some(elsewhere))) => {
-                    self.landings.insert(path.clone(), elsewhere);
-                }
-                Some(Found::Missing(None)) | None => {}
-            }
-        }
-        let is_long = straight > limit || existing.len() > limit;
-        for (rule, found) in existing {
-            self.keep(rule, found, is_long)?;
-        }
-        Ok(is_long)
-    }
-
-    fn keep(&mut self, rule: &PathRule, found: PathFacts, is_long: bool) -> Result<(), ProbeError> {
-        let path = named(rule);
-        let canonical = found.canonical.clone();
-        match &rule.pattern {
-            PathPattern::Subtree(_) if !is_long => self.lookup.record(path, found),
-            PathPattern::Subtree(_) if canonical == *path => return Ok(()),
-            PathPattern::Subtree(_) | PathPattern::Glob(_) => {
-                self.landings.insert(path.clone(), canonical.clone());
-            }
-        }
-        let paths = &self.lookup.paths;
-        let roots = (self.roots).get_or_init(|| WriteRoots::new(self.policy, paths));
-        learn_above(&mut self.lookup, path, &canonical, roots)
-            .map_err(|source| start_error(path, source))
-    }
-}
-
-/// Records the directories between a write root and a path in it: they will be pinned.
-fn learn_above(
-    lookup: &mut Lookup,
-    path: &AbsolutePath,
-    canonical: &AbsolutePath,
-    roots: &WriteRoots<'_>,
-) -> io::Result<()> {
-    for place in [path, canonical] {
-        for above in place.ancestors().skip(1) {
-            if roots.hold(&above) {
-                lookup.learn(&above)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The write roots, as written and where they are.
-struct WriteRoots<'p> {
-    places: HashSet<AbsolutePath>,
-    patterns: Vec<&'p PathPattern>,
-}
-
-impl<'p> WriteRoots<'p> {
-    /// A write root's own place is known by now, also if a symlink leads to it.
-    fn new(policy: &'p FilesystemPolicy, known: &KnownPaths) -> Self {
-        let mut roots = Self {
-            places: HashSet::new(),
-            patterns: Vec::new(),
-        };
-        for allow in &policy.allow_write {
-            match &allow.rule.pattern {
-                PathPattern::Subtree(root) => {
-                    let found = known.get(root).map(|found| found.canonical.clone());
-                    roots.places.extend(found);
-                    roots.places.insert(root.clone());
-                }
-                pattern @ PathPattern::Glob(_) => roots.patterns.push(pattern),
-            }
-        }
-        roots
-    }
-
-    fn hold(&self, path: &AbsolutePath) -> bool {
-        path.ancestors().any(|above| self.places.contains(&above))
-            || self.patterns.iter().any(|root| root.opens(path).is_some())
     }
 }
 

@@ -16,7 +16,7 @@ use sandbox_policy::{
 
 use super::{bound::BoundSockets, early, git::Protected, landings, permit::Access};
 use crate::{
-    facts::DeniedLinks,
+    facts::WriteLinks,
     plan::{FilterSpec, LinuxPlan, NestedNamespaces, SocketGuard, Supervision, Tracing},
     probe,
 };
@@ -36,8 +36,7 @@ pub(crate) struct Rules {
     completed: OnceLock<Option<FilesystemPolicy>>,
     /// What a permissive run would be refused.
     observed: Option<Observed>,
-    read_links: DeniedLinks,
-    write_links: DeniedLinks,
+    write_links: WriteLinks,
     /// How many reads were judged before everything was compiled.
     early: AtomicUsize,
     is_compiling: AtomicBool,
@@ -103,7 +102,6 @@ impl Rules {
                 policy: Arc::clone(policy),
                 judge: OnceLock::new(),
             }),
-            read_links: plan.read_links,
             write_links: plan.write_links,
             early: AtomicUsize::new(0),
             is_compiling: AtomicBool::new(false),
@@ -215,21 +213,16 @@ impl Rules {
     }
 
     fn leaves_links(&self) -> bool {
-        [self.read_links, self.write_links].contains(&DeniedLinks::LeftToSupervisor)
+        self.write_links == WriteLinks::LeftToSupervisor
     }
 
     fn complete(&self) -> Option<FilesystemPolicy> {
-        let reads = match self.read_links {
-            DeniedLinks::Known => Vec::new(),
-            DeniedLinks::LeftToSupervisor => probe::landed_reads(&self.planned),
-        };
         let writes = match self.write_links {
-            DeniedLinks::Known => Vec::new(),
-            DeniedLinks::LeftToSupervisor => probe::landed_writes(&self.planned),
+            WriteLinks::Known => Vec::new(),
+            WriteLinks::LeftToSupervisor => probe::landed_writes(&self.planned),
         };
-        (!reads.is_empty() || !writes.is_empty()).then(|| {
+        (!writes.is_empty()).then(|| {
             let mut policy = FilesystemPolicy::clone(&self.planned);
-            policy.deny_read.extend(reads);
             policy.deny_write.extend(writes);
             policy
         })

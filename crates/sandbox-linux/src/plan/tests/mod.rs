@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sandbox_policy::{AbsolutePath, Policy};
 
 use super::{LinuxPlan, PlanError, lower};
-use crate::facts::{DeniedLinks, Endpoints, FileIdentity, HostFacts, PathFacts, PathKind};
+use crate::facts::{Endpoints, FileIdentity, HostFacts, PathFacts, PathKind, WriteLinks};
 
 /// A host with the given paths: `/x/` is a directory, `/x` a file, `/x -> /y` a symlink.
 struct Host {
@@ -66,8 +66,7 @@ impl Host {
             socket_links: BTreeMap::new(),
             sockets: BTreeMap::new(),
             leaves_reads_open: false,
-            read_links: DeniedLinks::Known,
-            write_links: DeniedLinks::Known,
+            write_links: WriteLinks::Known,
             devices: BTreeMap::new(),
         };
         Self { facts }
