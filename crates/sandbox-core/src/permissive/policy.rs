@@ -11,17 +11,26 @@ const COPY: Origin = Origin::BuiltIn("it is changed in a copy");
 /// No layer of settings: such a rule re-opens nothing that one of them closed.
 const NO_LAYER: LayerId = LayerId(u16::MAX);
 
-/// The policy of a permissive run, whose command may change these places.
-pub(crate) fn opened(strict: &Policy, homes: &[AbsolutePath], places: &[AbsolutePath]) -> Policy {
+/// The policy of a permissive run, whose command may change these places. What is secret in its own home is
+/// so in all others.
+pub(crate) fn opened(
+    strict: &Policy,
+    (home, homes): (Option<&AbsolutePath>, &[AbsolutePath]),
+    places: &[AbsolutePath],
+) -> Policy {
     let mut policy = strict.clone();
     let files = &mut policy.filesystem;
     // A preset's, which any entry of the settings could re-open.
     files
         .deny_read
         .retain(|deny| deny.firmness != Firmness::Default);
-    for home in homes {
-        let secrets = secret_paths(Some(home), &SECRET, Firmness::Default);
-        files.deny_read.extend(secrets);
+    for place in homes {
+        let secrets = secret_paths(Some(place), &SECRET, Firmness::Default);
+        let is_own = Some(place) == home;
+        let secrets = secrets.into_iter();
+        files
+            .deny_read
+            .extend(secrets.filter(|deny| is_own || !is_out_of_reach(&deny.rule)));
     }
     // Symlinks on the way are in directories that the command may change here. What they lead to now is
     // what the rules are about.
@@ -40,6 +49,15 @@ pub(crate) fn opened(strict: &Policy, homes: &[AbsolutePath], places: &[Absolute
     files.allow_write.extend(copies);
     files.protected = Protection::none();
     policy
+}
+
+/// Whether nobody but another user gets to a path.
+fn is_out_of_reach(rule: &PathRule) -> bool {
+    let PathPattern::Subtree(path) = &rule.pattern else {
+        return false;
+    };
+    let found = std::fs::symlink_metadata(path.as_path());
+    found.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 fn follow_links(rule: &mut PathRule) {
@@ -70,7 +88,7 @@ mod tests {
         let strict = strict.deny_read("/nonexistent/u/mine").unwrap();
         let open = opened(
             &strict,
-            std::slice::from_ref(&home),
+            (Some(&home), std::slice::from_ref(&home)),
             std::slice::from_ref(&home),
         )
         .filesystem;

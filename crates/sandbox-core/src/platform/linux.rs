@@ -84,7 +84,7 @@ impl Backend {
         let facts = sandbox_linux::probe(policy, place.0, place.1)?;
         let strict = sandbox_linux::lower(policy, &facts, Endpoints::standard())?;
         let copied = sandbox_linux::copied_places(policy, place.0, place.1)?;
-        let open = permissive::opened(policy, &host::homes(place.1), &copied);
+        let open = permissive::opened(policy, (place.1, &host::homes(place.1)), &copied);
         let facts = sandbox_linux::probe(&open, place.0, place.1)?;
         let endpoints = Endpoints::standard();
         let plan = sandbox_linux::lower_permissive(&open, &facts, endpoints, &strict)?;
