@@ -124,7 +124,7 @@ const VISIBILITY: &[Visibility] = &[
     ),
     visible(
         "UDP other than name service",
-        Seen::Never("the kernel drops it where it is sent"),
+        Seen::Never("it leads nowhere inside"),
     ),
     visible(
         "sockets of other kinds, namespaces, mounts, tracing, keyrings, the terminal, kernel calls",

@@ -4,8 +4,7 @@
 //! family (without one, `AI_ADDRCONFIG` look-ups fail, RFC 3493 §6.1), and every address becomes
 //! local to it ("AnyIP" routes), so that packets to anywhere arrive here. nf_tables: TCP connections
 //! to other than the namespace's own addresses are given to one transparent listener (TPROXY), which
-//! sees the original destination as its own address. UDP to other than these addresses is dropped where
-//! it is sent, name service aside.
+//! sees the original destination as its own address.
 //!
 //! Structures and constants: linux/netlink.h, linux/rtnetlink.h, linux/if_addr.h,
 //! linux/netfilter/nf_tables.h, linux/netfilter/nfnetlink.h.
@@ -77,13 +76,9 @@ const NFPROTO_INET: u8 = 1;
 /// `NF_INET_PRE_ROUTING`, and the priority of TPROXY rules (`NF_IP_PRI_MANGLE`).
 const HOOK_PREROUTING: u32 = 0;
 const PRIORITY_MANGLE: i32 = -150;
-/// `NF_INET_LOCAL_OUT`, and the priority of filters (`NF_IP_PRI_FILTER`).
-const HOOK_OUTPUT: u32 = 3;
-const PRIORITY_FILTER: i32 = 0;
 
 const TABLE: &[u8] = b"srt\0";
 const CHAIN: &[u8] = b"transparent\0";
-const DATAGRAMS: &[u8] = b"datagrams\0";
 
 /// The rules that lead connections to the transparent listener.
 pub(crate) fn redirection() -> Conversation {
@@ -92,38 +87,43 @@ pub(crate) fn redirection() -> Conversation {
     messages.add_nft(NFT_MSG_NEWTABLE, NLM_F_CREATE, |message| {
         message.attribute(1, TABLE)
     });
-    messages.chain(CHAIN, HOOK_PREROUTING, PRIORITY_MANGLE);
+    messages.add_nft(NFT_MSG_NEWCHAIN, NLM_F_CREATE, |message| {
+        message.attribute(1, TABLE);
+        message.attribute(3, CHAIN);
+        message.nested(4, |hook| {
+            hook.attribute(1, &HOOK_PREROUTING.to_be_bytes());
+            hook.attribute(2, &PRIORITY_MANGLE.to_be_bytes());
+        });
+        message.attribute(7, b"filter\0");
+    });
     // The namespace's own addresses are its own business.
-    messages.rule(CHAIN, |rule| {
+    messages.rule(|rule| {
         rule.family_is(AF_INET)
             .network_field_is(16, &[127])
             .accept()
     });
-    messages.rule(CHAIN, |rule| {
+    messages.rule(|rule| {
         rule.family_is(AF_INET6)
             .network_field_is(24, &Ipv6Addr::LOCALHOST.octets())
             .accept()
     });
-    messages.rule(CHAIN, |rule| {
+    messages.rule(|rule| {
         rule.family_is(AF_INET)
             .network_field_is(16, &OWN_V4.octets())
             .accept()
     });
-    messages.rule(CHAIN, |rule| {
+    messages.rule(|rule| {
         rule.family_is(AF_INET6)
             .network_field_is(24, &OWN_V6.octets())
             .accept()
     });
     // Name servers are played by sockets that listen on all addresses.
-    messages.rule(CHAIN, |rule| {
-        rule.protocol_is_tcp().tcp_port_is(DNS_PORT).accept()
-    });
-    messages.rule(CHAIN, |rule| {
+    messages.rule(|rule| rule.protocol_is_tcp().tcp_port_is(DNS_PORT).accept());
+    messages.rule(|rule| {
         rule.protocol_is_tcp()
             .transparent_proxy(TRANSPARENT_PORT)
             .accept()
     });
-    messages.refused_datagrams();
     messages.batch(NFNL_MSG_BATCH_END);
     messages.finish()
 }
@@ -208,48 +208,11 @@ impl Messages {
         });
     }
 
-    fn chain(&mut self, name: &[u8], hook: u32, priority: i32) {
-        self.add_nft(NFT_MSG_NEWCHAIN, NLM_F_CREATE, |message| {
-            message.attribute(1, TABLE);
-            message.attribute(3, name);
-            message.nested(4, |place| {
-                place.attribute(1, &hook.to_be_bytes());
-                place.attribute(2, &priority.to_be_bytes());
-            });
-            message.attribute(7, b"filter\0");
-        });
-    }
-
-    /// UDP to other than the namespace's own addresses. It has nowhere to arrive; dropped on the way out, the
-    /// call that sends fails at once (EPERM), also on a socket that is not connected. Name service is played
-    /// at every address, and multicast stays on `lo`.
-    fn refused_datagrams(&mut self) {
-        self.chain(DATAGRAMS, HOOK_OUTPUT, PRIORITY_FILTER);
-        self.rule(DATAGRAMS, |rule| {
-            rule.protocol_is_udp()
-                .family_is(AF_INET)
-                .network_field_differs(16, &[127])
-                .network_field_differs(16, &OWN_V4.octets())
-                .network_field_outside(16, &[224], &[239])
-                .no_port_is(DNS_PORT)
-                .drop_packet()
-        });
-        self.rule(DATAGRAMS, |rule| {
-            rule.protocol_is_udp()
-                .family_is(AF_INET6)
-                .network_field_differs(24, &Ipv6Addr::LOCALHOST.octets())
-                .network_field_differs(24, &OWN_V6.octets())
-                .network_field_differs(24, &[0xff])
-                .no_port_is(DNS_PORT)
-                .drop_packet()
-        });
-    }
-
-    fn rule(&mut self, chain: &[u8], expressions: impl FnOnce(Expressions) -> Expressions) {
+    fn rule(&mut self, expressions: impl FnOnce(Expressions) -> Expressions) {
         let expressions = expressions(Expressions(Body(Vec::new())));
         self.add_nft(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, |message| {
             message.attribute(1, TABLE);
-            message.attribute(2, chain);
+            message.attribute(2, CHAIN);
             message.nested(4, |list| list.bytes(&expressions.0.0));
         });
     }
@@ -290,10 +253,6 @@ struct Expressions(Body);
 
 const REGISTER: [u8; 4] = 1_u32.to_be_bytes();
 
-/// Bases of payload expressions (`enum nft_payload_bases`).
-const NETWORK_HEADER: u32 = 1;
-const TRANSPORT_HEADER: u32 = 2;
-
 impl Expressions {
     fn push(mut self, name: &[u8], data: impl FnOnce(&mut Body)) -> Self {
         self.0.nested(1, |element| {
@@ -304,19 +263,10 @@ impl Expressions {
     }
 
     fn equals(self, value: &[u8]) -> Self {
-        const CMP_EQ: u32 = 0;
-        self.compare(CMP_EQ, value)
-    }
-
-    fn differs(self, value: &[u8]) -> Self {
-        const CMP_NEQ: u32 = 1;
-        self.compare(CMP_NEQ, value)
-    }
-
-    fn compare(self, operator: u32, value: &[u8]) -> Self {
+        const CMP_EQ: [u8; 4] = 0_u32.to_be_bytes();
         self.push(b"cmp\0", |data| {
             data.attribute(1, &REGISTER);
-            data.attribute(2, &operator.to_be_bytes());
+            data.attribute(2, &CMP_EQ);
             data.nested(3, |operand| operand.attribute(1, value));
         })
     }
@@ -350,44 +300,16 @@ impl Expressions {
         self.meta(META_L4PROTO).equals(&[IPPROTO_TCP])
     }
 
-    fn protocol_is_udp(self) -> Self {
-        const META_L4PROTO: u32 = 16;
-        const IPPROTO_UDP: u8 = 17;
-        self.meta(META_L4PROTO).equals(&[IPPROTO_UDP])
-    }
-
     fn network_field_is(self, offset: u32, value: &[u8]) -> Self {
+        const NETWORK_HEADER: u32 = 1;
         self.payload(NETWORK_HEADER, offset, value.len())
             .equals(value)
     }
 
-    fn network_field_differs(self, offset: u32, value: &[u8]) -> Self {
-        self.payload(NETWORK_HEADER, offset, value.len())
-            .differs(value)
-    }
-
-    fn network_field_outside(self, offset: u32, from: &[u8], to: &[u8]) -> Self {
-        const RANGE_NEQ: [u8; 4] = 1_u32.to_be_bytes();
-        self.payload(NETWORK_HEADER, offset, from.len())
-            .push(b"range\0", |data| {
-                data.attribute(1, &REGISTER);
-                data.attribute(2, &RANGE_NEQ);
-                data.nested(3, |bound| bound.attribute(1, from));
-                data.nested(4, |bound| bound.attribute(1, to));
-            })
-    }
-
     fn tcp_port_is(self, port: u16) -> Self {
+        const TRANSPORT_HEADER: u32 = 2;
         self.payload(TRANSPORT_HEADER, 2, 2)
             .equals(&port.to_be_bytes())
-    }
-
-    /// Neither the source's nor the destination's: questions and answers.
-    fn no_port_is(self, port: u16) -> Self {
-        self.payload(TRANSPORT_HEADER, 0, 2)
-            .differs(&port.to_be_bytes())
-            .payload(TRANSPORT_HEADER, 2, 2)
-            .differs(&port.to_be_bytes())
     }
 
     fn transparent_proxy(self, port: u16) -> Self {
@@ -403,21 +325,12 @@ impl Expressions {
     }
 
     fn accept(self) -> Self {
-        const NF_ACCEPT: u32 = 1;
-        self.verdict(NF_ACCEPT)
-    }
-
-    fn drop_packet(self) -> Self {
-        const NF_DROP: u32 = 0;
-        self.verdict(NF_DROP)
-    }
-
-    fn verdict(self, code: u32) -> Self {
         const VERDICT_REGISTER: [u8; 4] = 0_u32.to_be_bytes();
+        const NF_ACCEPT: [u8; 4] = 1_u32.to_be_bytes();
         self.push(b"immediate\0", |data| {
             data.attribute(1, &VERDICT_REGISTER);
             data.nested(2, |value| {
-                value.nested(2, |verdict| verdict.attribute(1, &code.to_be_bytes()))
+                value.nested(2, |verdict| verdict.attribute(1, &NF_ACCEPT))
             });
         })
     }
