@@ -97,14 +97,9 @@ impl<'p> Denied<'p> {
     fn learn_read_list(&mut self, rules: &[&'p PathRule]) -> Result<bool, ProbeError> {
         let mut files = Vec::new();
         let mut count = 0_usize;
-        let mut latest = None;
-        for rule in rules {
+        for rule in to_look_at(rules.iter().copied()) {
             let path = named(rule);
-            // Patterns mostly begin where their neighbours do.
             let is_pattern = matches!(rule.pattern, PathPattern::Glob(_));
-            if is_pattern && latest.replace(path) == Some(path) {
-                continue;
-            }
             if !is_pattern && count > MOUNTED_READ_DENIES && self.lookup.is_plain(path) {
                 continue;
             }
@@ -118,7 +113,7 @@ impl<'p> Denied<'p> {
                 Some(Found::There(found)) if self.lookup.found_regular_file() => {
                     count += 1;
                     if count <= MOUNTED_READ_DENIES {
-                        files.push((*rule, found));
+                        files.push((rule, found));
                     }
                 }
                 Some(Found::There(found)) => self.keep(rule, found, false)?,
@@ -145,14 +140,8 @@ impl<'p> Denied<'p> {
     ) -> Result<(), ProbeError> {
         let mut existing = Vec::new();
         let mut straight = 0_usize;
-        let mut latest = None;
-        for rule in rules {
+        for rule in to_look_at(rules) {
             let path = named(rule);
-            // Patterns mostly begin where their neighbours do.
-            let is_pattern = matches!(rule.pattern, PathPattern::Glob(_));
-            if is_pattern && latest.replace(path) == Some(path) {
-                continue;
-            }
             // Of the rest only matters where symlinks lead.
             if straight > limit && self.lookup.is_no_link(path) {
                 continue;
@@ -215,6 +204,18 @@ impl<'p> Denied<'p> {
         learn_above(&mut self.lookup, path, &canonical, roots)
             .map_err(|source| start_error(path, source))
     }
+}
+
+/// The rules without the patterns that begin where the one before them does, as most of a list do.
+fn to_look_at<'p>(rules: impl Iterator<Item = &'p PathRule>) -> impl Iterator<Item = &'p PathRule> {
+    let mut latest = None;
+    rules.filter(move |rule| match &rule.pattern {
+        PathPattern::Subtree(_) => true,
+        PathPattern::Glob(glob) => {
+            let start = glob.static_prefix();
+            latest.replace(start) != Some(start)
+        }
+    })
 }
 
 /// Records the directories between a write root and a path in it: they will be pinned.

@@ -31,8 +31,8 @@ pub(crate) struct Rules {
     landings: OnceLock<Vec<Vec<u8>>>,
     /// The policy as the plan has it.
     planned: Arc<FilesystemPolicy>,
-    /// The same with the places that symlinks among the denies lead to, where that differs and the plan
-    /// leaves it to the supervisor; made there as well.
+    /// The same with the places that symlinks among the write denies lead to, where that differs and the
+    /// plan leaves it to the supervisor; made there as well.
     completed: OnceLock<Option<FilesystemPolicy>>,
     /// What a permissive run would be refused.
     observed: Option<Observed>,
