@@ -17,7 +17,7 @@ use rustix::{
     fs::{Mode, OFlags},
 };
 
-use super::{Outcome, World, caller::Caller, inject, open::descriptor, resolve::handle_path};
+use super::{Outcome, World, caller::Caller, open::descriptor, resolve::handle_path};
 use crate::sys::{self, Errno, notify::Answer};
 
 /// How often waiting opens are looked at.
@@ -169,11 +169,7 @@ fn reopen(proc: BorrowedFd<'_>, fifo: BorrowedFd<'_>, flags: OFlags) -> Result<O
 
 fn settle(listener: BorrowedFd<'_>, id: u64, outcome: Result<Outcome, Errno>) {
     let answered = match outcome {
-        Ok(Outcome::Descriptor {
-            file,
-            close_on_exec,
-            ..
-        }) => inject(listener, id, file, close_on_exec, None),
+        Ok(Outcome::Descriptor(opened)) => opened.give(listener, id),
         Ok(Outcome::Done | Outcome::Sent(_) | Outcome::Later | Outcome::Continue) => {
             sys::notify::answer(listener, id, Answer::Error(Errno::ACCESS))
         }

@@ -29,6 +29,7 @@ mod landings;
 mod missing;
 mod names;
 mod open;
+mod opened;
 mod permit;
 mod refusal;
 mod refused;
@@ -43,9 +44,9 @@ mod unplaced;
 use std::{
     cell::Cell,
     collections::HashSet,
-    ffi::CString,
+    ffi::CStr,
     fmt, io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, OwnedFd},
     sync::{Arc, OnceLock},
     thread,
 };
@@ -53,7 +54,8 @@ use std::{
 pub use self::refusal::{Program, Refusal, RefusalSink};
 pub(crate) use self::rules::{MissingRoot, Rules};
 use self::{
-    caller::Caller, fifo::WaitingOpen, request::Request, resolve::View, socket_names::SocketNames,
+    caller::Caller, fifo::WaitingOpen, opened::Opened, request::Request, resolve::View,
+    socket_names::SocketNames,
 };
 use crate::{
     filter,
@@ -65,7 +67,7 @@ use crate::{
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
-    fs::{AtFlags, Mode, OFlags, Stat},
+    fs::Mode,
     thread::{CapabilitySet, CapabilitySets},
 };
 
@@ -143,23 +145,12 @@ enum Outcome {
     Done,
     /// It returns this many bytes, or messages.
     Sent(usize),
-    /// It returns this descriptor.
-    Descriptor {
-        file: OwnedFd,
-        close_on_exec: bool,
-        /// What was created for it, to be removed if the caller has no room for it.
-        created: Option<Created>,
-    },
+    /// It returns a descriptor of this.
+    Descriptor(Opened),
     /// It is answered later.
     Later,
     /// The kernel performs it: only for what nothing is decided about.
     Continue,
-}
-
-/// A new name.
-struct Created {
-    directory: OwnedFd,
-    name: CString,
 }
 
 /// After this time without a question the command is no short one.
@@ -217,6 +208,15 @@ fn prepare() -> Result<Mode, Errno> {
     Ok(inherited)
 }
 
+/// Whether a kernel of this release ends the wait for a notification when nobody is left who could send one
+/// (since Linux 6.11): then one call waits and receives, where it takes two otherwise.
+fn is_told_of_end(release: &CStr) -> bool {
+    let release = release.to_bytes().split(|byte| !byte.is_ascii_digit());
+    let mut numbers = release.map_while(|digits| str::from_utf8(digits).ok()?.parse::<u32>().ok());
+    let version = numbers.next().zip(numbers.next());
+    version.is_some_and(|version| version >= (6, 11))
+}
+
 impl World {
     fn serve(&self, inherited: Mode) {
         // An older kernel wakes another processor each time, which is only slower.
@@ -235,14 +235,17 @@ impl World {
             former_repositories: HashSet::new(),
         };
         self.make_ready();
-        while self.wait(&mut state) {
+        let is_told_of_end = is_told_of_end(rustix::system::uname().release());
+        let mut waits_by_receiving = is_told_of_end;
+        while (waits_by_receiving && state.waiting.is_empty()) || self.wait(&mut state) {
             match sys::notify::receive(self.listener.as_fd()) {
                 Ok(notification) => {
                     self.answer(&mut state, &notification);
                     self.rules.compile_for_more();
+                    waits_by_receiving = is_told_of_end;
                 }
-                // The caller was killed, or this call was interrupted.
-                Err(Errno::NOENT | Errno::INTR) => {}
+                // The caller was killed, this call was interrupted, or nobody is left.
+                Err(Errno::NOENT | Errno::INTR) => waits_by_receiving = false,
                 Err(_errno) => return,
             }
         }
@@ -310,11 +313,7 @@ impl World {
             }
             Ok(Outcome::Continue) => sys::notify::answer(listener, id, Answer::Continue),
             Ok(Outcome::Later) => Ok(()),
-            Ok(Outcome::Descriptor {
-                file,
-                close_on_exec,
-                created,
-            }) => inject(listener, id, file, close_on_exec, created),
+            Ok(Outcome::Descriptor(opened)) => opened.give(listener, id),
             Err(errno) => sys::notify::answer(listener, id, Answer::Error(errno)),
         };
         // ENOENT: the caller is gone, so nobody waits for the answer.
@@ -361,51 +360,6 @@ impl World {
             _ => {}
         }
         outcome
-    }
-}
-
-/// Gives the caller its descriptor. If its table is full, it is told so, and what was created for it
-/// is gone by then.
-fn inject(
-    listener: BorrowedFd<'_>,
-    id: u64,
-    file: OwnedFd,
-    close_on_exec: bool,
-    created: Option<Created>,
-) -> Result<(), Errno> {
-    let is_program = is_program_to_write(&file);
-    let flags = if close_on_exec {
-        OFlags::CLOEXEC
-    } else {
-        OFlags::empty()
-    };
-    let answered = sys::notify::answer_with_descriptor(listener, id, file, flags, is_program);
-    let errno = match answered {
-        Ok(()) => return Ok(()),
-        Err(errno @ (Errno::MFILE | Errno::NFILE)) => errno,
-        Err(Errno::NOENT) => return Err(Errno::NOENT),
-        Err(_other) => Errno::ACCESS,
-    };
-    // One that was removed already is gone as well.
-    created.map_or(Ok(()), Created::remove).unwrap_or(());
-    sys::notify::answer(listener, id, Answer::Error(errno))
-}
-
-/// Whether the caller may be about to execute what it writes. One that becomes executable later is changed
-/// by another call, and by then this thread has closed its descriptor.
-fn is_program_to_write(file: &OwnedFd) -> bool {
-    let modes = OFlags::WRONLY | OFlags::RDWR;
-    let writes = rustix::fs::fcntl_getfl(file).is_ok_and(|flags| flags.intersects(modes));
-    let is_executable = |status: Stat| {
-        let mode = Mode::from_raw_mode(status.st_mode);
-        mode.intersects(Mode::XUSR | Mode::XGRP | Mode::XOTH)
-    };
-    writes && rustix::fs::fstat(file).is_ok_and(is_executable)
-}
-
-impl Created {
-    fn remove(self) -> Result<(), Errno> {
-        rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty())
     }
 }
 
@@ -485,5 +439,28 @@ impl Answering<'_> {
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("World").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_told_of_end;
+
+    #[test]
+    fn the_kernels_release_tells_whether_it_ends_the_wait() {
+        for release in [c"6.11.0", c"6.18.44-fc-v470", c"7.0", c"10.2-rc1"] {
+            assert!(is_told_of_end(release), "{release:?}");
+        }
+        for release in [
+            c"6.10.14",
+            c"6.1.0-44-amd64",
+            c"5.15",
+            c"2.6.68",
+            c"6",
+            c"",
+            c"x.6.11",
+        ] {
+            assert!(!is_told_of_end(release), "{release:?}");
+        }
     }
 }

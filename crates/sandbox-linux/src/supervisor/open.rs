@@ -5,11 +5,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 use super::{
-    Answering, Created, Outcome,
+    Answering, Outcome,
     attributes::without_set_id,
     caller::Caller,
     fifo::WaitingOpen,
     git::{self, Change},
+    opened::{Created, Opened},
     permit::{Access, Through, is_there},
     request::PathArgument,
     resolve::{Landing, Object, Place, handle_path, is_link, open_place},
@@ -55,12 +56,13 @@ impl Answering<'_> {
                     let created = Created {
                         directory: through.into_directory(place.directory),
                         name: place.name,
+                        mode,
                     };
-                    return Ok(Outcome::Descriptor {
+                    return Ok(Outcome::Descriptor(Opened {
                         file,
-                        close_on_exec: flags.contains(OFlags::CLOEXEC),
+                        flags,
                         created: Some(created),
-                    });
+                    }));
                 }
                 Attempt::Fifo(fifo) => {
                     let waiting =
@@ -287,9 +289,9 @@ pub(super) fn descriptor(file: OwnedFd, flags: OFlags) -> Result<Outcome, Errno>
     if !flags.contains(OFlags::NONBLOCK) {
         rustix::fs::fcntl_setfl(&file, flags & STATUS_FLAGS)?;
     }
-    Ok(Outcome::Descriptor {
+    Ok(Outcome::Descriptor(Opened {
         file,
-        close_on_exec: flags.contains(OFlags::CLOEXEC),
+        flags,
         created: None,
-    })
+    }))
 }

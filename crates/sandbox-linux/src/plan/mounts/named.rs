@@ -85,6 +85,9 @@ pub(in crate::plan) fn about<'p>(
         paths,
     };
     let tails = Tails::new(known.paths.iter().copied());
+    // Few paths have something in them that would be special in a pattern.
+    let spelled = known.paths.iter().copied();
+    let spelled: Texts<'_> = spelled.filter(|path| looks_special(path)).collect();
     let mut knows = known.asker();
     let mut concerns = |pattern: &'p PathPattern| match pattern {
         PathPattern::Subtree(path) => knows(path.as_bytes()),
@@ -93,7 +96,8 @@ pub(in crate::plan) fn about<'p>(
                 let mut places = places.iter();
                 places.any(|place| may_match(glob, place) && pattern.region(place).is_some())
             };
-            known.paths.contains(glob.literal().as_bytes()) || (tails.may_end(glob) && matches())
+            let is_spelled = || spelled.contains(glob.literal().as_bytes());
+            (!spelled.is_empty() && is_spelled()) || (tails.may_end(glob) && matches())
         }
     };
     let roots = allow_write.iter().enumerate();
@@ -118,6 +122,11 @@ pub(in crate::plan) fn about<'p>(
         scratch: scratch.clone(),
         protected: protected.clone(),
     }
+}
+
+/// Whether a path could be the spelling of a glob.
+fn looks_special(path: &[u8]) -> bool {
+    path.iter().any(|byte| matches!(byte, b'*' | b'?' | b'['))
 }
 
 /// How places and what is above them end, to pass over globs that end otherwise.
