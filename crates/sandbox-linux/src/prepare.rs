@@ -123,7 +123,7 @@ impl Prepared {
         self.rules.policy()
     }
 
-    /// Whether the supervisor refuses to change a path because a protected name is a symlink to it,
+    /// Whether the supervisor refuses to change a path because a closed or protected name is a symlink that leads there,
     /// or to a directory above it.
     #[must_use]
     pub fn is_behind_protected_link(&self, path: &AbsolutePath) -> bool {

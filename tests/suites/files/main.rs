@@ -24,6 +24,7 @@ mod planted;
 mod preset;
 mod protected;
 mod races;
+mod through_links;
 mod together;
 mod ways;
 mod writes;

@@ -63,6 +63,7 @@ impl<'s> Question<'s> {
         let ground = Ground {
             policy: self.policy,
             show: &|path| self.sandbox.backend().shown(path),
+            closes_links: self.operation == "write" && self.sandbox.backend().closes_links(),
         };
         match walk(&ground, self.sandbox.working_directory(), path) {
             Ok(way) => {

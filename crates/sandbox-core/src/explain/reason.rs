@@ -45,7 +45,7 @@ pub enum AllowReason {
 pub enum RefusalReason {
     /// The policy's own reason.
     Policy(DenialReason),
-    /// A protected path is a symlink to it.
+    /// A closed or protected path is a symlink that leads there, perhaps through others.
     BehindProtectedLink,
     /// A rule opens it, but the sandbox has no writable directory of the host's there.
     NotShared,
@@ -103,7 +103,7 @@ impl fmt::Display for ExplainedReason {
             Self::Allowed(AllowReason::NoSandbox) => "commands run without a sandbox",
             Self::Refused(RefusalReason::Policy(reason)) => reason.phrase(),
             Self::Refused(RefusalReason::BehindProtectedLink) => {
-                "a protected path is a symlink to it"
+                "a closed or protected path is a symlink that leads here"
             }
             Self::Refused(RefusalReason::NotShared) => {
                 "a rule opens it, but the sandbox shares no writable directory with the host there"

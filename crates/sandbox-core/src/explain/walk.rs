@@ -18,6 +18,8 @@ pub(super) struct Ground<'s> {
     pub(super) policy: &'s FilesystemPolicy,
     /// What the sandbox shows at a path.
     pub(super) show: &'s dyn Fn(&AbsolutePath) -> Shown,
+    /// Whether a symlink that is closed for writing leads nowhere.
+    pub(super) closes_links: bool,
 }
 
 /// The end of a walk.
@@ -47,7 +49,7 @@ pub(super) enum Presence {
 /// Why a walk leads nowhere.
 #[derive(Debug)]
 pub(super) enum Obstacle {
-    /// A symlink that is closed for reading leads nowhere, and there is no way back out of a closed
+    /// A symlink that is closed for this leads nowhere, and there is no way back out of a closed
     /// directory.
     Hidden(AbsolutePath, Box<Denial>),
     /// More symlinks than the kernel follows.
@@ -121,7 +123,9 @@ pub(super) fn walk(
         if links > LINK_LIMIT {
             return Err(Obstacle::Loop);
         }
-        if let Some(denial) = ground.policy.judge_read(&next).into_denial() {
+        let closed = ground.policy.judge_read(&next).into_denial();
+        let through = || ground.policy.judge_through(&next).into_denial();
+        if let Some(denial) = closed.or_else(|| ground.closes_links.then(through)?) {
             return Err(Obstacle::Hidden(next, Box::new(denial)));
         }
         push(&mut pending, &target);

@@ -151,6 +151,11 @@ impl Backend {
         self.prepared.is_behind_protected_link(path)
     }
 
+    /// Whether nothing is changed through a symlink that a rule or the table of protected paths names.
+    pub(crate) fn closes_links(&self) -> bool {
+        self.prepared.plan().supervision != Supervision::Off
+    }
+
     /// Whether a path belongs to a write root that does not exist yet.
     pub(crate) fn may_become_a_root(&self, path: &AbsolutePath) -> bool {
         self.prepared.plan().may_become_a_root(path)

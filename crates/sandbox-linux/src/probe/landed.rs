@@ -1,37 +1,59 @@
-//! Where symlinks among paths closed for writing lead, for lists that are too long to be looked at before a start.
+//! Where symlinks among paths closed for writing lead, looked for when a sandbox runs: lists may be too long to be
+//! looked at before a start.
 
 use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, PathRule};
 
-use super::lookup::{Found, Lookup};
+use super::{
+    lookup::{Found, Lookup},
+    way::walk,
+};
 
-/// The rules for the places that symlinks among a policy's write denies lead to.
-pub(crate) fn landed_writes(policy: &FilesystemPolicy) -> Vec<PathRule> {
-    let mut landings = Landings::default();
-    let rules = policy.deny_write.iter();
-    rules.filter_map(|rule| landings.of(rule)).collect()
+/// What symlinks among a policy's write denies lead to.
+#[derive(Debug, Default)]
+pub(crate) struct LandedWrites {
+    /// The rules for the places at the ends.
+    pub(crate) rules: Vec<PathRule>,
+    /// The symlinks on the ways there, but for those that the rules themselves name: who exchanges one
+    /// decides where the way leads.
+    pub(crate) links: Vec<AbsolutePath>,
 }
 
-#[derive(Default)]
-struct Landings(Lookup);
-
-impl Landings {
-    /// The same rule for the place that its path leads to, if that is another one. What can't be looked at
-    /// is passed over: nothing inside has more rights than who asks, so it does not get there either.
-    fn of(&mut self, rule: &PathRule) -> Option<PathRule> {
+/// Looks for the symlinks among a policy's write denies.
+pub(crate) fn landed_writes(policy: &FilesystemPolicy) -> LandedWrites {
+    let mut lookup = Lookup::default();
+    let mut landed = LandedWrites::default();
+    let is_long = policy.deny_write.len() > super::EXAMINED_WRITE_DENIES;
+    for rule in &policy.deny_write {
         let PathPattern::Subtree(path) = &rule.pattern else {
-            return None;
+            continue;
         };
-        if self.0.is_no_link(path) {
-            return None;
+        if is_long && lookup.is_no_link(path) {
+            continue;
         }
-        let place = match self.0.find(path) {
+        landed.add(&mut lookup, rule, path);
+    }
+    landed
+}
+
+impl LandedWrites {
+    /// Adds the place that a rule's path leads to, if that is another one. What can't be looked at is passed
+    /// over: nothing inside has more rights than who asks, so it does not get there either.
+    fn add(&mut self, lookup: &mut Lookup, rule: &PathRule, path: &AbsolutePath) {
+        let place = match lookup.find(path) {
             Ok(Found::There(found)) => (found.canonical != *path).then_some(found.canonical),
             Ok(Found::Missing(elsewhere)) => elsewhere,
             Err(_unknown) => None,
         };
-        place.map(|place: AbsolutePath| PathRule {
+        let Some(place) = place else {
+            return;
+        };
+        self.rules.push(PathRule {
             pattern: PathPattern::Subtree(place),
             origin: rule.origin.clone(),
-        })
+        });
+        if let Ok(Some(way)) = walk(path.as_path()) {
+            let links = way.links.into_iter().filter(|link| link != path);
+            self.links.extend(links);
+        }
     }
 }

@@ -18,7 +18,10 @@ use rustix::{
 };
 use sandbox_policy::AbsolutePath;
 
-use super::listing::{Listings, Wanted};
+use super::{
+    listing::{Listings, Wanted},
+    way,
+};
 use crate::facts::{FileIdentity, KnownPaths, PathFacts, PathKind};
 
 /// What has been found.
@@ -215,10 +218,15 @@ impl Lookup {
         };
         if kind.is_symlink() {
             let link = AbsolutePath::new(canonical).map_err(io::Error::other)?;
-            // A dangling one leads to nothing that could be named.
-            if let Found::There(place) = followed(&link)? {
-                found.canonical = place.canonical.as_bytes().into();
-                found.exists = place.kind == PathKind::Directory;
+            match followed(&link)? {
+                Found::There(place) => {
+                    found.canonical = place.canonical.as_bytes().into();
+                    found.exists = place.kind == PathKind::Directory;
+                }
+                Found::Missing(place) => {
+                    found.canonical =
+                        place.map_or(found.canonical, |place| place.as_bytes().into());
+                }
             }
         } else {
             found.exists = kind.is_dir();
@@ -276,7 +284,11 @@ fn followed(path: &AbsolutePath) -> io::Result<Found> {
     });
     let (canonical, metadata) = match found {
         Ok(found) => found,
-        Err(error) => return absent(error).map(|()| Found::Missing(None)),
+        Err(error) => {
+            absent(error)?;
+            let place = way::walk(path.as_path())?.map(|way| way.end);
+            return Ok(Found::Missing(place.filter(|place| place != path)));
+        }
     };
     let kind = if metadata.is_dir() {
         PathKind::Directory

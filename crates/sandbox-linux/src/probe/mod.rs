@@ -8,6 +8,7 @@ mod listing;
 mod lookup;
 mod roots;
 mod sockets;
+mod way;
 
 use std::{collections::BTreeMap, fs, io, os::unix::fs::MetadataExt, path::PathBuf};
 
@@ -19,7 +20,11 @@ use self::{
     denied::{Denied, EXAMINED_WRITE_DENIES, MOUNTED_WRITE_DENIES},
     lookup::Lookup,
 };
-pub(crate) use self::{landed::landed_writes, listing::open_to_list};
+pub(crate) use self::{
+    landed::{LandedWrites, landed_writes},
+    listing::open_to_list,
+    way::{Way, walk},
+};
 use crate::{
     facts::{FileIdentity, HostFacts, KnownPaths, MissingPath, WriteLinks},
     plan::HOSTS,

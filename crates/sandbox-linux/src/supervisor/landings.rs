@@ -1,7 +1,7 @@
-//! Where protected names of the write roots lead that are symlinks: `~/.bashrc` is often one into a directory
-//! of its owner's.
+//! Where protected names of the write roots lead that are symlinks, and through which: `~/.bashrc` is often one
+//! into a directory of its owner's.
 
-use std::{collections::HashMap, fs};
+use std::collections::HashMap;
 
 use rustix::{
     fs::{AtFlags, Dir, Mode},
@@ -10,7 +10,7 @@ use rustix::{
 use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, ProtectedPath, Protection};
 
 use super::{caller::PLACE, resolve::is_link};
-use crate::probe;
+use crate::probe::{self, Way};
 
 /// So many roots are asked for every row of the table, of which a host program that watches them sees
 /// nothing. There may be thousands: what a directory holds tells sooner that it has none of them.
@@ -19,7 +19,7 @@ const FEW: usize = 64;
 /// Larger directories are asked for every row as well.
 const LARGE: usize = 512;
 
-/// The places that the links lead to.
+/// The places that the links lead to, and the links on the way.
 pub(super) fn find(policy: &FilesystemPolicy) -> Vec<Vec<u8>> {
     let roots = policy.allow_write.iter();
     let roots: Vec<_> = roots
@@ -57,15 +57,17 @@ fn find_in(
         if !found.is_ok_and(|found| is_link(&found)) {
             continue;
         }
-        // One that leads round in circles, or nowhere, leads to nothing.
-        let landing = fs::canonicalize(root.as_path().join(row.path)).ok();
-        let Some(landing) = landing.and_then(|path| AbsolutePath::new(path).ok()) else {
+        // One that leads round in circles leads to nothing.
+        let path = root.as_path().join(row.path);
+        let Ok(Some(Way { links, end })) = probe::walk(&path) else {
             continue;
         };
         // A link to the tree that it lies in must not close all of it.
-        if !root.is_within(&landing) {
-            landings.push(landing.as_bytes().to_vec());
-        }
+        let end = Some(end).filter(|end| !root.is_within(end));
+        // Whoever exchanges another link on the way decides where it leads. The first is the name itself.
+        let links = links.into_iter().filter(|link| link.as_path() != path);
+        let places = links.chain(end);
+        landings.extend(places.map(|place| place.as_bytes().to_vec()));
     }
 }
 
@@ -114,7 +116,7 @@ impl Rows {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{fs, os::unix::fs::symlink};
 
     use sandbox_policy::Policy;
     use tempfile::TempDir;
@@ -157,7 +159,9 @@ mod tests {
             .flat_map(|number| find(&policy(number..=number)))
             .collect();
         assert_eq!(many, few);
-        let expected = target.as_os_str().as_encoded_bytes();
-        assert_eq!(many, [expected; 4], "{many:?}");
+        let nowhere = root(3).join("nowhere");
+        let expected = [&target, &target, &nowhere, &target, &target];
+        let expected = expected.map(|place| place.as_os_str().as_encoded_bytes());
+        assert_eq!(many, expected, "{many:?}");
     }
 }

@@ -338,10 +338,12 @@ impl World {
         if thread == 0 {
             return Err(Errno::ACCESS);
         }
+        let request = Request::new(*call, &notification.data.args);
         let view = View {
             root: self.root.as_fd(),
             caller,
             rules: &self.rules,
+            changes: request.changes(),
         };
         let mut answering = Answering {
             world: self,
@@ -351,7 +353,6 @@ impl World {
             call: name,
             is_reported: Cell::new(false),
         };
-        let request = Request::new(*call, &notification.data.args);
         let outcome = answering.perform(request);
         answering.state.git_turn = None;
         match outcome {

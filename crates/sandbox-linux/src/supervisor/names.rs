@@ -164,8 +164,7 @@ impl Answering<'_> {
             self.permit_moved_socket(&to, &from)?;
         }
         // What lies in a directory moves with it: no rule may mean something else there.
-        let judge = self.world.rules.judge();
-        if moves_directory && !judge.keeps_verdicts(&from.path, &to.path) {
+        if moves_directory && !self.world.rules.may_move(&from.path, &to.path) {
             return Err(self.refuse_move(&from, &to));
         }
         let (old_directory, new_directory) =

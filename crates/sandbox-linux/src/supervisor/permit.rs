@@ -147,7 +147,8 @@ impl Answering<'_> {
         let rules = &self.world.rules;
         let decides_root =
             (rules.missing_roots.iter()).any(|root| is_within(&root.path, &place.path));
-        let is_neutral = rules.judge().may_link(&place.path);
+        let is_neutral =
+            rules.judge().may_link(&place.path) && !rules.leads_to_landing(&place.path);
         if is_neutral && !decides_root {
             return Ok(());
         }

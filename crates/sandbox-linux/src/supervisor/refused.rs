@@ -119,8 +119,10 @@ impl Answering<'_> {
         }
         for path in request.paths().into_iter().flatten() {
             let denial = self.lexical(path).and_then(|path| {
-                let closes_files = !is_within(&path, b"/proc") && !is_within(&path, b"/dev");
-                closes_files.then(|| self.denial(&path, Access::Read))?
+                let bytes = path.as_bytes();
+                let closes_files = !is_within(bytes, b"/proc") && !is_within(bytes, b"/dev");
+                let closed = || self.denial(bytes, Access::Read);
+                closes_files.then(|| closed().or_else(|| self.closed_link(request, &path)))?
             });
             if let Some(denial) = denial {
                 self.report(&denial);
@@ -129,20 +131,29 @@ impl Answering<'_> {
         }
     }
 
+    /// The refusal of the symlink on the way to a path that nothing is changed through.
+    fn closed_link(&self, request: Request, path: &AbsolutePath) -> Option<Denial> {
+        let policy = self.world.rules.policy();
+        let through = |link: AbsolutePath| policy.judge_through(&link).into_denial();
+        request
+            .changes()
+            .then(|| path.ancestors().find_map(through))?
+    }
+
     /// Tells of a place that the policy opens and a mount does not: a directory of the host's that is
     /// shown in a private one.
     pub(super) fn report_read_only(&self, request: Request) {
         let mut paths = request.paths().into_iter().flatten();
         let path = paths.find_map(|path| self.lexical(path));
         if let Some(path) = path.filter(|_| !self.is_reported.get()) {
-            let object = shown(&path);
+            let object = shown(path.as_bytes());
             let reason = DenialReason::WriteNotAllowed;
             self.report(&Denial::by_default(reason, object));
         }
     }
 
     /// A path as it was written, from the root on.
-    fn lexical(&self, argument: PathArgument) -> Option<Vec<u8>> {
+    fn lexical(&self, argument: PathArgument) -> Option<AbsolutePath> {
         use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};
         let text = self.view.caller.text(argument.address).ok()?;
         let written = Path::new(OsStr::from_bytes(&text));
@@ -153,7 +164,6 @@ impl Answering<'_> {
             let path = self.view.path_of(std::os::fd::AsFd::as_fd(&base)).ok()?;
             AbsolutePath::new(Path::new(OsStr::from_bytes(&path))).ok()?
         };
-        let path = AbsolutePath::resolve(&base, written).ok()?;
-        Some(path.as_bytes().to_vec())
+        AbsolutePath::resolve(&base, written).ok()
     }
 }

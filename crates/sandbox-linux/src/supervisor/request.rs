@@ -216,6 +216,37 @@ impl Request {
         }
     }
 
+    /// Whether it changes something that a path names.
+    pub(super) const fn changes(self) -> bool {
+        match self {
+            Self::Open { flags, .. } => flags.intersects(
+                OFlags::WRONLY
+                    .union(OFlags::RDWR)
+                    .union(OFlags::TRUNC)
+                    .union(OFlags::CREATE),
+            ),
+            Self::Connect(_)
+            | Self::SendTo(..)
+            | Self::SendMessages(_)
+            | Self::NameOf(..)
+            | Self::ChangeUmask => false,
+            Self::Rename { .. }
+            | Self::Link { .. }
+            | Self::MakeDirectory { .. }
+            | Self::MakeNode { .. }
+            | Self::Symlink { .. }
+            | Self::Remove { .. }
+            | Self::Truncate { .. }
+            | Self::ChangeMode { .. }
+            | Self::ChangeOwner { .. }
+            | Self::SetTimes { .. }
+            | Self::SetAttribute { .. }
+            | Self::RemoveAttribute { .. }
+            | Self::Bind(_)
+            | Self::SetInodeFlags { .. } => true,
+        }
+    }
+
     /// Reads a call's arguments.
     pub(super) fn new(call: SupervisedCall, arguments: &[u64; 6]) -> Self {
         use SupervisedCall as Call;

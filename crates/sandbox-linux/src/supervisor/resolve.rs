@@ -83,6 +83,8 @@ pub(super) struct View<'s> {
     pub(super) root: BorrowedFd<'s>,
     pub(super) caller: Caller<'s>,
     pub(super) rules: &'s Rules,
+    /// Whether something is to be changed.
+    pub(super) changes: bool,
 }
 
 impl View<'_> {
@@ -295,7 +297,11 @@ impl View<'_> {
     /// A rule that names a symlink closes the way through it.
     pub(super) fn permit_link(&self, path: &[u8]) -> Result<(), Errno> {
         let is_ours = is_within(path, b"/proc") || is_within(path, b"/dev");
-        if is_ours || self.rules.may_read(path) {
+        let is_open = || {
+            self.rules.may_read(path)
+                && (!self.changes || self.rules.judge().may_write_through(path))
+        };
+        if is_ours || is_open() {
             Ok(())
         } else {
             Err(Errno::ACCESS)

@@ -10,15 +10,15 @@ use std::{
 };
 
 use sandbox_policy::{
-    Denial, DenialReason, FileJudge, FilesystemPolicy, Origin, PROTECTED_PATHS, PathPattern,
-    PathRule, ProtectedGroup, ProtectedPath, shown,
+    AbsolutePath, Denial, DenialReason, FileJudge, FilesystemPolicy, Origin, PROTECTED_PATHS,
+    PathPattern, PathRule, ProtectedGroup, ProtectedPath, shown,
 };
 
 use super::{bound::BoundSockets, early, git::Protected, landings, permit::Access};
 use crate::{
     facts::WriteLinks,
     plan::{FilterSpec, LinuxPlan, NestedNamespaces, SocketGuard, Supervision, Tracing},
-    probe,
+    probe::{self, LandedWrites},
 };
 
 /// The file policy, made ready for questions; one value serves every launch of a sandbox.
@@ -27,13 +27,14 @@ pub(crate) struct Rules {
     /// Answers yes or no. Made on the supervisor's thread, so that no launch waits for it: for the
     /// first question, or while there is none.
     judge: OnceLock<FileJudge>,
-    /// Where protected names lead that are symlinks at the start; made there too.
+    /// Where protected names lead that are symlinks at the start, and the links on the ways there and to what
+    /// write denies name; made there too.
     landings: OnceLock<Vec<Vec<u8>>>,
     /// The policy as the plan has it.
     planned: Arc<FilesystemPolicy>,
     /// The same with the places that symlinks among the write denies lead to, where that differs and the
     /// plan leaves it to the supervisor; made there as well.
-    completed: OnceLock<Option<FilesystemPolicy>>,
+    completed: OnceLock<Completed>,
     /// What a permissive run would be refused.
     observed: Option<Observed>,
     write_links: WriteLinks,
@@ -55,6 +56,14 @@ pub(crate) struct Rules {
     pub(crate) bound: BoundSockets,
     /// Which calls are refused whatever the file policy says.
     pub(crate) filter: FilterSpec,
+}
+
+/// What symlinks among the write denies come to.
+#[derive(Debug)]
+struct Completed {
+    /// The policy with the places that they lead to, where that differs from the planned one.
+    policy: Option<FilesystemPolicy>,
+    links: Vec<AbsolutePath>,
 }
 
 /// A policy by which nothing is decided.
@@ -208,31 +217,62 @@ impl Rules {
 
     /// The whole policy; it tells the reason of a no.
     pub(crate) fn policy(&self) -> &FilesystemPolicy {
-        let completed = self.completed.get_or_init(|| self.complete());
-        completed.as_ref().unwrap_or(&self.planned)
+        match self.write_links {
+            WriteLinks::Known => &self.planned,
+            WriteLinks::LeftToSupervisor => {
+                self.completed().policy.as_ref().unwrap_or(&self.planned)
+            }
+        }
+    }
+
+    fn completed(&self) -> &Completed {
+        self.completed.get_or_init(|| self.complete())
     }
 
     fn leaves_links(&self) -> bool {
         self.write_links == WriteLinks::LeftToSupervisor
     }
 
-    fn complete(&self) -> Option<FilesystemPolicy> {
-        let writes = match self.write_links {
-            WriteLinks::Known => Vec::new(),
-            WriteLinks::LeftToSupervisor => probe::landed_writes(&self.planned),
-        };
-        (!writes.is_empty()).then(|| {
+    fn complete(&self) -> Completed {
+        let LandedWrites { rules, links } = probe::landed_writes(&self.planned);
+        let is_known = self.write_links == WriteLinks::Known || rules.is_empty();
+        let policy = (!is_known).then(|| {
             let mut policy = FilesystemPolicy::clone(&self.planned);
-            policy.deny_write.extend(writes);
+            policy.deny_write.extend(rules);
             policy
-        })
+        });
+        Completed { policy, links }
     }
 
     /// Whether a path is, or lies in, what a protected name of a write root leads to: `~/.bashrc` is
     /// often a symlink into a directory of its owner's.
     pub(crate) fn is_landing(&self, path: &[u8]) -> bool {
-        let landings = self.landings.get_or_init(|| landings::find(&self.planned));
-        landings.iter().any(|landing| is_within(path, landing))
+        self.landings()
+            .iter()
+            .any(|landing| is_within(path, landing))
+    }
+
+    /// Whether a path is a directory on the way to such a place.
+    pub(super) fn leads_to_landing(&self, path: &[u8]) -> bool {
+        self.landings()
+            .iter()
+            .any(|landing| is_below(landing, path))
+    }
+
+    /// Whether a directory may be moved: no rule means something else for what lies in it, and no protected
+    /// name leads there.
+    pub(super) fn may_move(&self, from: &[u8], to: &[u8]) -> bool {
+        let leads = self.leads_to_landing(from) || self.leads_to_landing(to);
+        !leads && self.judge().keeps_verdicts(from, to)
+    }
+
+    fn landings(&self) -> &[Vec<u8>] {
+        self.landings.get_or_init(|| {
+            let mut landings = landings::find(&self.planned);
+            let links = self.completed().links.iter();
+            landings.extend(links.map(|link| link.as_bytes().to_vec()));
+            landings
+        })
     }
 
     /// The places of a repository that the settings leave open.
@@ -287,7 +327,7 @@ impl Rules {
     pub(crate) fn behind_link(path: &[u8]) -> Denial {
         let object = shown(path);
         let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
-        denial.note = Some("a protected path is a symlink to it".to_owned());
+        denial.note = Some("a closed or protected path is a symlink that leads here".to_owned());
         denial
     }
 

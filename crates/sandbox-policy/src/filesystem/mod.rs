@@ -125,6 +125,21 @@ impl FilesystemPolicy {
         self.judge_change(path, |_, _| true)
     }
 
+    /// May something be changed through a symlink at this path? Not where a rule that closes for writing, or
+    /// the table of protected paths, is about the link itself: what it leads to stands for it.
+    pub fn judge_through(&self, link: &AbsolutePath) -> FileVerdict<'_> {
+        let depth = link.depth();
+        let mut rules = self.deny_write.iter();
+        let named = rules.find(|rule| rule.pattern.innermost_region(link) == Some(depth));
+        if let Some(rule) = named {
+            return deny(DenialReason::WriteDenied, link, rule);
+        }
+        match self.protection(link, &self.write_openings(link), |_, _| true) {
+            Some(denial) => FileVerdict::Deny(denial),
+            None => FileVerdict::Allow(None),
+        }
+    }
+
     /// Denies writing a path where a write root would permit it. Elsewhere a rule would only be in the way
     /// of the backends, and in scratch directories it is not the host's file that is written.
     pub fn guard(&mut self, path: &AbsolutePath, origin: Origin) {
@@ -171,22 +186,37 @@ impl FilesystemPolicy {
         if let denied @ FileVerdict::Deny(_) = self.judge_read(path) {
             return denied;
         }
-        let roots = openings(&self.allow_write, path).chain(scratch_openings(&self.scratch, path));
-        let roots: Vec<_> = roots.collect();
+        let roots = self.write_openings(path);
         let Some(root) = deepest(&roots) else {
             let reason = DenialReason::WriteNotAllowed;
             return FileVerdict::Deny(Denial::by_default(reason, shown(path.as_bytes())));
         };
-        let is_protected = roots
-            .iter()
-            .any(|other| other.depth == root.depth && other.speaker.needs_protection());
-        if is_protected
-            && let Some(place) =
-                (self.protected).place(path, root.depth, |place| holds(place, root.depth))
-        {
-            return FileVerdict::Deny(Denial::by_protection(shown(path.as_bytes()), place.row));
+        match self.protection(path, &roots, holds) {
+            Some(denial) => FileVerdict::Deny(denial),
+            None => FileVerdict::Allow(Some(root.rule)),
         }
-        FileVerdict::Allow(Some(root.rule))
+    }
+
+    /// The refusal by the table, below the deepest of these openings.
+    fn protection(
+        &self,
+        path: &AbsolutePath,
+        roots: &[Opening<'_>],
+        holds: impl Fn(&ProtectedPlace, usize) -> bool,
+    ) -> Option<Denial> {
+        let root = deepest(roots)?.depth;
+        let mut deepest = roots.iter().filter(|other| other.depth == root);
+        if !deepest.any(|other| other.speaker.needs_protection()) {
+            return None;
+        }
+        let place = (self.protected).place(path, root, |place| holds(place, root))?;
+        Some(Denial::by_protection(shown(path.as_bytes()), place.row))
+    }
+
+    fn write_openings(&self, path: &AbsolutePath) -> Vec<Opening<'_>> {
+        openings(&self.allow_write, path)
+            .chain(scratch_openings(&self.scratch, path))
+            .collect()
     }
 
     fn read_openings(&self, path: &AbsolutePath) -> Vec<Opening<'_>> {

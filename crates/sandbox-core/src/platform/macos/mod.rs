@@ -177,6 +177,11 @@ impl Backend {
         false
     }
 
+    /// As above: not by the links that lead there.
+    pub(crate) fn closes_links(&self) -> bool {
+        false
+    }
+
     /// What does not exist is opened by its name.
     pub(crate) fn may_become_a_root(&self, _path: &AbsolutePath) -> bool {
         false

@@ -56,6 +56,8 @@ struct Compiled {
 #[derive(Clone, Copy, Debug)]
 struct Survey {
     write_denied: bool,
+    /// Whether that is said of the path itself, not only of what it lies in.
+    is_named: bool,
     /// Read denies that nothing re-opened.
     standing: FirmnessSet,
     root: Option<Root>,
@@ -112,6 +114,15 @@ impl FileJudge {
         match &self.rules {
             Rules::Compiled(rules) => rules.may_change(path, |hit| hit.remove),
             Rules::Plain(policy) => asked(path, |path| policy.judge_remove(path)),
+        }
+    }
+
+    /// The verdict of [`FilesystemPolicy::judge_through`].
+    #[must_use]
+    pub fn may_write_through(&self, link: &[u8]) -> bool {
+        match &self.rules {
+            Rules::Compiled(rules) => rules.may_write_through(link),
+            Rules::Plain(policy) => asked(link, |link| policy.judge_through(link)),
         }
     }
 
@@ -254,6 +265,7 @@ impl Compiled {
         self.patterns.run(path, &mut matches);
         let mut survey = Survey {
             write_denied: false,
+            is_named: false,
             standing: FirmnessSet::default(),
             root: None,
         };
@@ -287,6 +299,15 @@ impl Compiled {
             }
             _ => false,
         }
+    }
+
+    fn may_write_through(&self, link: &[u8]) -> bool {
+        self.survey(link, true).is_some_and(|survey| {
+            let is_protected = |root: Root| {
+                root.kind != RootKind::Scratch && self.protected(link, root.depth).0.write
+            };
+            !survey.is_named && !survey.root.is_some_and(is_protected)
+        })
     }
 
     /// What the protected names say about a path below a write root of this depth, and how far
@@ -369,6 +390,7 @@ impl Survey {
         let events = matches.events(depth, whole);
         let events = literal.map_or(events, |literal| literal.and(events));
         self.write_denied |= events.denies_write;
+        self.is_named = events.denies_write;
         self.standing = self.standing.after(&events);
         if let Some(kind) = events.root {
             self.root = Some(Root { kind, depth });

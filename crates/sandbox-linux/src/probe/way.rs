@@ -1,0 +1,131 @@
+//! The way of a path through symlinks, also where it ends in nothing.
+
+use std::{
+    collections::VecDeque,
+    ffi::OsString,
+    fs, io,
+    path::{Component, Path, PathBuf},
+};
+
+use sandbox_policy::AbsolutePath;
+
+/// Where a path leads.
+pub(crate) struct Way {
+    /// The places of the symlinks that it leads through.
+    pub(crate) links: Vec<AbsolutePath>,
+    /// The place of what is there, or would be made there.
+    pub(crate) end: AbsolutePath,
+}
+
+/// Walks a path as the kernel does (path_resolution(7)), and on from what is missing as it is written.
+/// None if it leads round in circles.
+pub(crate) fn walk(path: &Path) -> io::Result<Option<Way>> {
+    let mut pending: VecDeque<Step> = steps(path).collect();
+    let mut at = PathBuf::from("/");
+    let mut links = Vec::new();
+    while let Some(step) = pending.pop_front() {
+        let next = match step {
+            Step::Root => PathBuf::from("/"),
+            Step::Up => at.parent().map_or_else(|| at.clone(), Path::to_path_buf),
+            Step::Name(name) => at.join(name),
+        };
+        match fs::read_link(&next) {
+            Ok(text) => {
+                if links.len() == LINK_LIMIT {
+                    return Ok(None);
+                }
+                links.push(clean(&next)?);
+                for step in steps(&text).collect::<Vec<_>>().into_iter().rev() {
+                    pending.push_front(step);
+                }
+                continue;
+            }
+            // It is no symlink (readlink(2), `EINVAL`), or nothing.
+            Err(error) if ends_there(&error) => {}
+            Err(error) => return Err(error),
+        }
+        at = next;
+    }
+    let end = clean(&at)?;
+    Ok(Some(Way { links, end }))
+}
+
+fn ends_there(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+fn clean(path: &Path) -> io::Result<AbsolutePath> {
+    AbsolutePath::new(path).map_err(io::Error::other)
+}
+
+enum Step {
+    Root,
+    Up,
+    Name(OsString),
+}
+
+fn steps(path: &Path) -> impl Iterator<Item = Step> {
+    path.components().filter_map(|component| match component {
+        Component::RootDir => Some(Step::Root),
+        Component::ParentDir => Some(Step::Up),
+        Component::Normal(name) => Some(Step::Name(name.to_owned())),
+        Component::CurDir | Component::Prefix(_) => None,
+    })
+}
+
+/// The symlinks that the kernel follows on one way (path_resolution(7)).
+const LINK_LIMIT: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_way_goes_on_where_something_is_missing() {
+        let directory = TempDir::new().unwrap();
+        let at = directory.path().canonicalize().unwrap();
+        fs::create_dir(at.join("real")).unwrap();
+        for (to, link) in [
+            ("gone", "one"),
+            ("one", "two"),
+            ("real/gone", "in-real"),
+            ("real", "linked"),
+            ("linked/gone", "behind"),
+            ("missing/../linked/x", "up"),
+            ("circle", "circle"),
+            ("deep/er/file", "deep"),
+            ("missing/a/b", "far"),
+        ] {
+            symlink(to, at.join(link)).unwrap();
+        }
+        let places = |names: &[&str]| -> Vec<_> {
+            let place = |name: &&str| AbsolutePath::new(at.join(name)).unwrap();
+            names.iter().map(place).collect()
+        };
+        for (path, links, end) in [
+            ("one", &["one"][..], "gone"),
+            ("two", &["two", "one"], "gone"),
+            ("in-real", &["in-real"], "real/gone"),
+            ("behind", &["behind", "linked"], "real/gone"),
+            ("up", &["up", "linked"], "real/x"),
+            ("far", &["far"], "missing/a/b"),
+            ("far/c", &["far"], "missing/a/b/c"),
+            ("linked/../real", &["linked"], "real"),
+            ("real", &[], "real"),
+        ] {
+            let found = walk(&at.join(path)).unwrap().unwrap();
+            assert_eq!(found.links, places(links), "{path}");
+            assert_eq!([found.end], *places(&[end]), "{path}");
+        }
+        for path in ["circle", "deep"] {
+            assert!(walk(&at.join(path)).unwrap().is_none(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Symlinks that a rule or the table of protected paths names: nobody writes through them, nor to what they
+//! lead to, nor exchanges a directory on the way there.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use sandbox_tests::Bed;
+use serde_json::Value;
+
+use crate::rules;
+
+fn content(path: impl AsRef<Path>) -> Option<String> {
+    fs::read_to_string(path).ok()
+}
+
+/// A working directory with links that stand for protected paths, or for closed ones.
+struct Ground {
+    bed: Bed,
+    settings: Value,
+}
+
+impl Ground {
+    fn new(deny_write: &[&str], links: &[(&str, &str)]) -> Self {
+        let bed = Bed::new();
+        for (to, link) in links {
+            let link = bed.work().join(link);
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            symlink(to, link).unwrap();
+        }
+        Self {
+            bed,
+            settings: rules(&[], &[], &["."], deny_write),
+        }
+    }
+
+    fn work(&self, path: &str) -> PathBuf {
+        self.bed.work().join(path)
+    }
+
+    fn run(&self, line: &str) -> sandbox_tests::Output {
+        self.bed.srt().flat(&self.settings).sh(line).run()
+    }
+
+    /// Tries something that would plant a file behind a name, and looks through that name from outside.
+    fn plants_nothing(&self, line: &str, name: &str) {
+        let before = content(self.work(name));
+        let output = self.run(line);
+        assert!(
+            output.errors().contains("srt: refused: writing"),
+            "{output}"
+        );
+        assert_eq!(content(self.work(name)), before, "{line}");
+    }
+
+    /// The positive control: other places of the same tree are written, directories moved, links made.
+    fn lives(&self) {
+        let line = "mkdir -p free/a && echo x > free/a/b && mv free moved && ln -s moved link && \
+                    echo y > link/a/b && rm -r moved link";
+        self.run(line).ok();
+    }
+
+    fn explains(&self, verdict: &str, path: &str) {
+        let srt = self.bed.srt().flat(&self.settings);
+        let output = srt.args(["explain", "write", path]).run();
+        assert!(output.text().starts_with(verdict), "{path}\n{output}");
+    }
+}
+
+#[test]
+fn a_directory_above_the_target_of_a_protected_link_stays() {
+    let ground = Ground::new(
+        &[],
+        &[
+            ("../tools/hooks", ".git/hooks"),
+            ("conf/envrc", ".envrc"),
+            ("a/b/c/rc", ".bashrc"),
+        ],
+    );
+    for (path, text) in [
+        ("tools/hooks/kept", "kept"),
+        ("conf/envrc", "own"),
+        ("a/b/c/rc", "own"),
+    ] {
+        ground.bed.file(format!("work/{path}"), text);
+    }
+    let hook = "mkdir -p new/hooks; echo bad > new/hooks/pre-commit;";
+    for way in [
+        "mv tools old; mv new tools",
+        "mv tools old; ln -s new tools",
+        "mv -T new tools",
+        "rm -r tools; mv new tools",
+        "rmdir tools/hooks tools; mv new tools",
+    ] {
+        ground.plants_nothing(&format!("{hook} {way}"), ".git/hooks/pre-commit");
+        assert_eq!(
+            content(ground.work("tools/hooks/kept")).as_deref(),
+            Some("kept"),
+            "{way}"
+        );
+        ground.run("rm -rf new old tools/new; true").ok();
+    }
+    for way in [
+        "mv conf old; mkdir conf; echo bad > conf/envrc",
+        "mkdir c3; echo bad > c3/envrc; mv conf old; ln -s c3 conf",
+    ] {
+        ground.plants_nothing(way, ".envrc");
+    }
+    for above in ["a", "a/b", "a/b/c"] {
+        let line = format!(
+            "cp -r {above} copy; echo bad > $(find copy -name rc); mv {above} old; mv copy {above}"
+        );
+        ground.plants_nothing(&line, ".bashrc");
+        ground.run("rm -rf copy old; true").ok();
+    }
+    // Beside the target all goes on.
+    ground
+        .run("echo x > a/b/beside && mkdir a/d && mv a/d a/e && echo y > tools/other")
+        .ok();
+    ground.lives();
+    ground.explains("deny", "conf/envrc");
+    ground.explains("allow", "conf/other");
+}
+
+#[test]
+fn a_protected_link_that_dangles_is_not_written_through() {
+    let ground = Ground::new(
+        &[],
+        &[
+            ("conf_envrc", ".envrc"),
+            ("../hk", ".git/hooks"),
+            ("dir/sub/rc", ".bashrc"),
+            ("way/../up/profile", ".profile"),
+            ("one", ".zshrc"),
+            ("two", "one"),
+        ],
+    );
+    for (line, name) in [
+        ("echo bad > .envrc", ".envrc"),
+        ("echo bad > conf_envrc", ".envrc"),
+        ("echo bad > t; mv t conf_envrc", ".envrc"),
+        ("echo bad > t; ln t conf_envrc", ".envrc"),
+        ("echo bad > t; ln -s t conf_envrc", ".envrc"),
+        (
+            "mkdir hk; echo bad > hk/pre-commit",
+            ".git/hooks/pre-commit",
+        ),
+        (
+            "mkdir h2; echo bad > h2/pre-commit; mv h2 hk",
+            ".git/hooks/pre-commit",
+        ),
+        (
+            "mkdir h3; echo bad > h3/pre-commit; ln -s h3 hk",
+            ".git/hooks/pre-commit",
+        ),
+        ("mkdir -p dir/sub; echo bad > dir/sub/rc", ".bashrc"),
+        (
+            "mkdir -p d2/sub; echo bad > d2/sub/rc; rm -r dir; mv d2 dir",
+            ".bashrc",
+        ),
+        (
+            "mkdir -p d3/sub; echo bad > d3/sub/rc; ln -s d3 dir",
+            ".bashrc",
+        ),
+        ("mkdir way up; echo bad > up/profile", ".profile"),
+        ("echo bad > .profile", ".profile"),
+        ("echo bad > two", ".zshrc"),
+        ("echo bad > .zshrc", ".zshrc"),
+    ] {
+        ground.plants_nothing(line, name);
+    }
+    ground
+        .run("mkdir -p dir/other && echo x > dir/other/y && echo z > up/free")
+        .ok();
+    ground.lives();
+    ground.explains("deny", ".envrc");
+    ground.explains("deny", "conf_envrc");
+    ground.explains("deny", "dir/sub/rc");
+    ground.explains("allow", "dir/sub/other");
+}
+
+#[test]
+fn a_closed_link_that_dangles_is_not_written_through() {
+    let ground = Ground::new(
+        &["literal", "*.pem", "through/x", "chain", "long"],
+        &[
+            ("gone", "literal"),
+            ("gone-too", "deep/pattern.pem"),
+            ("nowhere", "through"),
+            ("anywhere", "open"),
+            ("second", "chain"),
+            ("real", "second"),
+            ("other-second", "long"),
+            ("missing", "other-second"),
+        ],
+    );
+    ground.bed.file("work/real", "own");
+    for (line, name) in [
+        ("echo bad > evil; rm second; ln -s evil second", "chain"),
+        ("echo bad > evil; mv evil second", "chain"),
+        ("echo bad > evil; mv real away; mv evil real", "chain"),
+        ("echo bad > second", "chain"),
+        (
+            "echo bad > evil; rm other-second; ln -s evil other-second",
+            "long",
+        ),
+        ("echo bad > missing", "long"),
+        ("echo bad > long", "long"),
+        (
+            "mkdir evils; echo bad > evils/x; rm through; ln -s evils through",
+            "through/x",
+        ),
+        ("echo bad > literal", "literal"),
+        ("echo bad > gone", "literal"),
+        ("echo bad >> deep/pattern.pem", "deep/pattern.pem"),
+        (
+            "cd deep && dd if=/dev/null of=pattern.pem",
+            "deep/pattern.pem",
+        ),
+        ("mkdir nowhere; echo bad > nowhere/x", "through/x"),
+        ("echo bad > through/x", "through/x"),
+    ] {
+        ground.plants_nothing(line, name);
+    }
+    // A link that nobody closes makes what it leads to.
+    ground.run("echo new > open && echo y > through/y").ok();
+    assert_eq!(content(ground.work("anywhere")).as_deref(), Some("new\n"));
+    assert_eq!(content(ground.work("nowhere/y")).as_deref(), Some("y\n"));
+    ground.lives();
+    for path in ["literal", "gone", "deep/pattern.pem", "nowhere/x"] {
+        ground.explains("deny", path);
+    }
+    ground.explains("allow", "open");
+}
+
+#[test]
+fn nothing_is_written_through_a_protected_name_further_down() {
+    let ground = Ground::new(
+        &["**/*.lnk"],
+        &[
+            ("conf/envrc", "sub/.envrc"),
+            ("../../scripts", "sub/.git/hooks"),
+            ("../data", "deep/a.lnk"),
+            ("data", "plain"),
+        ],
+    );
+    for path in ["sub/conf/envrc", "scripts/pre-commit", "data/x"] {
+        ground.bed.file(format!("work/{path}"), "own");
+    }
+    for (line, name) in [
+        ("echo bad > sub/.envrc", "sub/.envrc"),
+        ("truncate -s 0 sub/.envrc", "sub/.envrc"),
+        ("cd sub && echo bad >> .envrc", "sub/.envrc"),
+        ("echo bad > sub/.git/hooks/pre-commit", "scripts/pre-commit"),
+        ("echo bad > sub/.git/hooks/new", "scripts/new"),
+        ("rm sub/.git/hooks/pre-commit", "scripts/pre-commit"),
+        ("mv sub/.git/hooks/pre-commit away", "scripts/pre-commit"),
+        (
+            "mkdir deep/a.lnk/new && echo bad > deep/a.lnk/new/y",
+            "data/new/y",
+        ),
+        ("echo bad > deep/a.lnk/x", "data/x"),
+        ("chmod 777 sub/.envrc", "sub/.envrc"),
+    ] {
+        ground.plants_nothing(line, name);
+    }
+    // Reading goes through, and writing by names that nobody closes.
+    ground
+        .run("cat sub/.envrc deep/a.lnk/x plain/x")
+        .ok()
+        .prints("ownownown");
+    ground
+        .run("echo new > plain/x && echo new > scripts/pre-commit")
+        .ok();
+    assert_eq!(content(ground.work("data/x")).as_deref(), Some("new\n"));
+    ground.lives();
+    ground.explains("deny", "sub/.envrc");
+    ground.explains("deny", "deep/a.lnk/x");
+    ground.explains("allow", "plain/x");
+}
+
+#[test]
+fn the_refusal_names_the_link() {
+    let ground = Ground::new(&["**/*.lnk"], &[("../data", "deep/a.lnk")]);
+    ground.bed.file("work/data/x", "own");
+    let srt = ground.bed.srt().flat(&ground.settings);
+    let output = srt.sh("echo bad > deep/a.lnk/x").run().refused();
+    assert!(output.errors().contains("a.lnk"), "{output}");
+    assert_eq!(content(ground.work("data/x")).as_deref(), Some("own"));
+    ground.run("echo new > data/x").ok();
+}
