@@ -69,6 +69,7 @@ pub use preset::{
 };
 pub use protected::{
     DEPENDENCY_STORES, PROTECTED_PATHS, ProtectedGroup, ProtectedPath, Protection, is_alias,
+    is_in_store,
 };
 pub use text::{deceives, is_exact, shell_word, shown, visible, without_logins};
 pub use unix_socket::{POWERFUL_SOCKETS, PowerfulSocket, UnixSocketPolicy, powerful_socket};

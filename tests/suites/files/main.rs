@@ -22,6 +22,7 @@ mod mounts;
 mod opened_devices;
 mod planted;
 mod preset;
+mod procfs;
 mod protected;
 mod races;
 mod through_links;

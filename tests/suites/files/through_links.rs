@@ -282,6 +282,128 @@ fn nothing_is_written_through_a_protected_name_further_down() {
 }
 
 #[test]
+fn a_link_on_the_way_to_a_protected_name_opens_nothing() {
+    let ground = Ground::new(
+        &[],
+        &[
+            ("dot/claude", ".claude"),
+            ("dot/absent", ".cargo"),
+            ("dot/config", ".config"),
+            ("../../scripts/pc", ".git/hooks/pre-commit"),
+            ("../../scripts/none", ".git/hooks/pre-push"),
+        ],
+    );
+    for path in ["dot/claude/commands/x.md", "dot/config/other", "scripts/pc"] {
+        ground.bed.file(format!("work/{path}"), "own");
+    }
+    for (line, name) in [
+        ("echo bad > .claude/commands/x.md", ".claude/commands/x.md"),
+        (
+            "echo bad > dot/claude/commands/x.md",
+            ".claude/commands/x.md",
+        ),
+        (
+            "mkdir -p .claude/agents; echo bad > .claude/agents/y.md",
+            ".claude/agents/y.md",
+        ),
+        (
+            "mkdir -p dot/absent; echo bad > dot/absent/config.toml",
+            ".cargo/config.toml",
+        ),
+        (
+            "mkdir -p .config/fish; echo bad > .config/fish/config.fish",
+            ".config/fish/config.fish",
+        ),
+        (
+            "mkdir -p new/commands; echo bad > new/commands/x.md; mv dot/claude old; mv new dot/claude",
+            ".claude/commands/x.md",
+        ),
+        (
+            "mkdir -p n2/commands; echo bad > n2/commands/x.md; rm .claude; mv n2 .claude",
+            ".claude/commands/x.md",
+        ),
+        ("echo bad > scripts/pc", ".git/hooks/pre-commit"),
+        (
+            "mkdir s2; echo bad > s2/pc; mv scripts old; mv s2 scripts",
+            ".git/hooks/pre-commit",
+        ),
+        ("echo bad > scripts/none", ".git/hooks/pre-push"),
+    ] {
+        ground.plants_nothing(line, name);
+    }
+    ground
+        .run("echo new > .config/other && echo x > dot/claude/other && echo y > scripts/free")
+        .ok();
+    assert_eq!(
+        content(ground.work("dot/config/other")).as_deref(),
+        Some("new\n")
+    );
+    ground.lives();
+    ground.explains("deny", ".claude/commands/x.md");
+    ground.explains("deny", "scripts/pc");
+    ground.explains("allow", ".config/other");
+}
+
+#[test]
+fn no_link_shows_what_lies_in_a_store_of_packages() {
+    let ground = Ground::new(&[], &[("../packages/own", "node_modules/own")]);
+    ground.bed.file("work/packages/own/index.js", "own");
+    ground.bed.file("work/node_modules/p/cli.js", "cli");
+    let plant = "mkdir -p node_modules/sub; echo bad > node_modules/sub/.envrc;";
+    for way in [
+        "ln -s node_modules/sub sub",
+        "ln -s $PWD/node_modules/sub sub",
+        "ln -s node_modules/../node_modules/sub sub",
+        "ln -s $PWD/node_modules/sub node_modules/l; mv node_modules/l sub",
+        "ln -s later sub; mv node_modules/sub later",
+        "ln -s ../node_modules/sub packages/l; mv packages/l sub",
+        "ln -s node_modules/absent sub; mkdir node_modules/absent; echo bad > node_modules/absent/.envrc",
+    ] {
+        ground.plants_nothing(&format!("{plant} {way}"), "sub/.envrc");
+        ground
+            .run("rm -rf sub node_modules/l node_modules/sub node_modules/absent packages/l; true")
+            .ok();
+    }
+    // What package managers do: links in a store, and to programs in one.
+    ground
+        .run(
+            "mkdir -p node_modules/.bin bin && ln -s ../p/cli.js node_modules/.bin/p && \
+             ln -s ../node_modules/p/cli.js bin/p && ln -s ../packages/own node_modules/two && \
+             cat bin/p node_modules/.bin/p node_modules/own/index.js node_modules/two/index.js",
+        )
+        .ok()
+        .prints("cliclipownown".replace("clip", "cli"));
+    ground.lives();
+}
+
+#[test]
+fn a_made_up_repository_does_not_let_protected_files_go() {
+    let ground = Ground::new(&[], &[]);
+    for path in ["sub/.envrc", "sub/README", "real/.git/HEAD", "real/.envrc"] {
+        ground.bed.file(format!("work/{path}"), "own");
+    }
+    for line in [
+        "mkdir sub/.git; rmdir sub/.git; rm sub/.envrc",
+        "touch sub/.git; rm -f sub/.git; rm sub/.envrc",
+        "mv sub/README sub/.git; rm sub/.envrc",
+        "ln sub/README sub/.git; rm sub/.envrc",
+    ] {
+        ground.bed.file("work/sub/README", "own");
+        ground.run(line);
+        // What is there at the start of a run is a repository that the run may remove.
+        fs::remove_file(ground.work("sub/.git")).unwrap_or(());
+        assert_eq!(
+            content(ground.work("sub/.envrc")).as_deref(),
+            Some("own"),
+            "{line}"
+        );
+    }
+    // One that was there may go with all that is in it, in any order.
+    ground.run("rm -r real/.git && rm -r real").ok();
+    assert!(!ground.work("real").exists());
+}
+
+#[test]
 fn the_refusal_names_the_link() {
     let ground = Ground::new(&["**/*.lnk"], &[("../data", "deep/a.lnk")]);
     ground.bed.file("work/data/x", "own");

@@ -1,10 +1,15 @@
 //! Where protected names of the write roots lead that are symlinks, and through which: `~/.bashrc` is often one
 //! into a directory of its owner's.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    path::Path,
+};
 
 use rustix::{
-    fs::{AtFlags, Dir, Mode},
+    fs::{AtFlags, Dir, FileType, Mode},
     io::Errno,
 };
 use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, ProtectedPath, Protection};
@@ -52,22 +57,81 @@ fn find_in(
     let Ok(directory) = rustix::fs::open(root.as_path(), PLACE, Mode::empty()) else {
         return;
     };
+    let mut places = Places::default();
     for row in rows {
-        let found = rustix::fs::statat(&directory, row.path, AtFlags::SYMLINK_NOFOLLOW);
-        if !found.is_ok_and(|found| is_link(&found)) {
-            continue;
-        }
-        // One that leads round in circles leads to nothing.
         let path = root.as_path().join(row.path);
-        let Ok(Some(Way { links, end })) = probe::walk(&path) else {
-            continue;
-        };
-        // A link to the tree that it lies in must not close all of it.
-        let end = Some(end).filter(|end| !root.is_within(end));
-        // Whoever exchanges another link on the way decides where it leads. The first is the name itself.
-        let links = links.into_iter().filter(|link| link.as_path() != path);
-        let places = links.chain(end);
-        landings.extend(places.map(|place| place.as_bytes().to_vec()));
+        match places.last(&directory, row.path) {
+            Kind::Link => add(root, &path, landings),
+            Kind::Directory => add_entries(root, &path, landings),
+            Kind::Other => {}
+        }
+    }
+}
+
+/// What the names that lead to rows are, each looked at once.
+#[derive(Default)]
+struct Places(HashMap<&'static str, Kind>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Link,
+    Directory,
+    /// Something else, or nothing.
+    Other,
+}
+
+impl Places {
+    /// What is at the end of a row, or a symlink before that.
+    fn last(&mut self, root: &OwnedFd, row: &'static str) -> Kind {
+        let ends = row.match_indices('/').map(|(at, _)| at).chain([row.len()]);
+        let mut kind = Kind::Directory;
+        for prefix in ends.filter_map(|end| row.get(..end)) {
+            let look = || kind_of(root, prefix);
+            kind = *self.0.entry(prefix).or_insert_with(look);
+            if kind != Kind::Directory {
+                break;
+            }
+        }
+        kind
+    }
+}
+
+fn kind_of(root: &OwnedFd, path: &str) -> Kind {
+    let found = rustix::fs::statat(root, path, AtFlags::SYMLINK_NOFOLLOW);
+    let kind = found.map(|found| FileType::from_raw_mode(found.st_mode));
+    match kind {
+        Ok(FileType::Symlink) => Kind::Link,
+        Ok(FileType::Directory) => Kind::Directory,
+        _ => Kind::Other,
+    }
+}
+
+/// Adds what a path leads to, and the links on the way: whoever exchanges one decides where it leads.
+fn add(root: &AbsolutePath, path: &Path, landings: &mut Vec<Vec<u8>>) {
+    // One that leads round in circles leads to nothing.
+    let Ok(Some(Way { links, end })) = probe::walk(path) else {
+        return;
+    };
+    // A link to the tree that it lies in must not close all of it.
+    let end = Some(end).filter(|end| !root.is_within(end));
+    // The name itself is protected as such.
+    let links = links.into_iter().filter(|link| link.as_path() != path);
+    let places = links.chain(end);
+    landings.extend(places.map(|place| place.as_bytes().to_vec()));
+}
+
+/// Adds what the symlinks in a protected directory lead to: a hook is often one into the repository.
+fn add_entries(root: &AbsolutePath, path: &Path, landings: &mut Vec<Vec<u8>>) {
+    let Ok(directory) = probe::open_to_list(path.as_os_str()) else {
+        return;
+    };
+    let entries = Dir::new(directory).into_iter().flatten().flatten();
+    for entry in entries.take(LARGE) {
+        let may_be_link = matches!(entry.file_type(), FileType::Symlink | FileType::Unknown);
+        let path = path.join(OsStr::from_bytes(entry.file_name().to_bytes()));
+        if may_be_link && rustix::fs::lstat(&path).is_ok_and(|found| is_link(&found)) {
+            add(root, &path, landings);
+        }
     }
 }
 

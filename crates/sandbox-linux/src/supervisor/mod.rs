@@ -28,6 +28,7 @@ mod id_maps;
 mod landings;
 mod missing;
 mod names;
+mod nested;
 mod open;
 mod opened;
 mod permit;
@@ -39,6 +40,7 @@ mod rules;
 mod send;
 mod socket_names;
 mod standing;
+mod trees;
 mod unplaced;
 
 use std::{
@@ -88,7 +90,7 @@ struct World {
     rules: Arc<Rules>,
     refused: RefusalSink,
     calls: OnceLock<Calls>,
-    /// The time (clock_gettime(2), `CLOCK_REALTIME`), in seconds and nanoseconds.
+    /// The time (clock_gettime(2), `CLOCK_REALTIME_COARSE`), in seconds and nanoseconds.
     started: (i64, u32),
     /// Held once more by each thread that waits for a FIFO's writer.
     waiting_readers: Arc<()>,
@@ -116,6 +118,8 @@ struct State {
     socket_names: SocketNames,
     /// Directories that held a `.git` which was removed.
     former_repositories: HashSet<(u64, u64)>,
+    /// What got the name `.git` by being moved or linked there.
+    moved_repositories: HashSet<(u64, u64)>,
 }
 
 /// The umask of the callers, and of this thread.
@@ -189,8 +193,10 @@ pub(crate) fn start(
         .map(drop)
 }
 
+/// As file systems tell it: their clock goes by ticks, so that what is made soon after a precise time would
+/// seem older.
 fn now() -> (i64, u32) {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
     (now.tv_sec, u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
@@ -233,6 +239,7 @@ impl World {
             git_turn: None,
             socket_names: SocketNames::default(),
             former_repositories: HashSet::new(),
+            moved_repositories: HashSet::new(),
         };
         self.make_ready();
         let is_told_of_end = is_told_of_end(rustix::system::uname().release());

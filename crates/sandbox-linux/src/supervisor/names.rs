@@ -62,7 +62,7 @@ impl Answering<'_> {
         let text = CString::new(text).map_err(|_nul| Errno::INVAL)?;
         let place = self.view.place(path)?;
         let through = self.permit_creation(&place, Access::Write, &Change::SymlinkOnto)?;
-        self.permit_link_at(&place)?;
+        self.permit_link_at(&place, text.as_bytes())?;
         rustix::fs::symlinkat(text.as_c_str(), through.directory(&place), name(&place)?)?;
         Ok(Outcome::Done)
     }
@@ -86,11 +86,13 @@ impl Answering<'_> {
         let place = self.view.place(to)?;
         let through = self.permit_creation(&place, Access::Write, &Change::LinkOnto)?;
         if is_link(&rustix::fs::fstat(&source.handle)?) {
-            self.permit_link_at(&place)?;
+            let text = rustix::fs::readlinkat(&source.handle, c"", Vec::new())?;
+            self.permit_link_at(&place, text.as_bytes())?;
         }
         self.permit_socket_name(source.handle.as_fd(), &place)?;
         // A second name must not make a closed file writable. One without any name is the caller's.
         let source = self.permit_object(source, Access::Write, &Change::LinkAway)?;
+        self.note_named(source.as_fd(), &place)?;
         rustix::fs::linkat(
             &self.world.proc,
             handle_path(source.as_fd())?.as_c_str(),
@@ -126,8 +128,10 @@ impl Answering<'_> {
         }
         let permitted = self.permit_change(&place, Access::Remove, &Change::Remove)?;
         let through = permitted.through;
+        let is_repository =
+            place.name.as_bytes() == b".git" && self.had_repository(place.directory.as_fd());
         rustix::fs::unlinkat(through.directory(&place), place.name.as_c_str(), flags)?;
-        if place.name.as_bytes() == b".git" {
+        if is_repository {
             self.note_former_repository(&place)?;
         }
         Ok(Outcome::Done)
@@ -181,6 +185,10 @@ impl Answering<'_> {
                 self.report(&Rules::planted(&to.path));
             }
             return installed.map(|()| Outcome::Done);
+        }
+        self.note_moved(&from, &to)?;
+        if exchange {
+            self.note_moved(&to, &from)?;
         }
         rustix::fs::renameat_with(
             old_directory,

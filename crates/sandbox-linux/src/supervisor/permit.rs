@@ -1,7 +1,7 @@
 //! Asks the policy about places, and says through which mount a permitted call is performed.
 
 use std::{
-    ffi::{CStr, CString, OsStr},
+    ffi::{CString, OsStr},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt,
@@ -9,14 +9,14 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
-use sandbox_policy::{AbsolutePath, Denial, DenialReason, FilesystemPolicy};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use sandbox_policy::{AbsolutePath, Denial, DenialReason, FilesystemPolicy, is_in_store};
 
 use super::{
     Answering,
     caller::PLACE,
     git::{self, Change, GitVerdict},
-    resolve::{INIT, Object, Place, is_link, mount_and_inode, open_place},
+    resolve::{INIT, Object, Place, is_link, open_place},
     rules::{MissingRoot, Rules, is_within},
 };
 use crate::{plan::NestedNamespaces, sys::Errno};
@@ -97,9 +97,6 @@ const PUBLIC_FILES: [&[u8]; 10] = [
     b"schedstat",
 ];
 
-/// Directories that are remembered; what is in the others stays.
-const MOST_FORMER_REPOSITORIES: usize = 100_000;
-
 impl Answering<'_> {
     /// Asks about a place. The answer to a refusal is the error that the caller gets.
     pub(super) fn permit(&mut self, place: &Place, access: Access) -> Result<Through, Errno> {
@@ -143,24 +140,50 @@ impl Answering<'_> {
 
     /// A symlink shows one tree under another name. It must not show one where a rule means something
     /// else for what lies in it, nor decide what a write root that does not exist yet will be.
-    pub(super) fn permit_link_at(&self, place: &Place) -> Result<(), Errno> {
+    pub(super) fn permit_link_at(&self, place: &Place, text: &[u8]) -> Result<(), Errno> {
         let rules = &self.world.rules;
         let decides_root =
             (rules.missing_roots.iter()).any(|root| is_within(&root.path, &place.path));
         let is_neutral =
             rules.judge().may_link(&place.path) && !rules.leads_to_landing(&place.path);
-        if is_neutral && !decides_root {
+        if is_neutral && !decides_root && !self.shows_store(place, text) {
             return Ok(());
         }
         self.report(&Rules::misleading_link(&place.path));
         Err(Errno::ACCESS)
     }
 
+    /// Whether a symlink would show something outside of a store of packages that lies in one: less is
+    /// protected there. What is a file is no way to protected names.
+    fn shows_store(&self, place: &Place, text: &[u8]) -> bool {
+        if self.world.rules.write_root(&place.path).is_none() || is_in_store(&place.path) {
+            return false;
+        }
+        let written = match text {
+            [b'/', ..] => text.to_vec(),
+            text => [place.parent_path(), b"/", text].concat(),
+        };
+        let target = self.view.target_place(place, text);
+        let may_be_directory = target.as_ref().is_none_or(|target| {
+            let name = target.name.as_c_str();
+            match rustix::fs::statat(&target.directory, name, AtFlags::empty()) {
+                Ok(found) => FileType::from_raw_mode(found.st_mode).is_dir(),
+                Err(_missing) => true,
+            }
+        });
+        let is_shown =
+            is_in_store(&written) || target.is_some_and(|target| is_in_store(&target.path));
+        is_shown && may_be_directory
+    }
+
     /// The same for an existing name that is moved or linked there, if it is a symlink.
     pub(super) fn permit_moved_link(&self, from: &Place, to: &Place) -> Result<(), Errno> {
         let name = from.name.as_c_str();
         match rustix::fs::statat(&from.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(status) if is_link(&status) => self.permit_link_at(to),
+            Ok(status) if is_link(&status) => {
+                let text = rustix::fs::readlinkat(&from.directory, name, Vec::new())?;
+                self.permit_link_at(to, text.as_bytes())
+            }
             Ok(_) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(errno),
         }
@@ -191,7 +214,7 @@ impl Answering<'_> {
         excused: bool,
     ) -> Result<Through, Errno> {
         self.is_still_waiting()?;
-        self.require_inside(place.directory.as_fd())?;
+        self.require_inside(place.directory.as_fd(), access)?;
         let path = place.path.as_slice();
         if let Some(below) = below(path, b"/proc") {
             return match self.permit_proc(below, access) {
@@ -234,7 +257,7 @@ impl Answering<'_> {
     /// As [`Self::permit`] for what [`Self::would_permit`] has answered: the policy is asked once.
     pub(super) fn grant(&mut self, place: &Place, access: Access) -> Result<Through, Errno> {
         self.is_still_waiting()?;
-        self.require_inside(place.directory.as_fd())?;
+        self.require_inside(place.directory.as_fd(), access)?;
         self.observe(&place.path, access);
         self.through(place, access)
     }
@@ -307,52 +330,6 @@ impl Answering<'_> {
         }
     }
 
-    /// A repository somewhere below a write root may be removed with all that is in it, whatever the
-    /// table protects there: nothing is planted by that.
-    fn is_in_nested_repository(&self, place: &Place) -> bool {
-        let Some(root) = self.world.rules.write_root(&place.path) else {
-            return false;
-        };
-        let mut directory = rustix::io::fcntl_dupfd_cloexec(&place.directory, 0);
-        let mut path = place.parent_path();
-        while let Ok(current) = directory {
-            if !is_within(path, &root) || path == root {
-                return false;
-            }
-            let is_repository = self.was_there(current.as_fd(), c".git");
-            let identity = mount_and_inode(current.as_fd());
-            let is_former = identity.is_ok_and(|it| self.state.former_repositories.contains(&it));
-            if is_repository || is_former {
-                return true;
-            }
-            let end = path.iter().rposition(|byte| *byte == b'/');
-            path = path.get(..end.unwrap_or(0)).unwrap_or_default();
-            let flags = PLACE | OFlags::DIRECTORY;
-            directory = rustix::fs::openat(&current, c"..", flags, Mode::empty());
-        }
-        false
-    }
-
-    /// Whether a name is older than the sandbox.
-    fn was_there(&self, directory: BorrowedFd<'_>, name: &CStr) -> bool {
-        let wanted = StatxFlags::BTIME;
-        let found = rustix::fs::statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, wanted);
-        found.is_ok_and(|found| {
-            let born = (found.stx_btime.tv_sec, found.stx_btime.tv_nsec);
-            found.stx_mask & wanted.bits() != 0 && born < self.world.started
-        })
-    }
-
-    /// The rest of a repository may be removed after its `.git`.
-    pub(super) fn note_former_repository(&mut self, place: &Place) -> Result<(), Errno> {
-        let identity = mount_and_inode(place.directory.as_fd())?;
-        let known = &mut self.state.former_repositories;
-        if known.len() < MOST_FORMER_REPOSITORIES {
-            known.insert(identity);
-        }
-        Ok(())
-    }
-
     /// Reports a refusal; returns the error for the caller.
     pub(super) fn refuse(&self, path: &[u8], access: Access) -> Errno {
         let Some(denial) = self.denial(path, access) else {
@@ -378,20 +355,6 @@ impl Answering<'_> {
         if let Some(denial) = strict.and_then(|strict| denial(strict, path, access)) {
             self.observed(&denial);
         }
-    }
-
-    /// A directory that came over a socket may belong to the host's mounts, whose paths look the same.
-    pub(super) fn require_inside(&mut self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
-        let (mount, _) = mount_and_inode(directory)?;
-        if self.state.mounts.contains(&mount) {
-            return Ok(());
-        }
-        let path = self.view.path_of(directory)?;
-        if !self.view.is_inside(directory, &path)? {
-            return Err(Errno::ACCESS);
-        }
-        self.state.mounts.push(mount);
-        Ok(())
     }
 
     /// `/proc` judges by who opens a file, and this process could open more than the caller.

@@ -184,6 +184,16 @@ impl View<'_> {
         }
     }
 
+    /// The place that a symlink with this text at a place would lead to; none if there is no way yet.
+    pub(super) fn target_place(&self, link: &Place, text: &[u8]) -> Option<Place> {
+        let start = if text.starts_with(b"/") {
+            self.root
+        } else {
+            link.directory.as_fd()
+        };
+        self.place_from(start, text, &mut 0).ok()
+    }
+
     /// The place of an object that was found through a descriptor, if it has one in the sandbox.
     pub(super) fn place_of(&self, handle: BorrowedFd<'_>) -> Result<Option<Place>, Errno> {
         let path = self.path_of(handle)?;
@@ -448,7 +458,7 @@ pub(super) const INIT: u32 = 1;
 /// What most paths fit into.
 const USUAL_PATH: usize = 256;
 /// linux/magic.h.
-const PROC_SUPER_MAGIC: rustix::fs::FsWord = 0x9fa0;
+pub(super) const PROC_SUPER_MAGIC: rustix::fs::FsWord = 0x9fa0;
 
 pub(super) enum Target {
     Text(Vec<u8>),

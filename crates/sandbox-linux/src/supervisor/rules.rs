@@ -271,6 +271,8 @@ impl Rules {
             let mut landings = landings::find(&self.planned);
             let links = self.completed().links.iter();
             landings.extend(links.map(|link| link.as_bytes().to_vec()));
+            landings.sort_unstable();
+            landings.dedup();
             landings
         })
     }

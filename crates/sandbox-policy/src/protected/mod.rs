@@ -241,6 +241,13 @@ fn run_ends(row: &[&str], rest: &[Option<FoldedName>]) -> Vec<usize> {
     }
 }
 
+/// Whether a path lies in a store of packages, or is one.
+#[must_use]
+pub fn is_in_store(path: &[u8]) -> bool {
+    let names: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+    first_store_end(&names).is_some()
+}
+
 /// How many names lead to the outermost store of packages. Stores are compared as they are
 /// written: who installs packages writes them so, and the exemption should be no larger.
 fn first_store_end(names: &[&[u8]]) -> Option<usize> {

@@ -1,0 +1,86 @@
+//! Repositories below a write root: whoever removes one has to empty it first.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::fs::{Mode, OFlags};
+
+use super::{
+    Answering,
+    caller::PLACE,
+    resolve::{Place, mount_and_inode, open_place},
+    rules::is_within,
+    trees::is_old,
+};
+use crate::sys::Errno;
+
+/// Directories that are remembered; what is in the others stays.
+const MOST_FORMER_REPOSITORIES: usize = 100_000;
+
+impl Answering<'_> {
+    /// A repository somewhere below a write root may be removed with all that is in it, whatever the
+    /// table protects there: nothing is planted by that.
+    pub(super) fn is_in_nested_repository(&self, place: &Place) -> bool {
+        let Some(root) = self.world.rules.write_root(&place.path) else {
+            return false;
+        };
+        let mut directory = rustix::io::fcntl_dupfd_cloexec(&place.directory, 0);
+        let mut path = place.parent_path();
+        while let Ok(current) = directory {
+            if !is_within(path, &root) || path == root {
+                return false;
+            }
+            let is_repository = self.had_repository(current.as_fd());
+            let identity = mount_and_inode(current.as_fd());
+            let is_former = identity.is_ok_and(|it| self.state.former_repositories.contains(&it));
+            if is_repository || is_former {
+                return true;
+            }
+            let end = path.iter().rposition(|byte| *byte == b'/');
+            path = path.get(..end.unwrap_or(0)).unwrap_or_default();
+            let flags = PLACE | OFlags::DIRECTORY;
+            directory = rustix::fs::openat(&current, c"..", flags, Mode::empty());
+        }
+        false
+    }
+
+    /// Whether a directory has a repository that is older than the sandbox, and was there then.
+    pub(super) fn had_repository(&self, directory: BorrowedFd<'_>) -> bool {
+        let moved = &self.state.moved_repositories;
+        let is_moved = || {
+            let own = open_place(directory, &c".git".to_owned());
+            let identity = own.and_then(|own| mount_and_inode(own.as_fd()));
+            identity.is_ok_and(|identity| moved.contains(&identity))
+        };
+        is_old(directory, c".git", self.world.started)
+            && moved.len() < MOST_FORMER_REPOSITORIES
+            && !is_moved()
+    }
+
+    /// Takes note of what gets the name of a repository: it is as old as before, but was not there.
+    pub(super) fn note_named(&mut self, object: BorrowedFd<'_>, to: &Place) -> Result<(), Errno> {
+        if to.name.as_bytes() == b".git" {
+            let identity = mount_and_inode(object)?;
+            self.state.moved_repositories.insert(identity);
+        }
+        Ok(())
+    }
+
+    /// The same for what is moved.
+    pub(super) fn note_moved(&mut self, from: &Place, to: &Place) -> Result<(), Errno> {
+        if to.name.as_bytes() != b".git" {
+            return Ok(());
+        }
+        let moved = open_place(from.directory.as_fd(), &from.name)?;
+        self.note_named(moved.as_fd(), to)
+    }
+
+    /// The rest of a repository may be removed after its `.git`.
+    pub(super) fn note_former_repository(&mut self, place: &Place) -> Result<(), Errno> {
+        let identity = mount_and_inode(place.directory.as_fd())?;
+        let known = &mut self.state.former_repositories;
+        if known.len() < MOST_FORMER_REPOSITORIES {
+            known.insert(identity);
+        }
+        Ok(())
+    }
+}
