@@ -31,6 +31,7 @@ mod names;
 mod nested;
 mod open;
 mod opened;
+mod paths;
 mod permit;
 mod refusal;
 mod refused;
