@@ -26,8 +26,8 @@ use sandbox_policy::{
 
 pub use environment::environment;
 pub use landlock::{LandlockRule, Reads, RuleAnchor, RulesetSpec};
-pub(crate) use mounts::HOSTS;
 pub use mounts::{BindAccess, MountKind, MountOp, MountPlan};
+pub(crate) use mounts::{HOSTS, is_ours};
 pub use ports::PortPlan;
 pub use seccomp::{ArgumentTest, FilterAction, FilterSpec, SyscallRule};
 pub use shown::Shown;
