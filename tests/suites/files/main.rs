@@ -24,6 +24,7 @@ mod planted;
 mod preset;
 mod protected;
 mod races;
+mod roots;
 mod together;
 mod ways;
 mod writes;
