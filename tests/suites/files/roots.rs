@@ -48,6 +48,10 @@ impl Drop for Gone {
     }
 }
 
+fn is_directory(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_dir())
+}
+
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
@@ -62,7 +66,7 @@ fn everything_may_be_written_where_the_root_is_a_write_root() {
     let mut places: Vec<_> = ["/", "/etc", "/usr/bin", "/opt", "/boot", "/var/lib", "/srv"]
         .map(PathBuf::from)
         .to_vec();
-    places.retain(|place| place.is_dir());
+    places.retain(|place| is_directory(place));
     places.extend([bed.work(), bed.home(), bed.outside(), bed.root()].map(Path::to_owned));
     let targets: Vec<_> = (places.iter())
         .map(|place| place.join(bed.marker()))
@@ -74,7 +78,7 @@ fn everything_may_be_written_where_the_root_is_a_write_root() {
             // What the host permits this user, and nothing else.
             let outside = host(&sh, ["-c", &line(target)]);
             let is_permitted = outside.succeeded();
-            assert_eq!(is_permitted, target.exists());
+            assert_eq!(is_permitted, target.symlink_metadata().is_ok());
             std::fs::remove_file(target).ok();
             let (_, srt) = ways(&bed).into_iter().find(|it| it.0 == way).unwrap();
             let output = srt.sh(&line(target)).run();
@@ -83,7 +87,11 @@ fn everything_may_be_written_where_the_root_is_a_write_root() {
                 is_permitted,
                 "{way}: {target:?}\n{output}"
             );
-            assert_eq!(target.exists(), is_permitted, "{way}: {target:?}\n{output}");
+            assert_eq!(
+                target.symlink_metadata().is_ok(),
+                is_permitted,
+                "{way}: {target:?}\n{output}"
+            );
             if is_permitted {
                 assert_eq!(std::fs::read(target).unwrap(), b"new\n", "{way}");
                 std::fs::remove_file(target).unwrap();
@@ -96,7 +104,7 @@ fn everything_may_be_written_where_the_root_is_a_write_root() {
     for target in &targets {
         let settings = rules(&[], &[], &["/nonexistent"], &[]);
         bed.srt().flat(&settings).sh(&line(target)).run().refused();
-        assert!(!target.exists(), "{target:?}");
+        assert!(target.symlink_metadata().is_err(), "{target:?}");
     }
 }
 
@@ -117,7 +125,10 @@ fn files_are_changed_moved_and_removed_anywhere() {
         let path = bed.outside().to_owned();
         srt.env("O", &path).sh(line).run().ok();
         assert_eq!(std::fs::read(path.join("d/moved")).unwrap(), b"o", "{way}");
-        assert!(!path.join("file").exists() && !path.join("gone").exists());
+        assert!(
+            path.join("file").symlink_metadata().is_err()
+                && path.join("gone").symlink_metadata().is_err()
+        );
         assert_eq!(std::fs::read(bed.home().join("other")).unwrap(), b"old");
         std::fs::remove_dir_all(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
@@ -184,7 +195,7 @@ fn denies_stand_in_a_root_that_is_everything() {
         let changes = before.changes(&bed.tree());
         // A directory that holds nothing closed yet may be moved before its name is taken again.
         if line.contains("mkdir $O/d &&") {
-            assert!(!future.exists(), "`{line}`\n{output}");
+            assert!(future.symlink_metadata().is_err(), "`{line}`\n{output}");
             std::fs::remove_dir_all(bed.outside().join("d")).ok();
             std::fs::remove_dir_all(bed.outside().join("e")).ok();
             std::fs::create_dir(bed.outside().join("d")).unwrap();
@@ -204,7 +215,7 @@ fn denies_stand_in_a_root_that_is_everything() {
         std::fs::read(bed.outside().join("e/kept/file")).unwrap(),
         b"new\n"
     );
-    assert!(future.is_dir() && !bed.outside().join("c/x.lock").exists());
+    assert!(is_directory(&future) && bed.outside().join("c/x.lock").symlink_metadata().is_err());
 }
 
 #[test]
@@ -229,7 +240,7 @@ fn protected_names_are_closed_everywhere_but_without_file_rules() {
             rules(&[], &[], &["/", "."], &[]),
         ] {
             bed.srt().flat(&root).sh(&line).run().refused();
-            assert!(!path.exists(), "{name}");
+            assert!(path.symlink_metadata().is_err(), "{name}");
         }
         bed.srt().flat(&disabled()).sh(&line).run().ok();
         assert_eq!(std::fs::read(&path).unwrap(), b"new\n", "{name}");
@@ -248,7 +259,7 @@ fn the_sandboxs_own_trees_stay_its_own() {
     let everything = rules(&[], &[], &["/"], &[]);
     for settings in [&everything, &disabled()] {
         writes(settings, &format!("echo x > /dev/shm/{marker}")).ok();
-        assert!(!host_memory.exists());
+        assert!(host_memory.symlink_metadata().is_err());
         for line in [
             format!("echo x > /dev/{marker}"),
             "rm /dev/null".to_owned(),
@@ -262,15 +273,23 @@ fn the_sandboxs_own_trees_stay_its_own() {
         ] {
             writes(settings, &line).refused();
         }
-        assert!(!bed.home().join(".srt-settings.json").exists());
-        assert!(Path::new("/dev/null").exists());
+        assert!(
+            !bed.home()
+                .join(".srt-settings.json")
+                .symlink_metadata()
+                .is_ok()
+        );
+        assert!(Path::new("/dev/null").symlink_metadata().is_ok());
     }
     let line = format!("echo x > /tmp/{marker}");
     writes(&everything, &line).ok();
-    assert!(!host_tmp.exists(), "the private directory is the host's");
+    assert!(
+        host_tmp.symlink_metadata().is_err(),
+        "the private directory is the host's"
+    );
     // Without file rules there is no private directory either.
     writes(&disabled(), &line).ok();
-    assert!(host_tmp.exists());
+    assert!(host_tmp.symlink_metadata().is_ok());
     if is_root() {
         host(&need!("sh"), ["-c", ": >> /proc/sys/kernel/core_pattern"]).ok();
     }
@@ -295,7 +314,10 @@ fn the_kernels_own_trees_are_not_opened_by_a_root_that_is_everything() {
     for settings in [&everything, &disabled()] {
         for line in [line.as_str(), "mv /sys /sys2", "mkdir /sys/fs/cgroup/x"] {
             let output = bed.srt().flat(settings).sh(line).run().refused();
-            assert!(!Path::new("/sys/fs/cgroup/x").exists(), "{output}");
+            assert!(
+                Path::new("/sys/fs/cgroup/x").symlink_metadata().is_err(),
+                "{output}"
+            );
         }
         let tells = bed.srt().flat(settings).sh(&line).run().errors();
         assert!(tells.contains("the kernel's own"), "{tells}");
@@ -358,7 +380,7 @@ fn an_inherited_proc_stays_read_only() {
         let other = ": >> /proc/sys/kernel/core_pattern || : >> /proc/1/oom_score_adj";
         bed.srt().flat(&settings).sh(other).run().refused();
         bed.srt().flat(&settings).sh("echo x > written").run().ok();
-        assert!(target.exists());
+        assert!(target.symlink_metadata().is_ok());
         std::fs::remove_file(&target).unwrap();
     }
 }

@@ -117,6 +117,16 @@ pub enum PlanNotice {
         /// The rule's origin.
         origin: String,
     },
+    /// A write root below something that is no directory.
+    #[error("`{}` does not exist and can't be created inside: `{}` is no directory (allowed by {origin})", path.as_path().display(), file.as_path().display())]
+    BlockedWriteRoot {
+        /// The path as written.
+        path: AbsolutePath,
+        /// What is in the way.
+        file: AbsolutePath,
+        /// The rule's origin.
+        origin: String,
+    },
     /// More files are closed for reading by their paths than get a mount each.
     #[error(
         "so many files are closed for reading that they are judged when they are opened: all opens of them are refused, but they can be executed, and looked at without opening them"
@@ -402,8 +412,13 @@ fn missing_roots(
             continue;
         }
         match judged.of(&found.above) {
-            mounts::Region::ReadOnly => roots.push((*found).clone()),
             mounts::Region::Writable => {}
+            _ if found.kind == PathKind::File => notices.push(PlanNotice::BlockedWriteRoot {
+                path: path.clone(),
+                file: found.above.clone(),
+                origin: allow.rule.origin.to_string(),
+            }),
+            mounts::Region::ReadOnly => roots.push((*found).clone()),
             // A working directory below `/tmp` is the host's, whatever is around it.
             mounts::Region::Hidden | mounts::Region::Scratch
                 if shown::mounted(mounts, &found.above) == Shown::Host(BindAccess::ReadOnly) =>

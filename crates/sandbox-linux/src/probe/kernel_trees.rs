@@ -133,7 +133,7 @@ mod tests {
         let open = Policy::restrictive().allow_write("/").unwrap();
         assert!(judge(&open));
         assert!(!judge(&close_kernel_trees(&open).unwrap()));
-        let named = open.clone().allow_write("/sys").unwrap();
+        let named = open.allow_write("/sys").unwrap();
         assert!(judge(&close_kernel_trees(&named).unwrap()));
         let other = Policy::restrictive().allow_write("/sys").unwrap();
         assert_eq!(*close_kernel_trees(&other).unwrap(), other);

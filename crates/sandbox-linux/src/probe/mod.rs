@@ -22,7 +22,7 @@ use self::{
 };
 pub(crate) use self::{landed::landed_writes, listing::open_to_list};
 use crate::{
-    facts::{FileIdentity, HostFacts, KnownPaths, MissingPath, WriteLinks},
+    facts::{FileIdentity, HostFacts, KnownPaths, MissingPath, PathKind, WriteLinks},
     plan::HOSTS,
     sys,
 };
@@ -289,9 +289,15 @@ fn place_of_missing(path: &AbsolutePath) -> Option<MissingPath> {
     let metadata = fs::metadata(place.as_path()).ok()?;
     let rest = path.as_path().strip_prefix(written.as_path()).ok()?;
     let canonical = AbsolutePath::new(place.as_path().join(rest)).ok()?;
-    metadata.is_dir().then_some(MissingPath {
+    let kind = if metadata.is_dir() {
+        PathKind::Directory
+    } else {
+        PathKind::File
+    };
+    Some(MissingPath {
         canonical,
         above: place,
+        kind,
         identity: FileIdentity {
             device: metadata.dev(),
             inode: metadata.ino(),
