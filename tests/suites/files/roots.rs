@@ -270,15 +270,17 @@ fn the_sandboxs_own_trees_stay_its_own() {
             ": >> /proc/sysrq-trigger".to_owned(),
             format!("echo '{{}}' > '{}/settings.json'", bed.root().display()),
             "echo '{}' > ~/.srt-settings.json".to_owned(),
+            "mkdir -p ~/.local/share/srt/trust".to_owned(),
+            "mkdir -p ~/.local/share/srt && echo > ~/.local/share/srt/trust".to_owned(),
+            "rm -rf ~/.local; mkdir -p new/trust ~/.local/share && mv -T new ~/.local/share/srt".to_owned(),
+            "mkdir -p new/share/srt/trust && rm -r ~/.local && mv new ~/.local".to_owned(),
+            "mkdir -p new && rm -r ~/.local; ln -s \"$PWD/new\" ~/.local && mkdir -p new/share/srt/trust".to_owned(),
         ] {
             writes(settings, &line).refused();
         }
-        assert!(
-            !bed.home()
-                .join(".srt-settings.json")
-                .symlink_metadata()
-                .is_ok()
-        );
+        let own =
+            [".srt-settings.json", ".local/share/srt/trust"].map(|name| bed.home().join(name));
+        assert!(own.iter().all(|path| path.symlink_metadata().is_err()));
         assert!(Path::new("/dev/null").symlink_metadata().is_ok());
     }
     let line = format!("echo x > /tmp/{marker}");
