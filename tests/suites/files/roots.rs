@@ -1,6 +1,9 @@
 //! `/` as a write root, and no file rules at all: everything is the host's to write, but for what other
 //! rules, the tables and the sandbox itself keep closed.
 
+use std::fs::Permissions;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sandbox_tests::{Bed, Srt, host, inapplicable, is_root, need};
@@ -245,6 +248,66 @@ fn protected_names_are_closed_everywhere_but_without_file_rules() {
         bed.srt().flat(&disabled()).sh(&line).run().ok();
         assert_eq!(std::fs::read(&path).unwrap(), b"new\n", "{name}");
     }
+}
+
+/// `~/.bashrc` is often a symlink into a directory of its owner's.
+#[test]
+fn what_protected_names_of_the_home_lead_to_is_closed_too() {
+    let bed = Bed::new();
+    if bed.is_in_scratch() {
+        inapplicable!("the bed lies in a private directory");
+    }
+    let file = bed.file("outside/dotfiles/bashrc", "old");
+    let other = bed.file("outside/dotfiles/other", "old");
+    std::os::unix::fs::symlink(&file, bed.home().join(".bashrc")).unwrap();
+    for root in ["/", text(bed.root())] {
+        let settings = rules(&[], &[], &[root], &[]);
+        for line in [
+            "> ~/.bashrc",
+            "> $O/bashrc",
+            "> $O/new && mv $O/new $O/bashrc",
+        ] {
+            let srt = bed.srt().flat(&settings).env("O", file.parent().unwrap());
+            srt.sh(&format!("echo new {line}")).run().refused();
+            assert_eq!(std::fs::read(&file).unwrap(), b"old", "{root}: {line}");
+        }
+        let line = format!("echo new > '{}'", other.display());
+        bed.srt().flat(&settings).sh(&line).run().ok();
+        assert_eq!(std::fs::read(&other).unwrap(), b"new\n");
+    }
+    bed.srt()
+        .flat(&disabled())
+        .sh("echo new > ~/.bashrc")
+        .run()
+        .ok();
+    assert_eq!(std::fs::read(&file).unwrap(), b"new\n");
+}
+
+/// What others closed to the caller, a deny need not close: with every place in a write root, it would be
+/// an error that such a place can't be looked at.
+#[test]
+fn denies_of_places_that_are_out_of_reach_are_no_errors() {
+    if is_root() {
+        inapplicable!("nothing is out of root's reach");
+    }
+    let bed = Bed::new();
+    let closed = Path::new("/root/closed/file");
+    if !std::fs::symlink_metadata(closed).is_err_and(|it| it.kind() == ErrorKind::PermissionDenied)
+    {
+        inapplicable!("/root is open to everybody");
+    }
+    let settings = rules(&[text(closed)], &[], &["/"], &[text(closed)]);
+    bed.srt().flat(&settings).sh("echo x > written").run().ok();
+    let line = format!("cat '{0}' || echo x > '{0}'", closed.display());
+    bed.srt().flat(&settings).sh(&line).run().refused();
+    // A directory of the caller's own could be opened by the command.
+    let own = bed.outside().join("own");
+    std::fs::create_dir(&own).unwrap();
+    std::fs::set_permissions(&own, Permissions::from_mode(0o000)).unwrap();
+    let settings = rules(&[text(&own.join("file"))], &[], &["/"], &[]);
+    let output = bed.srt().flat(&settings).args(["true"]).run();
+    std::fs::set_permissions(&own, Permissions::from_mode(0o700)).unwrap();
+    output.exits(125);
 }
 
 /// The sandbox's own `/proc`, `/dev`, private directories and what decides about later runs.

@@ -67,6 +67,8 @@ pub struct LinuxPlan {
     pub filesystem: Arc<FilesystemPolicy>,
     /// The policy that would hold if this were not a permissive run: what it would refuse is told.
     pub observed: Option<Arc<FilesystemPolicy>>,
+    /// The user's home, whose protected names count as those of a write root where it lies in one.
+    pub home: Option<AbsolutePath>,
     /// Whether `filesystem` names the places that symlinks among the write denies lead to.
     pub write_links: WriteLinks,
     /// What the plan does not enforce exactly, for the report.
@@ -371,6 +373,7 @@ fn lower_as(
         tracing,
         filesystem: Arc::new(filesystem),
         observed: strict.map(|strict| Arc::clone(&strict.filesystem)),
+        home: facts.home.clone(),
         write_links: facts.write_links,
         notices,
     })

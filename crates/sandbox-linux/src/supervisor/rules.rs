@@ -10,8 +10,8 @@ use std::{
 };
 
 use sandbox_policy::{
-    Denial, DenialReason, FileJudge, FilesystemPolicy, Origin, PROTECTED_PATHS, PathPattern,
-    PathRule, ProtectedGroup, ProtectedPath, shown,
+    AbsolutePath, Denial, DenialReason, FileJudge, FilesystemPolicy, Origin, PROTECTED_PATHS,
+    PathPattern, PathRule, ProtectedGroup, ProtectedPath, shown,
 };
 
 use super::{bound::BoundSockets, early, git::Protected, landings, permit::Access};
@@ -36,6 +36,7 @@ pub(crate) struct Rules {
     completed: OnceLock<Option<FilesystemPolicy>>,
     /// What a permissive run would be refused.
     observed: Option<Observed>,
+    home: Option<AbsolutePath>,
     write_links: WriteLinks,
     /// How many reads were judged before everything was compiled.
     early: AtomicUsize,
@@ -102,6 +103,7 @@ impl Rules {
                 policy: Arc::clone(policy),
                 judge: OnceLock::new(),
             }),
+            home: plan.home.clone(),
             write_links: plan.write_links,
             early: AtomicUsize::new(0),
             is_compiling: AtomicBool::new(false),
@@ -228,10 +230,11 @@ impl Rules {
         })
     }
 
-    /// Whether a path is, or lies in, what a protected name of a write root leads to: `~/.bashrc` is
-    /// often a symlink into a directory of its owner's.
+    /// Whether a path is, or lies in, what a protected name of a write root, or of the home in one, leads to:
+    /// `~/.bashrc` is often a symlink into a directory of its owner's.
     pub(crate) fn is_landing(&self, path: &[u8]) -> bool {
-        let landings = self.landings.get_or_init(|| landings::find(&self.planned));
+        let find = || landings::find(&self.planned, self.home.as_ref());
+        let landings = self.landings.get_or_init(find);
         landings.iter().any(|landing| is_within(path, landing))
     }
 
