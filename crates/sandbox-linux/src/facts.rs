@@ -120,14 +120,16 @@ pub struct FileIdentity {
     pub inode: u64,
 }
 
-/// Something that does not exist, in a place that does.
+/// Something that does not exist, and the nearest place above that does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingPath {
     /// Its path without symlinks.
     pub canonical: AbsolutePath,
-    /// The nearest directory above that exists.
+    /// The nearest path above that exists.
     pub above: AbsolutePath,
-    /// Which directory that is.
+    /// What that is. Nothing can be made below a file.
+    pub kind: PathKind,
+    /// Which object that is.
     pub identity: FileIdentity,
 }
 

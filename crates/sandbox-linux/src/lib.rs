@@ -79,7 +79,7 @@ pub use self::{
     inherited::inherited,
     launch::{Running, launch, launch_here},
     prepare::{PrepareError, Prepared},
-    probe::{ProbeError, copied_places, probe},
+    probe::{ProbeError, close_kernel_trees, copied_places, probe},
     signals::{ReceivedSignal, SignalSource},
     sockets::{Sockets, Transparent},
     stage::{Step, device_names},

@@ -191,7 +191,8 @@ impl Grants {
 
     fn on(&self, index: usize, op: &MountOp) -> Option<BindAccess> {
         let own = self.operations.get(&index).copied();
-        let root = self.root.filter(|_| op.kind == MountKind::RootReadOnly);
+        let is_root = matches!(op.kind, MountKind::RootReadOnly | MountKind::RootWritable);
+        let root = self.root.filter(|_| is_root);
         own.or(root)
     }
 }

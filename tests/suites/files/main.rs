@@ -25,6 +25,7 @@ mod preset;
 mod procfs;
 mod protected;
 mod races;
+mod roots;
 mod through_links;
 mod together;
 mod ways;

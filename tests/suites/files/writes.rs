@@ -351,3 +351,84 @@ fn there_may_be_more_write_roots_than_descriptors() {
     }
     assert!(around.join("beside").symlink_metadata().is_err());
 }
+
+/// The notice names what is in the way, not a symlink that nobody has made.
+#[test]
+fn a_write_root_below_a_file_is_told_as_what_it_is() {
+    let bed = Bed::new();
+    if bed.is_in_scratch() {
+        inapplicable!("the bed lies in a private directory");
+    }
+    let file = bed.file("outside/a", "old");
+    let inside = file.join("q");
+    let settings = rules(&[], &[], &[inside.to_str().unwrap()], &[]);
+    let line = format!(
+        "mkdir -p '{}' || echo new > '{}'",
+        inside.display(),
+        file.display()
+    );
+    let output = bed.srt().flat(&settings).sh(&line).run().refused();
+    let expected = format!("`{}` is no directory", file.display());
+    assert!(output.errors().contains(&expected), "{output}");
+    assert!(!output.errors().contains("symlink"), "{output}");
+    assert_eq!(std::fs::read(&file).unwrap(), b"old");
+    // The control: below a directory it can be made, and there is nothing to tell.
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let line = format!("mkdir '{}'", inside.display());
+    let output = bed.srt().flat(&settings).sh(&line).run().ok();
+    assert!(!output.errors().contains("notice"), "{output}");
+    assert!(inside.symlink_metadata().unwrap().is_dir());
+}
+
+/// What the kernel finds wrong before it asks for permissions is said first here too: programs fall back
+/// on `EXDEV`, and read `EISDIR`.
+#[test]
+fn mistakes_are_told_as_the_kernel_tells_them() {
+    const TRY: &str = r#"
+import os, sys, errno
+def said(call, *words, **more):
+    try:
+        call(*words, **more)
+        return "ok"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+outside = sys.argv[1]
+W = os.O_WRONLY
+held = os.open(sys.argv[2], os.O_RDONLY)
+link = f"/proc/self/fd/{held}"
+for name in ["..", ".", "/", outside, outside + "/", outside + "/..", "/etc"]:
+    for flags in [os.O_CREAT | W, os.O_CREAT | os.O_RDWR, os.O_CREAT, W, os.O_TRUNC, os.O_CREAT | os.O_EXCL | W]:
+        print(name, flags, said(os.open, name, flags))
+print("magic", said(os.link, link, "made", follow_symlinks=False))
+print("magic elsewhere", said(os.link, link, "/dev/shm/made", follow_symlinks=False))
+print("other device", said(os.link, sys.argv[2], "/dev/shm/made"))
+print("taken", said(os.link, link, "there", follow_symlinks=False))
+print("own", said(os.link, "there", "second"), os.path.exists("second"))
+os.unlink("second")
+"#;
+    let python = python!();
+    let bed = Bed::new();
+    if bed.is_in_scratch() {
+        inapplicable!("the bed lies in a private directory");
+    }
+    let held = bed.file("work/held", "old");
+    bed.file("work/there", "old");
+    let words = [bed.outside().to_str().unwrap(), held.to_str().unwrap()];
+    let before = bed.tree();
+    let inside = bed.srt().py(&python, TRY, &words).run().ok();
+    assert!(!inside.errors().contains("refused"), "{inside}");
+    assert_eq!(before.changes(&bed.tree()), [""; 0]);
+    let program = format!(
+        "import os, sys; os.chdir({:?}); exec(sys.argv.pop(1))",
+        bed.work()
+    );
+    let words = [&["-ESc", &program, TRY][..], &words[..]].concat();
+    let outside = host(&python, words).ok();
+    assert_eq!(inside.text(), outside.text());
+    assert!(inside.text().contains("magic EXDEV"), "{inside}");
+    // The control: what is no mistake is refused for what it is.
+    let line = format!("ln held '{}/made'", bed.outside().display());
+    let output = bed.srt().sh(&line).run().refused();
+    assert!(output.errors().contains("refused"), "{output}");
+}

@@ -70,6 +70,7 @@ impl Backend {
         place: (&AbsolutePath, Option<&AbsolutePath>),
         launch_thread: LaunchThread,
     ) -> Result<Self, PlatformError> {
+        let policy = &*sandbox_linux::close_kernel_trees(policy)?;
         let facts = sandbox_linux::probe(policy, place.0, place.1)?;
         let plan = sandbox_linux::lower(policy, &facts, Endpoints::standard())?;
         Self::of_plan(plan, policy, launch_thread)
@@ -81,6 +82,7 @@ impl Backend {
         place: (&AbsolutePath, Option<&AbsolutePath>),
         launch_thread: LaunchThread,
     ) -> Result<Self, PlatformError> {
+        let policy = &*sandbox_linux::close_kernel_trees(policy)?;
         let facts = sandbox_linux::probe(policy, place.0, place.1)?;
         let strict = sandbox_linux::lower(policy, &facts, Endpoints::standard())?;
         let copied = sandbox_linux::copied_places(policy, place.0, place.1)?;

@@ -16,6 +16,7 @@ impl fmt::Display for LinuxPlan {
             let target = operation.target.as_path().display();
             match &operation.kind {
                 MountKind::RootReadOnly => writeln!(f, "read-only {target}")?,
+                MountKind::RootWritable => writeln!(f, "writable {target}")?,
                 MountKind::RootEmpty => writeln!(f, "empty {target}")?,
                 MountKind::Proc { guards_sysctls } => {
                     let guards = if *guards_sysctls {

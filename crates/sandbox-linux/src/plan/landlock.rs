@@ -2,7 +2,8 @@
 //!
 //! Landlock grants; it can't take away below a grant. So where reads are open, they are left to the
 //! mounts, and masks alone close regions; where `/` is closed, reading is granted on what is
-//! re-opened. Writing is granted on write roots, scratch and our own `/dev` and `/proc`. A domain
+//! re-opened. Writing is granted on write roots, scratch and our own `/dev` and `/proc`; where `/` is a
+//! write root, mounts alone keep what is closed in it. A domain
 //! also forbids every mount call, signals to the outside and abstract sockets of the outside.
 
 use sandbox_policy::UnixSocketPolicy;
@@ -78,6 +79,7 @@ pub(super) fn lower(
         .filter_map(|(index, operation)| {
             let (anchor, access) = match &operation.kind {
                 MountKind::RootReadOnly => (RuleAnchor::Root, BindAccess::ReadOnly),
+                MountKind::RootWritable => (RuleAnchor::Root, BindAccess::Writable),
                 MountKind::Proc { .. } | MountKind::Devices | MountKind::Scratch => {
                     (RuleAnchor::Operation(index), BindAccess::Writable)
                 }

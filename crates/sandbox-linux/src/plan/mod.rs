@@ -26,8 +26,8 @@ use sandbox_policy::{
 
 pub use environment::environment;
 pub use landlock::{LandlockRule, Reads, RuleAnchor, RulesetSpec};
-pub(crate) use mounts::HOSTS;
 pub use mounts::{BindAccess, MountKind, MountOp, MountPlan};
+pub(crate) use mounts::{HOSTS, is_ours};
 pub use ports::PortPlan;
 pub use seccomp::{ArgumentTest, FilterAction, FilterSpec, SyscallRule};
 pub use shown::Shown;
@@ -67,6 +67,8 @@ pub struct LinuxPlan {
     pub filesystem: Arc<FilesystemPolicy>,
     /// The policy that would hold if this were not a permissive run: what it would refuse is told.
     pub observed: Option<Arc<FilesystemPolicy>>,
+    /// The user's home, whose protected names count as those of a write root where it lies in one.
+    pub home: Option<AbsolutePath>,
     /// Whether `filesystem` names the places that symlinks among the write denies lead to.
     pub write_links: WriteLinks,
     /// What the plan does not enforce exactly, for the report.
@@ -114,6 +116,16 @@ pub enum PlanNotice {
     MissingWriteRoot {
         /// The path as written.
         path: AbsolutePath,
+        /// The rule's origin.
+        origin: String,
+    },
+    /// A write root below something that is no directory.
+    #[error("`{}` does not exist and can't be created inside: `{}` is no directory (allowed by {origin})", path.as_path().display(), file.as_path().display())]
+    BlockedWriteRoot {
+        /// The path as written.
+        path: AbsolutePath,
+        /// What is in the way.
+        file: AbsolutePath,
         /// The rule's origin.
         origin: String,
     },
@@ -361,6 +373,7 @@ fn lower_as(
         tracing,
         filesystem: Arc::new(filesystem),
         observed: strict.map(|strict| Arc::clone(&strict.filesystem)),
+        home: facts.home.clone(),
         write_links: facts.write_links,
         notices,
     })
@@ -402,8 +415,13 @@ fn missing_roots(
             continue;
         }
         match judged.of(&found.above) {
-            mounts::Region::ReadOnly => roots.push((*found).clone()),
             mounts::Region::Writable => {}
+            _ if found.kind == PathKind::File => notices.push(PlanNotice::BlockedWriteRoot {
+                path: path.clone(),
+                file: found.above.clone(),
+                origin: allow.rule.origin.to_string(),
+            }),
+            mounts::Region::ReadOnly => roots.push((*found).clone()),
             // A working directory below `/tmp` is the host's, whatever is around it.
             mounts::Region::Hidden | mounts::Region::Scratch
                 if shown::mounted(mounts, &found.above) == Shown::Host(BindAccess::ReadOnly) =>

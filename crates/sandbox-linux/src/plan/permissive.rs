@@ -19,6 +19,10 @@ pub(super) fn copied(
 ) -> Result<MountPlan, PlanError> {
     let mut operations = mounts.into_operations();
     for operation in &mut operations {
+        // overlayfs shows no mounts below its lower directory: of `/` there is no copy.
+        if operation.kind == MountKind::RootWritable {
+            operation.kind = MountKind::RootReadOnly;
+        }
         if let MountKind::Bind { access, .. } = &mut operation.kind
             && *access == BindAccess::Writable
         {

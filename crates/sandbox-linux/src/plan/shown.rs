@@ -63,6 +63,7 @@ pub(super) fn mounted(mounts: &MountPlan, path: &AbsolutePath) -> Shown {
 fn shown_by(operation: &MountOp, path: &AbsolutePath) -> Shown {
     match &operation.kind {
         MountKind::RootReadOnly => Shown::Host(BindAccess::ReadOnly),
+        MountKind::RootWritable => Shown::Host(BindAccess::Writable),
         MountKind::Bind { access, .. } => Shown::Host(*access),
         MountKind::Scratch => Shown::Private,
         MountKind::Devices => Shown::Devices,

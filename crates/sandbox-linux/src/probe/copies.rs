@@ -148,7 +148,7 @@ fn existing(path: &AbsolutePath) -> Option<PathBuf> {
 }
 
 /// proc_pid_mountinfo(5): the fifth field, with some bytes as three octal digits.
-const MOUNTS: &str = "/proc/self/mountinfo";
+pub(super) const MOUNTS: &str = "/proc/self/mountinfo";
 
 fn mount_points() -> io::Result<Vec<PathBuf>> {
     Ok(points(&fs::read(MOUNTS)?))
@@ -162,7 +162,7 @@ fn points(text: &[u8]) -> Vec<PathBuf> {
         .collect()
 }
 
-fn unescaped(mut field: &[u8]) -> Vec<u8> {
+pub(super) fn unescaped(mut field: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(field.len());
     while let [first, rest @ ..] = field {
         if let (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', rest @ ..]) =

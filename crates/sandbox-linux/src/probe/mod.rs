@@ -3,6 +3,7 @@
 mod copies;
 mod denied;
 mod devices;
+mod kernel_trees;
 mod landed;
 mod listing;
 mod lookup;
@@ -15,7 +16,7 @@ use std::{collections::BTreeMap, fs, io, os::unix::fs::MetadataExt, path::PathBu
 use rustix::thread::CapabilitySet;
 use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, PathRule, Policy, ReadAllow};
 
-pub use self::copies::copied_places;
+pub use self::{copies::copied_places, kernel_trees::close_kernel_trees};
 use self::{
     denied::{Denied, EXAMINED_WRITE_DENIES, MOUNTED_WRITE_DENIES},
     lookup::Lookup,
@@ -26,7 +27,7 @@ pub(crate) use self::{
     way::{Way, walk},
 };
 use crate::{
-    facts::{FileIdentity, HostFacts, KnownPaths, MissingPath, WriteLinks},
+    facts::{FileIdentity, HostFacts, KnownPaths, MissingPath, PathKind, WriteLinks},
     plan::HOSTS,
     sys,
 };
@@ -219,15 +220,32 @@ fn is_writable_place(policy: &FilesystemPolicy, path: &AbsolutePath) -> bool {
         above.find_map(|above| AbsolutePath::new(fs::canonicalize(above.as_path()).ok()?).ok())
     };
     let place = real(path);
-    policy.allow_write.iter().any(|root| {
-        let lands = match &root.rule.pattern {
-            PathPattern::Subtree(root) => real(root)
-                .zip(place.as_ref())
-                .is_some_and(|(root, place)| place.is_within(&root)),
-            PathPattern::Glob(_) => true,
-        };
-        lands || root.rule.pattern.opens(path).is_some()
-    })
+    may_be_unlocked(path)
+        && policy.allow_write.iter().any(|root| {
+            let lands = match &root.rule.pattern {
+                PathPattern::Subtree(root) => real(root)
+                    .zip(place.as_ref())
+                    .is_some_and(|(root, place)| place.is_within(&root)),
+                PathPattern::Glob(_) => true,
+            };
+            lands || root.rule.pattern.opens(path).is_some()
+        })
+}
+
+/// Whether the directory that keeps the caller from a place is the caller's own: others' modes nobody
+/// inside can change (chmod(2)). What can't be told counts as such.
+fn may_be_unlocked(path: &AbsolutePath) -> bool {
+    let mut below = path.clone();
+    for above in path.ancestors().skip(1) {
+        if let Ok(found) = fs::metadata(above.as_path()) {
+            // A name that can be looked at leads on through a symlink.
+            let is_locked = fs::symlink_metadata(below.as_path())
+                .is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+            return !is_locked || found.uid() == rustix::process::geteuid().as_raw();
+        }
+        below = above;
+    }
+    true
 }
 
 /// What the caller can't look at, the command can't reach either, unless it may change modes there.
@@ -276,9 +294,15 @@ fn place_of_missing(path: &AbsolutePath) -> Option<MissingPath> {
     let metadata = fs::metadata(place.as_path()).ok()?;
     let rest = path.as_path().strip_prefix(written.as_path()).ok()?;
     let canonical = AbsolutePath::new(place.as_path().join(rest)).ok()?;
-    metadata.is_dir().then_some(MissingPath {
+    let kind = if metadata.is_dir() {
+        PathKind::Directory
+    } else {
+        PathKind::File
+    };
+    Some(MissingPath {
         canonical,
         above: place,
+        kind,
         identity: FileIdentity {
             device: metadata.dev(),
             inode: metadata.ino(),

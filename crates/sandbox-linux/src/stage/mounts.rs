@@ -166,6 +166,7 @@ fn clone_source(
         // A device on a read-only mount can be written; its mode and owner can't be changed.
         MountKind::Device { identity, .. } => (NO_SUID | NO_EXEC | READ_ONLY, identity),
         MountKind::RootReadOnly
+        | MountKind::RootWritable
         | MountKind::RootEmpty
         | MountKind::Proc { .. }
         | MountKind::Devices
@@ -233,11 +234,8 @@ fn perform(
     }
     let nosuid_nodev = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     let attached = match &mount.kind {
-        MountKind::RootReadOnly => {
-            let attributes = READ_ONLY | NO_SUID | NO_DEVICES;
-            sys::mount::set_attributes(CWD, c"/", Reach::TreeMadePrivate, attributes)?;
-            return resolve(c"/").map(Some);
-        }
+        MountKind::RootReadOnly => return host_root(READ_ONLY | NO_SUID | NO_DEVICES),
+        MountKind::RootWritable => return host_root(NO_SUID | NO_DEVICES),
         MountKind::RootEmpty => return empty_root().map(Some),
         MountKind::Symlink { .. } => return Ok(None),
         MountKind::Seal => {
@@ -355,6 +353,7 @@ fn create_target(mount: &PreparedMount) -> Result<(), Errno> {
         | MountKind::Proc { .. }
         | MountKind::RootEmpty
         | MountKind::RootReadOnly
+        | MountKind::RootWritable
         | MountKind::Seal => make_directory(&mount.target),
     }
 }
@@ -370,6 +369,12 @@ fn make_directory(path: &CStr) -> Result<(), Errno> {
             }
         }
     }
+}
+
+/// Sets attributes on the host's whole tree and cuts it off from mount events.
+fn host_root(attributes: u64) -> Result<Option<OwnedFd>, Errno> {
+    sys::mount::set_attributes(CWD, c"/", Reach::TreeMadePrivate, attributes)?;
+    resolve(c"/").map(Some)
 }
 
 /// Replaces the root by an empty filesystem (pivot_root(2), the `.` variant of its notes).
@@ -420,6 +425,7 @@ fn grant(
         MountKind::Bind { .. }
         | MountKind::Device { .. }
         | MountKind::RootReadOnly
+        | MountKind::RootWritable
         | MountKind::RootEmpty
         | MountKind::Proc { .. }
         | MountKind::Devices

@@ -1,5 +1,5 @@
-//! Where protected names of the write roots lead that are symlinks, and through which: `~/.bashrc` is often one
-//! into a directory of its owner's.
+//! Where protected names of the write roots, and of a home in one, lead that are symlinks, and through which:
+//! `~/.bashrc` is often one into a directory of its owner's.
 
 use std::{
     collections::HashMap,
@@ -25,14 +25,17 @@ const FEW: usize = 64;
 const LARGE: usize = 512;
 
 /// The places that the links lead to, and the links on the way.
-pub(super) fn find(policy: &FilesystemPolicy) -> Vec<Vec<u8>> {
+pub(super) fn find(policy: &FilesystemPolicy, home: Option<&AbsolutePath>) -> Vec<Vec<u8>> {
     let roots = policy.allow_write.iter();
-    let roots: Vec<_> = roots
+    let mut roots: Vec<_> = roots
         .filter_map(|allow| match &allow.rule.pattern {
             PathPattern::Subtree(root) => Some(root),
             PathPattern::Glob(_) => None,
         })
         .collect();
+    let is_open = |home: &&AbsolutePath| roots.iter().any(|root| home.is_within(root));
+    let home = home.filter(is_open).filter(|home| !roots.contains(home));
+    roots.extend(home);
     let rows = (roots.len() > FEW).then(|| Rows::new(&policy.protected));
     let mut landings = Vec::new();
     for root in roots {
@@ -218,9 +221,9 @@ mod tests {
         symlink(&target, root(6).join(".bashrc")).unwrap();
         fs::write(root(7).join("\u{212a}"), "").unwrap();
         symlink(&target, root(7).join(".zshrc")).unwrap();
-        let many = find(&policy(0..=FEW));
+        let many = find(&policy(0..=FEW), None);
         let few: Vec<_> = (0..=FEW)
-            .flat_map(|number| find(&policy(number..=number)))
+            .flat_map(|number| find(&policy(number..=number), None))
             .collect();
         assert_eq!(many, few);
         let nowhere = root(3).join("nowhere");

@@ -1,6 +1,9 @@
 //! Calls that make, move and remove names.
 
-use std::{ffi::CString, os::fd::AsFd};
+use std::{
+    ffi::CString,
+    os::fd::{AsFd, BorrowedFd},
+};
 
 use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
 
@@ -10,7 +13,7 @@ use super::{
     git::{self, Change},
     permit::{Access, Through, is_there},
     request::PathArgument,
-    resolve::{Ending, Place, handle_path, is_link},
+    resolve::{Ending, Place, handle_path, is_link, mount_and_inode},
     rules::Rules,
 };
 use crate::sys::Errno;
@@ -85,6 +88,9 @@ impl Answering<'_> {
             .object(from, flags.contains(AtFlags::SYMLINK_FOLLOW))?;
         let place = self.view.place(to)?;
         let through = self.permit_creation(&place, Access::Write, &Change::LinkOnto)?;
+        if is_elsewhere(source.handle.as_fd(), place.directory.as_fd())? {
+            return Err(Errno::XDEV);
+        }
         if is_link(&rustix::fs::fstat(&source.handle)?) {
             let text = rustix::fs::readlinkat(&source.handle, c"", Vec::new())?;
             self.permit_link_at(&place, text.as_bytes())?;
@@ -239,6 +245,15 @@ impl Answering<'_> {
             Err(errno) => Err(errno),
         }
     }
+}
+
+/// Whether no link could be made between the two outside either. Of files in an overlayfs the device alone
+/// does not tell, and two mounts of one device are two to the sandbox alone.
+fn is_elsewhere(source: BorrowedFd<'_>, directory: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let (source_mount, _) = mount_and_inode(source)?;
+    let (target_mount, _) = mount_and_inode(directory)?;
+    let device = |file| rustix::fs::fstat(file).map(|status| status.st_dev);
+    Ok(source_mount != target_mount && device(source)? != device(directory)?)
 }
 
 fn onto(from: &Place, source_is_directory: bool) -> Change<'_> {

@@ -13,7 +13,7 @@ use super::{
     opened::{Created, Opened},
     permit::{Access, Through, is_there},
     request::PathArgument,
-    resolve::{Landing, Object, Place, handle_path, is_link, open_place},
+    resolve::{Ending, Landing, Object, Place, handle_path, is_link, open_place},
     rules::Rules,
 };
 use crate::sys::Errno;
@@ -88,7 +88,8 @@ impl Answering<'_> {
     }
 
     fn open_place(&mut self, place: &Place, flags: OFlags, mode: Mode) -> Result<Attempt, Errno> {
-        if place.slash && flags.contains(OFlags::CREATE) {
+        let is_named_directory = place.slash && place.ending == Ending::Name;
+        if is_named_directory && flags.contains(OFlags::CREATE) {
             return Err(Errno::ISDIR);
         }
         if place.path == b"/dev/tty" {
@@ -172,6 +173,14 @@ impl Answering<'_> {
             Ok(_) if exclusive => return Err(Errno::EXIST),
             Ok(status) if is_link(&status) => {
                 return open_place(directory, &place.name).map(Permission::Link);
+            }
+            // As open(2) has it before anything is asked about permissions.
+            Ok(status)
+                if access == Access::Write
+                    && FileType::from_raw_mode(status.st_mode).is_dir()
+                    && !flags.intersects(OFlags::DIRECTORY) =>
+            {
+                return Err(Errno::ISDIR);
             }
             Ok(_) => change = Change::OpenExistingForWrite,
             Err(Errno::NOENT)

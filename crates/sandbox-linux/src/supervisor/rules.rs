@@ -37,6 +37,7 @@ pub(crate) struct Rules {
     completed: OnceLock<Completed>,
     /// What a permissive run would be refused.
     observed: Option<Observed>,
+    home: Option<AbsolutePath>,
     write_links: WriteLinks,
     /// How many reads were judged before everything was compiled.
     early: AtomicUsize,
@@ -111,6 +112,7 @@ impl Rules {
                 policy: Arc::clone(policy),
                 judge: OnceLock::new(),
             }),
+            home: plan.home.clone(),
             write_links: plan.write_links,
             early: AtomicUsize::new(0),
             is_compiling: AtomicBool::new(false),
@@ -244,8 +246,8 @@ impl Rules {
         Completed { policy, links }
     }
 
-    /// Whether a path is, or lies in, what a protected name of a write root leads to: `~/.bashrc` is
-    /// often a symlink into a directory of its owner's.
+    /// Whether a path is, or lies in, what a protected name of a write root, or of the home in one, leads to:
+    /// `~/.bashrc` is often a symlink into a directory of its owner's.
     pub(crate) fn is_landing(&self, path: &[u8]) -> bool {
         self.landings()
             .iter()
@@ -268,7 +270,7 @@ impl Rules {
 
     fn landings(&self) -> &[Vec<u8>] {
         self.landings.get_or_init(|| {
-            let mut landings = landings::find(&self.planned);
+            let mut landings = landings::find(&self.planned, self.home.as_ref());
             let links = self.completed().links.iter();
             landings.extend(links.map(|link| link.as_bytes().to_vec()));
             landings.sort_unstable();
@@ -358,6 +360,14 @@ impl Rules {
         };
         let mut denial = Denial::by_default(reason, shown(path));
         denial.note = Some("it is the kernel's, or another process's".to_owned());
+        denial
+    }
+
+    /// Why a file of a tree is refused that the kernel shows its settings in.
+    pub(crate) fn kernel_tree(path: &[u8]) -> Denial {
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
+        let note = "it is the kernel's own: only a write root that lies in this tree opens it";
+        denial.note = Some(note.to_owned());
         denial
     }
 

@@ -9,7 +9,7 @@ use super::{
     caller::PLACE,
     permit::Access,
     resolve::{PROC_SUPER_MAGIC, mount_and_inode},
-    rules::is_within,
+    rules::{Rules, is_within},
 };
 use crate::sys::Errno;
 
@@ -49,11 +49,15 @@ impl Answering<'_> {
         }
         let kind = rustix::fs::fstatfs(directory)?.f_type;
         if kind == PROC_SUPER_MAGIC && !is_within(&path, b"/proc") {
+            self.report(&Rules::process_file(&path, access != Access::Read));
             return Err(Errno::ACCESS);
         }
         if KERNEL_TREES.contains(&kind) {
-            let may_change = access == Access::Read || self.is_opened_by_name(&path, kind);
-            return may_change.then_some(()).ok_or(Errno::ROFS);
+            if access == Access::Read || self.is_opened_by_name(&path, kind) {
+                return Ok(());
+            }
+            self.report(&Rules::kernel_tree(&path));
+            return Err(Errno::ACCESS);
         }
         self.state.mounts.push(mount);
         Ok(())

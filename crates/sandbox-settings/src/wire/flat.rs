@@ -138,7 +138,7 @@ pub(crate) struct FlatFilesystem {
     pub(crate) strict_reads: Option<Located<bool>>,
     /// Let the command write `.git/config` and the settings of submodules and worktrees. Weakens the sandbox: they name programs that Git runs.
     pub(crate) allow_git_config: Option<Located<bool>>,
-    /// Drop all file rules of this file: everything can be read and written. Weakens the sandbox.
+    /// Drop all file rules of this file: everything can be read and written, as with `/` in `allowWrite`, protected paths and the host's `/tmp` too. Weakens the sandbox.
     pub(crate) disabled: Option<Located<bool>>,
 }
 

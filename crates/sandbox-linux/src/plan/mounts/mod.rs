@@ -2,8 +2,9 @@
 //!
 //! # Order
 //!
-//! 1. The root becomes read-only (or, where the policy closes `/`, an empty one of our own), cut off
-//!    from mount events of the host. The host's trees that later steps attach were cloned before.
+//! 1. The root becomes read-only (or, where `/` is a write root, stays as the host has it; or, where the
+//!    policy closes `/`, an empty one of our own takes its place), cut off from mount events of the host.
+//!    The host's trees that later steps attach were cloned before.
 //! 2. `/dev` and `/proc`, and the devices that settings open.
 //! 3. Everything else, ancestors first: so a step can never hide what an earlier one attached, which
 //!    [`MountPlan`]'s constructor checks.
@@ -45,6 +46,8 @@ pub struct MountOp {
 pub enum MountKind {
     /// The whole tree becomes read-only, without set-user-id programs and devices.
     RootReadOnly,
+    /// The whole tree as the host has it, without set-user-id programs and devices: `/` is a write root.
+    RootWritable,
     /// A new, empty root, to be sealed after the mount points in it are made.
     RootEmpty,
     /// A fresh proc filesystem.
@@ -259,11 +262,13 @@ fn base_operations(
     let root = AbsolutePath::root();
     let hidden = base == Region::Hidden;
     let in_root = |name: &str| root.join(name).map_err(PlanError::Name);
-    let kind = if hidden {
-        MountKind::RootEmpty
-    } else {
-        MountKind::RootReadOnly
+    let kind = match base {
+        Region::Hidden => MountKind::RootEmpty,
+        Region::Writable => MountKind::RootWritable,
+        Region::ReadOnly | Region::Scratch => MountKind::RootReadOnly,
     };
+    // The host's proc is of the same tree as the root.
+    let is_closed_apart = base != Region::ReadOnly;
     let mut operations = vec![MountOp {
         target: root.clone(),
         kind,
@@ -283,12 +288,12 @@ fn base_operations(
             kind,
             creates_target: hidden,
         });
-    } else if let (true, Some(found)) = (hidden, facts.paths.get(&proc)) {
+    } else if let (true, Some(found)) = (is_closed_apart, facts.paths.get(&proc)) {
         let kind = bind(BindAccess::ReadOnly, found.kind, found.identity);
         operations.push(MountOp {
             target: proc,
             kind,
-            creates_target: true,
+            creates_target: hidden,
         });
     }
     Ok(operations)
@@ -362,7 +367,7 @@ fn pin(
 }
 
 /// `/dev` and `/proc` are made by us: rules about places in them name the host's.
-pub(super) fn is_ours(path: &AbsolutePath) -> bool {
+pub(crate) fn is_ours(path: &AbsolutePath) -> bool {
     let bytes = path.as_bytes();
     let below = |directory: &[u8]| {
         bytes

@@ -3,12 +3,12 @@
 use std::error::Error as _;
 
 use sandbox_policy::{
-    Firmness, LayerId, Origin, PathPattern, PathRule, Policy, Protection, ReadDeny, StrictReads,
-    workspace,
+    Firmness, LayerId, Origin, PathPattern, PathRule, Policy, ProcMount, Protection, ReadDeny,
+    StrictReads, workspace,
 };
 
 use super::{Host, path};
-use crate::plan::{PlanError, PlanNotice, Supervision};
+use crate::plan::{BindAccess, PlanError, PlanNotice, RuleAnchor, Supervision};
 
 const BASE: [&str; 3] = ["read-only /", "devices /dev", "proc /proc"];
 
@@ -33,6 +33,44 @@ fn a_write_root_is_a_writable_bind() {
         "file /etc/hosts",
     ];
     check(&Host::new(&[]), &policy, &expected);
+}
+
+/// The base stays writable, and the host's proc is not opened with it.
+#[test]
+fn a_write_root_of_everything_is_the_base() {
+    let mut policy = Policy::restrictive().allow_write("/").unwrap();
+    let base = |policy: &Policy| Host::new(&[]).mounts(policy);
+    let expected = [
+        "writable /",
+        "devices /dev",
+        "proc /proc",
+        "scratch /tmp",
+        "scratch /var/tmp",
+    ];
+    assert_eq!(base(&policy), expected);
+    policy.process.proc_mount = ProcMount::Inherited(Origin::Program);
+    assert!(base(&policy).contains(&"bind /proc ReadOnly".to_owned()));
+    policy.process.proc_mount = ProcMount::Fresh;
+    let closed = policy.deny_write("/home/u/ws/keep").unwrap();
+    let closed = closed.deny_read("/home/u/.ssh").unwrap();
+    let expected = [
+        "writable /",
+        "devices /dev",
+        "proc /proc",
+        "bind /home Writable",
+        "scratch /tmp",
+        "bind /home/u Writable",
+        "scratch /var/tmp",
+        "mask /home/u/.ssh",
+        "bind /home/u/ws Writable",
+        "bind /home/u/ws/keep ReadOnly",
+    ];
+    let host = Host::new(&["/home/", "/home/u/ws/keep/", "/home/u/.ssh/"]);
+    assert_eq!(host.mounts(&closed), expected);
+    let plan = host.plan(&closed).unwrap();
+    let grants = plan.landlock.map(|spec| spec.rules).unwrap_or_default();
+    let root = grants.iter().find(|rule| rule.anchor == RuleAnchor::Root);
+    assert_eq!(root.map(|rule| rule.access), Some(BindAccess::Writable));
 }
 
 #[test]
