@@ -12,6 +12,17 @@ use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, ProtectedPath,
 use super::{caller::PLACE, resolve::is_link};
 use crate::probe;
 
+/// What a protected name leads to that is a symlink.
+#[derive(Debug)]
+pub(super) struct Landing {
+    /// Where it leads.
+    pub(super) place: Vec<u8>,
+    /// The link.
+    pub(super) link: Vec<u8>,
+    /// The row of the table.
+    pub(super) row: &'static ProtectedPath,
+}
+
 /// So many roots are asked for every row of the table, of which a host program that watches them sees
 /// nothing. There may be thousands: what a directory holds tells sooner that it has none of them.
 const FEW: usize = 64;
@@ -20,7 +31,7 @@ const FEW: usize = 64;
 const LARGE: usize = 512;
 
 /// The places that the links lead to.
-pub(super) fn find(policy: &FilesystemPolicy) -> Vec<Vec<u8>> {
+pub(super) fn find(policy: &FilesystemPolicy) -> Vec<Landing> {
     let roots = policy.allow_write.iter();
     let roots: Vec<_> = roots
         .filter_map(|allow| match &allow.rule.pattern {
@@ -42,7 +53,7 @@ pub(super) fn find(policy: &FilesystemPolicy) -> Vec<Vec<u8>> {
 fn find_in(
     root: &AbsolutePath,
     rows: impl Iterator<Item = &'static ProtectedPath>,
-    landings: &mut Vec<Vec<u8>>,
+    landings: &mut Vec<Landing>,
 ) {
     let mut rows = rows.peekable();
     if rows.peek().is_none() {
@@ -58,13 +69,18 @@ fn find_in(
             continue;
         }
         // One that leads round in circles, or nowhere, leads to nothing.
-        let landing = fs::canonicalize(root.as_path().join(row.path)).ok();
+        let link = root.as_path().join(row.path);
+        let landing = fs::canonicalize(&link).ok();
         let Some(landing) = landing.and_then(|path| AbsolutePath::new(path).ok()) else {
             continue;
         };
         // A link to the tree that it lies in must not close all of it.
         if !root.is_within(&landing) {
-            landings.push(landing.as_bytes().to_vec());
+            landings.push(Landing {
+                place: landing.as_bytes().to_vec(),
+                link: link.into_os_string().into_encoded_bytes(),
+                row,
+            });
         }
     }
 }
@@ -152,9 +168,10 @@ mod tests {
         symlink(&target, root(6).join(".bashrc")).unwrap();
         fs::write(root(7).join("\u{212a}"), "").unwrap();
         symlink(&target, root(7).join(".zshrc")).unwrap();
-        let many = find(&policy(0..=FEW));
+        let places = |policy| find(&policy).into_iter().map(|landing| landing.place);
+        let many: Vec<_> = places(policy(0..=FEW)).collect();
         let few: Vec<_> = (0..=FEW)
-            .flat_map(|number| find(&policy(number..=number)))
+            .flat_map(|number| places(policy(number..=number)))
             .collect();
         assert_eq!(many, few);
         let expected = target.as_os_str().as_encoded_bytes();

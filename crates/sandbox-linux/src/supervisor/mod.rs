@@ -31,6 +31,7 @@ mod names;
 mod open;
 mod opened;
 mod permit;
+mod reasons;
 mod refusal;
 mod refused;
 mod request;

@@ -10,11 +10,17 @@ use std::{
 };
 
 use sandbox_policy::{
-    Denial, DenialReason, FileJudge, FilesystemPolicy, Origin, PROTECTED_PATHS, PathPattern,
-    PathRule, ProtectedGroup, ProtectedPath, shown,
+    Denial, FileJudge, FilesystemPolicy, Origin, PROTECTED_PATHS, PathPattern, PathRule,
+    ProtectedGroup, ProtectedPath,
 };
 
-use super::{bound::BoundSockets, early, git::Protected, landings, permit::Access};
+use super::{
+    bound::BoundSockets,
+    early,
+    git::Protected,
+    landings::{self, Landing},
+    permit::Access,
+};
 use crate::{
     facts::WriteLinks,
     plan::{FilterSpec, LinuxPlan, NestedNamespaces, SocketGuard, Supervision, Tracing},
@@ -28,7 +34,7 @@ pub(crate) struct Rules {
     /// first question, or while there is none.
     judge: OnceLock<FileJudge>,
     /// Where protected names lead that are symlinks at the start; made there too.
-    landings: OnceLock<Vec<Vec<u8>>>,
+    landings: OnceLock<Vec<Landing>>,
     /// The policy as the plan has it.
     planned: Arc<FilesystemPolicy>,
     /// The same with the places that symlinks among the write denies lead to, where that differs and the
@@ -76,7 +82,7 @@ pub(crate) struct MissingRoot {
 }
 
 /// What the table calls the places that it protects in a repository.
-const GIT_PLACES: [(&str, Protected); 5] = [
+pub(super) const GIT_PLACES: [(&str, Protected); 5] = [
     (".git/hooks", Protected::Hooks),
     (".git/config", Protected::Config),
     (".git/config.worktree", Protected::WorktreeConfig),
@@ -231,8 +237,13 @@ impl Rules {
     /// Whether a path is, or lies in, what a protected name of a write root leads to: `~/.bashrc` is
     /// often a symlink into a directory of its owner's.
     pub(crate) fn is_landing(&self, path: &[u8]) -> bool {
+        self.landing(path).is_some()
+    }
+
+    /// The protected name that leads to a path, or to what it lies in.
+    pub(super) fn landing(&self, path: &[u8]) -> Option<&Landing> {
         let landings = self.landings.get_or_init(|| landings::find(&self.planned));
-        landings.iter().any(|landing| is_within(path, landing))
+        (landings.iter()).find(|landing| is_within(path, &landing.place))
     }
 
     /// The places of a repository that the settings leave open.
@@ -281,67 +292,6 @@ impl Rules {
         });
         let deepest = roots.max_by_key(|root| root.depth());
         deepest.map(|root| root.as_bytes().to_vec())
-    }
-
-    /// Why a file is refused that a protected name leads to.
-    pub(crate) fn behind_link(path: &[u8]) -> Denial {
-        let object = shown(path);
-        let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
-        denial.note = Some("a protected path is a symlink to it".to_owned());
-        denial
-    }
-
-    /// Why a symlink is refused.
-    pub(crate) fn misleading_link(path: &[u8]) -> Denial {
-        let object = shown(path);
-        let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
-        denial.note = Some("a symlink here would stand for paths that a rule names".to_owned());
-        denial
-    }
-
-    /// Why something in a repository is refused that no row of the table names.
-    pub(crate) fn planted(path: &[u8]) -> Denial {
-        let object = shown(path);
-        let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
-        denial.note = Some("git runs or obeys it, in this repository or when it is one".to_owned());
-        denial
-    }
-
-    /// Why a file of `/proc` is refused.
-    pub(crate) fn process_file(path: &[u8], writes: bool) -> Denial {
-        let reason = if writes {
-            DenialReason::WriteDenied
-        } else {
-            DenialReason::ReadDenied
-        };
-        let mut denial = Denial::by_default(reason, shown(path));
-        denial.note = Some("it is the kernel's, or another process's".to_owned());
-        denial
-    }
-
-    /// Why something else than a directory or a regular file is not made where a write root is missing.
-    pub(crate) fn no_root(path: &[u8]) -> Denial {
-        let object = shown(path);
-        let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
-        denial.note = Some("a write root is a directory or a regular file".to_owned());
-        denial
-    }
-
-    /// Why a device is not made, by the kernel's own rule (mknod(2), `EPERM`).
-    pub(crate) fn device(path: &[u8]) -> Denial {
-        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
-        denial.note = Some("no command makes devices".to_owned());
-        denial
-    }
-
-    /// Why a directory may not be moved from one place to another.
-    pub(crate) fn moved_rule(&self, from: &[u8], to: &[u8]) -> Denial {
-        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(from));
-        denial.note = Some(format!(
-            "a rule closes something in this directory or in `{}`: moving it would undo the rule",
-            shown(to)
-        ));
-        denial
     }
 }
 
