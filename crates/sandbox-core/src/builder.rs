@@ -6,7 +6,7 @@ use sandbox_policy::{AbsolutePath, NetworkPolicy, Origin, ParentProxies, Policy,
 use sandbox_proxy::{
     Decide, EventSink, ExternalProxies, HostAddresses, Proxy, ProxyConfig, Resolve, SystemResolver,
 };
-use sandbox_settings::{IgnoredViolation, Settings};
+use sandbox_settings::{IgnoredViolation, Settings, SettingsNotice};
 
 use crate::{
     descriptors,
@@ -32,6 +32,7 @@ pub struct SandboxBuilder {
     parent_proxies: ParentProxies,
     launch_thread: LaunchThread,
     ignored: Vec<IgnoredViolation>,
+    notices: Vec<String>,
     permissive: bool,
 }
 
@@ -67,6 +68,7 @@ impl SandboxBuilder {
             parent_proxies: ParentProxies::none(),
             launch_thread: LaunchThread::Own,
             ignored: Vec::new(),
+            notices: Vec::new(),
             permissive: false,
         }
     }
@@ -80,16 +82,19 @@ impl SandboxBuilder {
             external_proxies,
             parent_proxies,
             ignore_violations,
+            notices,
             ..
         } = settings;
         let external = ExternalProxies {
             http: external_proxies.http.as_ref().map(|port| port.value),
             socks: external_proxies.socks.as_ref().map(|port| port.value),
         };
-        Self::new(policy)
+        let mut builder = Self::new(policy)
             .external_proxies(external)
             .parent_proxies(parent_proxies.proxies())
-            .ignore_violations(ignore_violations)
+            .ignore_violations(ignore_violations);
+        builder.notices = told(&notices);
+        builder
     }
 
     /// Where commands start unless they say otherwise; the process's own by default. It is visible
@@ -197,6 +202,7 @@ impl SandboxBuilder {
             parent_proxies,
             launch_thread,
             ignored,
+            notices,
             permissive,
         } = self;
         let inherited = host::environment();
@@ -236,10 +242,28 @@ impl SandboxBuilder {
             working_directory,
             backend,
             proxy,
-            violations,
+            (violations, notices),
         ))
     }
 }
+
+/// The first notices about settings: a file can bring any number along.
+fn told(notices: &[SettingsNotice]) -> Vec<String> {
+    let mut texts: Vec<_> = notices
+        .iter()
+        .take(NOTICES)
+        .map(ToString::to_string)
+        .collect();
+    if let Some(more) = notices.len().checked_sub(NOTICES).filter(|more| *more > 0) {
+        texts.push(format!(
+            "{more} more entries of the settings need a look: `srt settings` lists them"
+        ));
+    }
+    texts
+}
+
+/// Notices about settings that are told one by one.
+const NOTICES: usize = 10;
 
 type Choices = (Arc<dyn Resolve>, Option<Arc<dyn Decide>>);
 

@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) backend: Backend,
     pub(crate) proxy: Proxy,
     pub(crate) violations: ViolationStore,
+    /// What is to be said of the settings.
+    notices: Vec<String>,
 }
 
 impl Sandbox {
@@ -53,7 +55,7 @@ impl Sandbox {
         working_directory: AbsolutePath,
         backend: Backend,
         proxy: Proxy,
-        violations: ViolationStore,
+        (violations, notices): (ViolationStore, Vec<String>),
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -62,6 +64,7 @@ impl Sandbox {
                 backend,
                 proxy,
                 violations,
+                notices,
             }),
         }
     }
@@ -108,9 +111,11 @@ impl Sandbox {
     /// What is enforced, by which layer, and what was refused so far.
     #[must_use]
     pub fn report(&self) -> Report {
+        let mut notices = self.shared.notices.clone();
+        notices.extend(self.shared.backend.notices());
         Report::new(
             self.shared.backend.layers(),
-            self.shared.backend.notices(),
+            notices,
             &self.shared.violations,
         )
     }

@@ -151,6 +151,10 @@ fn rows(settings: &Settings) -> Vec<Row<'_>> {
             .iter()
             .map(|ignored| Row::text("ignored", ignored.key, &ignored.origin)),
     );
+    rows.extend(settings.notices.iter().map(|notice| {
+        let text = format!("{}: {}", notice.entry, notice.meaning);
+        Row::text("notice", text, &notice.origin)
+    }));
     rows
 }
 

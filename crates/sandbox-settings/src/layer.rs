@@ -4,6 +4,7 @@ use sandbox_policy::{LayerId, Origin};
 
 use crate::{
     json::{Member, Node},
+    notice::SettingsNotice,
     statement::{HostList, PathList, Statement},
 };
 
@@ -137,6 +138,7 @@ pub(crate) struct ParsedFile {
     pub(crate) paths: Vec<PathList>,
     pub(crate) hosts: Vec<HostList>,
     pub(crate) ignored: Vec<IgnoredKey>,
+    pub(crate) notices: Vec<SettingsNotice>,
 }
 
 /// A key that was accepted and changes nothing.

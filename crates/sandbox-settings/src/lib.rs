@@ -25,6 +25,7 @@ mod json;
 mod layer;
 mod live;
 mod load;
+mod notice;
 mod overrides;
 mod parse;
 mod permission;
@@ -44,6 +45,7 @@ pub use error::{SettingsError, SettingsErrorKind, SettingsErrors, TrustError};
 pub use layer::{Choice, Format, IgnoredKey, Layer};
 pub use live::{NetworkLine, NetworkUpdate};
 pub use load::{MANAGED_SETTINGS, ProjectTrust, Sources, load, trust_files};
+pub use notice::{EntryMeaning, SettingsNotice};
 pub use overrides::Overrides;
 pub use remember::{RememberError, remember_host};
 pub use settings::{

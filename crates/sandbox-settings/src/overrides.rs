@@ -16,6 +16,7 @@ use crate::{
     error::{SettingsError, SettingsErrorKind},
     finding::Finding,
     layer::Layer,
+    notice::{self, SettingsNotice},
     source::Source,
     statement::{
         Effect, HostEffect, HostList, LayeredPath, PathEffect, PathList, Statement, Switch,
@@ -132,6 +133,13 @@ impl Overrides {
             let mut list = PathList::new(key, effect);
             for value in values {
                 let text = value.display().to_string();
+                for meaning in notice::meanings(&text, PatternSyntax::Glob) {
+                    taken.taken.notices.push(SettingsNotice {
+                        entry: text.clone(),
+                        origin: flag(key, &text),
+                        meaning,
+                    });
+                }
                 match path_pattern(value, PatternSyntax::Glob, base, effect) {
                     Ok(pattern) => {
                         let origin = flag(key, &text);
@@ -211,6 +219,7 @@ pub(crate) struct Taken {
     pub(crate) statements: Vec<Statement>,
     pub(crate) paths: Vec<PathList>,
     pub(crate) hosts: Vec<HostList>,
+    pub(crate) notices: Vec<SettingsNotice>,
 }
 
 /// What was read so far.

@@ -1,8 +1,9 @@
 //! Permission rules: `Tool` or `Tool(specifier)`.
 //!
-//! `Edit(path)`, `Read(path)` and `WebFetch(domain:host)` are ours. The same tools without a
-//! specifier are about the tool, not about a path, and rules of other tools are no business of a
-//! sandbox: their specifiers may hold any text (`Bash(echo $(date))`).
+//! `Edit(path)`, `Read(path)` and `WebFetch(domain:host)` are ours. What refuses a path to another tool
+//! that changes or shows files refuses it to commands too; what permits it does not. The same tools
+//! without a specifier are about the tool, not about a path, and rules of other tools are no business of
+//! a sandbox: their specifiers may hold any text (`Bash(echo $(date))`).
 
 use crate::suggest;
 
@@ -15,8 +16,56 @@ pub(crate) enum Rule<'a> {
     Read(&'a str),
     /// Reaching a host.
     Host(&'a str),
-    /// Of another tool, or without a specifier.
+    /// A tool of these without a specifier.
+    Whole(Tool),
+    /// Of another tool.
     Foreign,
+}
+
+/// What a tool does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tool {
+    Edit,
+    Read,
+    Fetch,
+}
+
+/// What a rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Permit,
+    Refuse,
+}
+
+impl Tool {
+    /// The tool that stands for all of its kind.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Edit => "Edit",
+            Self::Read => "Read",
+            Self::Fetch => "WebFetch",
+        }
+    }
+
+    /// The rule, or the entry, that closes everything.
+    pub(crate) const fn closing_all(self) -> &'static str {
+        match self {
+            Self::Edit => "Edit(/**)",
+            Self::Read => "Read(/**)",
+            Self::Fetch => "\"deniedDomains\": [\"*\"]",
+        }
+    }
+
+    /// The tools whose rules of a purpose count, and the kind that each is of.
+    const fn named(purpose: Purpose) -> &'static [(&'static str, Self)] {
+        match purpose {
+            Purpose::Permit => {
+                let (ours, _others) = TOOLS.split_at(GRANTING);
+                ours
+            }
+            Purpose::Refuse => &TOOLS,
+        }
+    }
 }
 
 /// A rule that can't be read.
@@ -27,23 +76,24 @@ pub(crate) struct BadRule {
 }
 
 /// Reads a rule.
-pub(crate) fn parse(text: &str) -> Result<Rule<'_>, BadRule> {
+pub(crate) fn parse(text: &str, purpose: Purpose) -> Result<Rule<'_>, BadRule> {
     let text = text.trim();
     let (tool, specifier) = match text.split_once('(') {
         Some((tool, rest)) => (tool.trim_end(), Some(rest)),
         None => (text, None),
     };
-    if !OURS.contains(&tool) {
-        return match misspelt(tool) {
+    let tools = Tool::named(purpose);
+    let Some((tool, kind)) = tools.iter().find(|(name, _)| *name == tool).copied() else {
+        return match misspelt(tool, tools) {
             Some(meant) => Err(BadRule {
                 reason: "there is no such tool",
                 help: Some(format!("did you mean `{meant}`?")),
             }),
             None => Ok(Rule::Foreign),
         };
-    }
+    };
     let Some(specifier) = specifier else {
-        return Ok(Rule::Foreign);
+        return Ok(Rule::Whole(kind));
     };
     // The last parenthesis closes the rule: paths may hold parentheses.
     let Some(specifier) = specifier.strip_suffix(')') else {
@@ -58,7 +108,7 @@ pub(crate) fn parse(text: &str) -> Result<Rule<'_>, BadRule> {
             reason: "the parentheses are empty",
             help: Some(format!(
                 "name a {} inside",
-                if tool == "WebFetch" {
+                if kind == Tool::Fetch {
                     "host: `domain:example.com`"
                 } else {
                     "path"
@@ -66,12 +116,12 @@ pub(crate) fn parse(text: &str) -> Result<Rule<'_>, BadRule> {
             )),
         });
     }
-    match tool {
-        "Edit" => Ok(Rule::Edit(specifier)),
-        "Read" => Ok(Rule::Read(specifier)),
+    match kind {
+        Tool::Edit => Ok(Rule::Edit(specifier)),
+        Tool::Read => Ok(Rule::Read(specifier)),
         // `WebFetch(*)` is the tool itself, as `WebFetch` alone is.
-        _ if specifier == "*" => Ok(Rule::Foreign),
-        _ => specifier
+        Tool::Fetch if specifier == "*" => Ok(Rule::Whole(kind)),
+        Tool::Fetch => specifier
             .strip_prefix("domain:")
             .map(|host| Rule::Host(host.trim()))
             .ok_or_else(|| BadRule {
@@ -81,7 +131,19 @@ pub(crate) fn parse(text: &str) -> Result<Rule<'_>, BadRule> {
     }
 }
 
-const OURS: [&str; 3] = ["Edit", "Read", "WebFetch"];
+/// Those that always count come first.
+const TOOLS: [(&str, Tool); 7] = [
+    ("Edit", Tool::Edit),
+    ("Read", Tool::Read),
+    ("WebFetch", Tool::Fetch),
+    ("Write", Tool::Edit),
+    ("MultiEdit", Tool::Edit),
+    ("NotebookEdit", Tool::Edit),
+    ("NotebookRead", Tool::Read),
+];
+
+/// How many of the tools' rules count that permit something.
+const GRANTING: usize = 3;
 
 /// Tools of Claude Code whose names are near to ours, or might become so.
 const KNOWN_FOREIGN: [&str; 22] = [
@@ -110,10 +172,10 @@ const KNOWN_FOREIGN: [&str; 22] = [
 ];
 
 /// The tool of ours that was probably meant: a misspelt `deny` must not be passed over in silence.
-fn misspelt(tool: &str) -> Option<&'static str> {
+fn misspelt(tool: &str, tools: &'static [(&'static str, Tool)]) -> Option<&'static str> {
     if KNOWN_FOREIGN.contains(&tool) || tool.starts_with("mcp__") {
         return None;
     }
-    OURS.into_iter()
-        .find(|ours| suggest::distance(tool, ours) <= ours.len() / 4)
+    let mut names = tools.iter().map(|(name, _)| *name);
+    names.find(|name| suggest::distance(tool, name) <= name.len() / 4)
 }

@@ -7,6 +7,7 @@ use sandbox_policy::{ParentChoice, ParentProxies, Policy, Port, ProtectedPath, P
 use crate::{
     layer::{Choice, Format, IgnoredKey, Layer},
     live::LiveBase,
+    notice::SettingsNotice,
 };
 
 /// The settings of a run.
@@ -43,6 +44,8 @@ pub struct Settings {
     pub files: Vec<LoadedFile>,
     /// Keys that were accepted and change nothing.
     pub ignored_keys: Vec<IgnoredKey>,
+    /// Entries that mean something other than their author may think.
+    pub notices: Vec<SettingsNotice>,
     /// What a change of the network rules starts from.
     pub(crate) live: LiveBase,
 }

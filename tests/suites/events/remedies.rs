@@ -141,3 +141,129 @@ fn a_name_that_is_no_text_is_not_proposed() {
         );
     }
 }
+
+/// A repository that the host has made, in so far as git knows one.
+fn repository(bed: &Bed, name: &str) {
+    for (file, text) in [
+        ("HEAD", "ref: refs/heads/main\n"),
+        ("config", "[core]\n"),
+        ("objects/kept", ""),
+        ("refs/kept", ""),
+        ("info/exclude", ""),
+        ("hooks/kept", ""),
+    ] {
+        bed.file(format!("work/{name}/{file}"), text);
+    }
+}
+
+/// What is refused in a repository names the row of the table, as `srt explain` does, and what it says opens it.
+#[test]
+fn a_refusal_in_a_repository_names_its_row() {
+    for (line, place, row) in [
+        ("echo x >> .git/config", ".git/config", ".git/config"),
+        (
+            "echo x > .git/config.lock && mv .git/config.lock .git/config",
+            ".git/config",
+            ".git/config",
+        ),
+        (
+            "echo x > .git/hooks/post-commit",
+            ".git/hooks/post-commit",
+            ".git/hooks",
+        ),
+        (
+            "echo x > .git/info/attributes",
+            ".git/info/attributes",
+            ".git/info/attributes",
+        ),
+        (
+            "echo x > store.git/hooks/post-commit",
+            "store.git/hooks/post-commit",
+            ".git/hooks",
+        ),
+        (
+            "echo x >> store.git/config",
+            "store.git/config",
+            ".git/config",
+        ),
+    ] {
+        let bed = Bed::new();
+        repository(&bed, ".git");
+        repository(&bed, "store.git");
+        let path = bed.work().join(place);
+        let before = std::fs::read(&path).ok();
+        let rules = settings(&["."], &[], &[]);
+        let output = logged(&bed, &rules).sh(line).run().refused();
+        assert_eq!(std::fs::read(&path).ok(), before, "{output}");
+        let told = events(&log(&bed));
+        let named = |event: &Value| event["rule"] == row;
+        assert!(
+            !told.is_empty() && told.iter().all(named),
+            "{line}: {told:?}"
+        );
+        let to_allow = &told[0]["toAllow"];
+        assert_eq!(to_allow["key"], "filesystem.unprotect", "{told:?}");
+        assert_eq!(to_allow["value"], row, "{told:?}");
+        assert!(output.errors().contains("unprotect"), "{output}");
+        if place.starts_with(".git/") {
+            let explained = bed
+                .srt()
+                .flat(&rules)
+                .args(["explain", "write", "--json", place]);
+            let explained = explained.run().exits(1);
+            let verdict: Value = serde_json::from_str(&explained.text()).unwrap();
+            assert_eq!(verdict["rule"], told[0]["rule"], "{explained}");
+        }
+        // It does open it.
+        let mut applied = rules;
+        applied["filesystem"]["unprotect"] = json!([to_allow["value"]]);
+        bed.srt().flat(&applied).sh(line).run().ok();
+        assert_ne!(std::fs::read(&path).ok(), before, "{line}");
+    }
+}
+
+/// A directory that rules close something in, and a file that a protected name leads to.
+#[test]
+fn a_refusal_for_something_else_names_what_that_is() {
+    let bed = Bed::new();
+    repository(&bed, ".git");
+    bed.file("work/dotfiles/bashrc", "as it was");
+    std::os::unix::fs::symlink("dotfiles/bashrc", bed.work().join(".bashrc")).unwrap();
+    bed.file("work/a/b/c", "as it was");
+    let told = |line: &str, closed: &[&str]| -> Vec<Value> {
+        let rules = settings(&["."], closed, &[]);
+        logged(&bed, &rules).sh(line).run().refused();
+        let told = events(&log(&bed));
+        std::fs::remove_file(log(&bed)).unwrap();
+        told
+    };
+    let moved = told("mv .git g", &[]);
+    let note = moved[0]["note"].as_str().unwrap();
+    assert!(note.contains("`.git/hooks`"), "{moved:?}");
+    // No single entry would permit it, so none is offered.
+    assert!(moved[0]["toAllow"].is_null(), "{moved:?}");
+    let moved = told("mv a z", &["a/*/x"]);
+    let note = moved[0]["note"].as_str().unwrap();
+    assert!(
+        note.contains("/a/*/x`") && note.contains("settings.json:"),
+        "{moved:?}"
+    );
+    let link = told("mkdir sub && ln -s ../dotfiles sub/.git", &[]);
+    let note = link[0]["note"].as_str().unwrap();
+    assert!(note.contains("`.git/hooks`"), "{link:?}");
+    let behind = told("echo x > dotfiles/bashrc", &[]);
+    let link = bed.work().join(".bashrc").display().to_string();
+    let note = behind[0]["note"].as_str().unwrap();
+    assert!(note.contains(&link), "{behind:?}");
+    assert_eq!(behind[0]["toAllow"]["value"], ".bashrc", "{behind:?}");
+    let target = bed.work().join("dotfiles/bashrc");
+    assert_eq!(std::fs::read(&target).unwrap(), b"as it was");
+    for kept in [".git/HEAD", "a/b"] {
+        assert!(bed.work().join(kept).symlink_metadata().is_ok(), "{kept}");
+    }
+    let mut applied = settings(&["."], &[], &[]);
+    applied["filesystem"]["unprotect"] = json!([".bashrc"]);
+    let line = "echo x > dotfiles/bashrc";
+    bed.srt().flat(&applied).sh(line).run().ok();
+    assert_eq!(std::fs::read(&target).unwrap(), b"x\n");
+}

@@ -700,3 +700,47 @@ fn random_questions_get_the_live_verdict() {
     ));
     assert!(allowed > 200 && denied > 200, "{allowed}, {denied}");
 }
+
+/// What does not exist has no mount that could close it. Explain says so, and what a running command reads bears it out.
+#[test]
+fn a_closed_path_that_is_not_there_yet_is_remarked_on() {
+    let bed = Bed::new();
+    bed.file("work/there/x", "kept");
+    let hint = "`strictReads`";
+    let denied = ["abs", "ad/f", "there", "../outside/abs"];
+    let open = files(&denied, &["."], &[]);
+    let mut strict = open.clone();
+    strict["filesystem"]["strictReads"] = json!(true);
+    let by_pattern = files(&["abs", "**/*.pem"], &["."], &[]);
+    for object in ["abs", "ad/f", "../outside/abs"] {
+        let said = explain(&bed, &open, "read", object);
+        assert!(!said.succeeded() && said.text().contains(hint), "{said}");
+        let said = explain(&bed, &strict, "read", object);
+        assert!(!said.succeeded() && !said.text().contains(hint), "{said}");
+    }
+    for (settings, object) in [
+        (&open, "there"),
+        (&open, "there/y"),
+        (&by_pattern, "abs"),
+        (&open, "other"),
+    ] {
+        let said = explain(&bed, settings, "read", object);
+        assert!(!said.text().contains(hint), "{said}");
+    }
+    for (settings, is_read) in [(&open, true), (&strict, false)] {
+        let line = "echo ready > ready; while ! test -e go; do sleep 0.01; done; cat abs; true";
+        let running = bed.srt().flat(settings).sh(line).spawn();
+        let ready = || bed.work().join("ready").symlink_metadata().is_ok();
+        assert!(sandbox_tests::wait_until(
+            sandbox_tests::timeout(20.0),
+            ready
+        ));
+        bed.file("work/abs", "secret");
+        bed.file("work/go", "");
+        let output = running.finish(sandbox_tests::timeout(20.0)).ok();
+        assert_eq!(output.text().contains("secret"), is_read, "{output}");
+        for name in ["ready", "abs", "go"] {
+            std::fs::remove_file(bed.work().join(name)).unwrap();
+        }
+    }
+}

@@ -111,7 +111,16 @@ impl<'s> Question<'s> {
             {
                 self.in_private(None)
             }
-            (_, FileVerdict::Deny(denial)) => self.closed(place, denial),
+            (shown, FileVerdict::Deny(denial)) => {
+                let answer = self.closed(place, denial);
+                let is_closed =
+                    matches!(shown, Shown::Mask | Shown::Nothing) || backend.judges_every_open();
+                if matches!(way.presence, Presence::Missing(_)) && !is_closed {
+                    answer.remark(OPEN_ONCE_THERE)
+                } else {
+                    answer
+                }
+            }
             (Shown::Private, FileVerdict::Allow(rule)) => self.in_private(rule),
             (Shown::Replaced, FileVerdict::Allow(_)) => self
                 .allowed(AllowReason::ReadsOpen)
@@ -285,6 +294,10 @@ impl<'s> Question<'s> {
         Explanation::new(self.operation, self.object.clone(), reason.into())
     }
 }
+
+/// What mounts can't close yet.
+const OPEN_ONCE_THERE: &str =
+    "if the host makes it while the command runs it can be read, unless `strictReads` is set";
 
 /// What git does in a repository is judged by what lies in it, call by call.
 fn with_git_remark(answer: Explanation) -> Explanation {

@@ -13,9 +13,9 @@ use super::{
 pub(crate) struct LandedWrites {
     /// The rules for the places at the ends.
     pub(crate) rules: Vec<PathRule>,
-    /// The symlinks on the ways there, but for those that the rules themselves name: who exchanges one
-    /// decides where the way leads.
-    pub(crate) links: Vec<AbsolutePath>,
+    /// The symlinks on the ways there with their rules, but for those that the rules themselves name: who
+    /// exchanges one decides where the way leads.
+    pub(crate) links: Vec<(AbsolutePath, PathRule)>,
 }
 
 /// Looks for the symlinks among a policy's write denies.
@@ -53,7 +53,7 @@ impl LandedWrites {
         });
         if let Ok(Some(way)) = walk(path.as_path()) {
             let links = way.links.into_iter().filter(|link| link != path);
-            self.links.extend(links);
+            self.links.extend(links.map(|link| (link, rule.clone())));
         }
     }
 }

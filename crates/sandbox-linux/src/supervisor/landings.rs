@@ -12,10 +12,38 @@ use rustix::{
     fs::{AtFlags, Dir, FileType, Mode},
     io::Errno,
 };
-use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, ProtectedPath, Protection};
+use sandbox_policy::{
+    AbsolutePath, FilesystemPolicy, Origin, PathPattern, PathRule, ProtectedPath, Protection,
+};
 
 use super::{caller::PLACE, resolve::is_link};
 use crate::probe::{self, Way};
+
+/// What a closed name leads to that is a symlink, or through: there nothing is changed.
+#[derive(Debug)]
+pub(super) struct Landing {
+    /// Where it leads.
+    pub(super) place: Vec<u8>,
+    /// The name.
+    pub(super) name: Vec<u8>,
+    /// The rule that closes it.
+    pub(super) rule: (String, Origin),
+}
+
+impl Landing {
+    /// A link on the way to what a rule names.
+    pub(super) fn of_link(link: &AbsolutePath, rule: &PathRule) -> Self {
+        let name = match &rule.pattern {
+            PathPattern::Subtree(path) => path,
+            PathPattern::Glob(glob) => glob.static_prefix(),
+        };
+        Self {
+            place: link.as_bytes().to_vec(),
+            name: name.as_bytes().to_vec(),
+            rule: (rule.pattern.to_string(), rule.origin.clone()),
+        }
+    }
+}
 
 /// So many roots are asked for every row of the table, of which a host program that watches them sees
 /// nothing. There may be thousands: what a directory holds tells sooner that it has none of them.
@@ -25,7 +53,7 @@ const FEW: usize = 64;
 const LARGE: usize = 512;
 
 /// The places that the links lead to, and the links on the way.
-pub(super) fn find(policy: &FilesystemPolicy, home: Option<&AbsolutePath>) -> Vec<Vec<u8>> {
+pub(super) fn find(policy: &FilesystemPolicy, home: Option<&AbsolutePath>) -> Vec<Landing> {
     let roots = policy.allow_write.iter();
     let mut roots: Vec<_> = roots
         .filter_map(|allow| match &allow.rule.pattern {
@@ -50,7 +78,7 @@ pub(super) fn find(policy: &FilesystemPolicy, home: Option<&AbsolutePath>) -> Ve
 fn find_in(
     root: &AbsolutePath,
     rows: impl Iterator<Item = &'static ProtectedPath>,
-    landings: &mut Vec<Vec<u8>>,
+    landings: &mut Vec<Landing>,
 ) {
     let mut rows = rows.peekable();
     if rows.peek().is_none() {
@@ -64,8 +92,8 @@ fn find_in(
     for row in rows {
         let path = root.as_path().join(row.path);
         match places.last(&directory, row.path) {
-            Kind::Link => add(root, &path, landings),
-            Kind::Directory => add_entries(root, &path, landings),
+            Kind::Link => add(root, row, &path, landings),
+            Kind::Directory => add_entries(root, row, &path, landings),
             Kind::Other => {}
         }
     }
@@ -110,7 +138,7 @@ fn kind_of(root: &OwnedFd, path: &str) -> Kind {
 }
 
 /// Adds what a path leads to, and the links on the way: whoever exchanges one decides where it leads.
-fn add(root: &AbsolutePath, path: &Path, landings: &mut Vec<Vec<u8>>) {
+fn add(root: &AbsolutePath, row: &ProtectedPath, path: &Path, landings: &mut Vec<Landing>) {
     // One that leads round in circles leads to nothing.
     let Ok(Some(Way { links, end })) = probe::walk(path) else {
         return;
@@ -120,11 +148,15 @@ fn add(root: &AbsolutePath, path: &Path, landings: &mut Vec<Vec<u8>>) {
     // The name itself is protected as such.
     let links = links.into_iter().filter(|link| link.as_path() != path);
     let places = links.chain(end);
-    landings.extend(places.map(|place| place.as_bytes().to_vec()));
+    landings.extend(places.map(|place| Landing {
+        place: place.as_bytes().to_vec(),
+        name: path.as_os_str().as_bytes().to_vec(),
+        rule: (row.path.to_owned(), Origin::BuiltIn(row.reason)),
+    }));
 }
 
 /// Adds what the symlinks in a protected directory lead to: a hook is often one into the repository.
-fn add_entries(root: &AbsolutePath, path: &Path, landings: &mut Vec<Vec<u8>>) {
+fn add_entries(root: &AbsolutePath, row: &ProtectedPath, path: &Path, landings: &mut Vec<Landing>) {
     let Ok(directory) = probe::open_to_list(path.as_os_str()) else {
         return;
     };
@@ -133,7 +165,7 @@ fn add_entries(root: &AbsolutePath, path: &Path, landings: &mut Vec<Vec<u8>>) {
         let may_be_link = matches!(entry.file_type(), FileType::Symlink | FileType::Unknown);
         let path = path.join(OsStr::from_bytes(entry.file_name().to_bytes()));
         if may_be_link && rustix::fs::lstat(&path).is_ok_and(|found| is_link(&found)) {
-            add(root, &path, landings);
+            add(root, row, &path, landings);
         }
     }
 }
@@ -221,9 +253,10 @@ mod tests {
         symlink(&target, root(6).join(".bashrc")).unwrap();
         fs::write(root(7).join("\u{212a}"), "").unwrap();
         symlink(&target, root(7).join(".zshrc")).unwrap();
-        let many = find(&policy(0..=FEW), None);
+        let places = |policy| find(&policy, None).into_iter().map(|landing| landing.place);
+        let many: Vec<_> = places(policy(0..=FEW)).collect();
         let few: Vec<_> = (0..=FEW)
-            .flat_map(|number| find(&policy(number..=number), None))
+            .flat_map(|number| places(policy(number..=number)))
             .collect();
         assert_eq!(many, few);
         let nowhere = root(3).join("nowhere");

@@ -33,6 +33,7 @@ mod open;
 mod opened;
 mod paths;
 mod permit;
+mod reasons;
 mod refusal;
 mod refused;
 mod request;

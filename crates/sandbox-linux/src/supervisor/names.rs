@@ -182,13 +182,13 @@ impl Answering<'_> {
         if new.vets_config {
             let is_lock_beside = from.parent_path() == to.parent_path() && flags.is_empty();
             if !is_lock_beside {
-                self.report(&Rules::planted(&to.path));
+                self.report_settings(&to);
                 return Err(Errno::ACCESS);
             }
             let session = &self.state.git;
             let installed = git::install_config(session, new_directory, &from.name, &to.name);
             if installed == Err(Errno::ACCESS) {
-                self.report(&Rules::planted(&to.path));
+                self.report_settings(&to);
             }
             return installed.map(|()| Outcome::Done);
         }

@@ -14,7 +14,6 @@ use super::{
     permit::{Access, Through, is_there},
     request::PathArgument,
     resolve::{Ending, Landing, Object, Place, handle_path, is_link, open_place},
-    rules::Rules,
 };
 use crate::sys::Errno;
 
@@ -197,7 +196,7 @@ impl Answering<'_> {
         let permitted = self.permit_change(place, access, &change)?;
         // Settings are changed by a rename of their lock file, and by nothing else.
         if permitted.vets_config {
-            self.report(&Rules::planted(&place.path));
+            self.report_settings(place);
             return Err(Errno::ACCESS);
         }
         Ok(Permission::Granted(permitted.through))

@@ -128,7 +128,7 @@ impl Answering<'_> {
                 });
             }
             GitVerdict::Refuse => {
-                self.report(&Rules::planted(&place.path));
+                self.report_in_repository(place, change);
                 return Err(Errno::ACCESS);
             }
         }
@@ -145,11 +145,11 @@ impl Answering<'_> {
         let decides_root =
             (rules.missing_roots.iter()).any(|root| is_within(&root.path, &place.path));
         let is_neutral =
-            rules.judge().may_link(&place.path) && !rules.leads_to_landing(&place.path);
+            rules.judge().may_link(&place.path) && rules.landing_below(&place.path).is_none();
         if is_neutral && !decides_root && !self.shows_store(place, text) {
             return Ok(());
         }
-        self.report(&Rules::misleading_link(&place.path));
+        self.report(&rules.misleading_link(&place.path));
         Err(Errno::ACCESS)
     }
 
@@ -236,8 +236,10 @@ impl Answering<'_> {
                 Access::Read | Access::Write | Access::MakeDirectory => false,
             })
         };
-        if access != Access::Read && self.world.rules.is_landing(path) {
-            self.report(&Rules::behind_link(path));
+        if access != Access::Read
+            && let Some(landing) = self.world.rules.landing(path)
+        {
+            self.report(&Rules::behind_link(path, landing));
             return Err(Errno::ACCESS);
         }
         if self.is_permitted(path, access) || is_excused() {
@@ -396,7 +398,7 @@ impl Answering<'_> {
 }
 
 /// Why a policy refuses an access.
-fn denial(policy: &FilesystemPolicy, path: &[u8], access: Access) -> Option<Denial> {
+pub(super) fn denial(policy: &FilesystemPolicy, path: &[u8], access: Access) -> Option<Denial> {
     let path = AbsolutePath::new(Path::new(OsStr::from_bytes(path))).ok()?;
     let verdict = match access {
         Access::Read => policy.judge_read(&path),

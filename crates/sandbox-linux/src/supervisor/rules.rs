@@ -10,11 +10,17 @@ use std::{
 };
 
 use sandbox_policy::{
-    AbsolutePath, Denial, DenialReason, FileJudge, FilesystemPolicy, Origin, PROTECTED_PATHS,
-    PathPattern, PathRule, ProtectedGroup, ProtectedPath, shown,
+    AbsolutePath, Denial, FileJudge, FilesystemPolicy, Origin, PROTECTED_PATHS, PathPattern,
+    PathRule, ProtectedGroup, ProtectedPath,
 };
 
-use super::{bound::BoundSockets, early, git::Protected, landings, permit::Access};
+use super::{
+    bound::BoundSockets,
+    early,
+    git::Protected,
+    landings::{self, Landing},
+    permit::Access,
+};
 use crate::{
     facts::WriteLinks,
     plan::{FilterSpec, LinuxPlan, NestedNamespaces, SocketGuard, Supervision, Tracing},
@@ -29,7 +35,7 @@ pub(crate) struct Rules {
     judge: OnceLock<FileJudge>,
     /// Where protected names lead that are symlinks at the start, and the links on the ways there and to what
     /// write denies name; made there too.
-    landings: OnceLock<Vec<Vec<u8>>>,
+    landings: OnceLock<Vec<Landing>>,
     /// The policy as the plan has it.
     planned: Arc<FilesystemPolicy>,
     /// The same with the places that symlinks among the write denies lead to, where that differs and the
@@ -64,7 +70,7 @@ pub(crate) struct Rules {
 struct Completed {
     /// The policy with the places that they lead to, where that differs from the planned one.
     policy: Option<FilesystemPolicy>,
-    links: Vec<AbsolutePath>,
+    links: Vec<(AbsolutePath, PathRule)>,
 }
 
 /// A policy by which nothing is decided.
@@ -86,7 +92,7 @@ pub(crate) struct MissingRoot {
 }
 
 /// What the table calls the places that it protects in a repository.
-const GIT_PLACES: [(&str, Protected); 5] = [
+pub(super) const GIT_PLACES: [(&str, Protected); 5] = [
     (".git/hooks", Protected::Hooks),
     (".git/config", Protected::Config),
     (".git/config.worktree", Protected::WorktreeConfig),
@@ -249,32 +255,35 @@ impl Rules {
     /// Whether a path is, or lies in, what a protected name of a write root, or of the home in one, leads to:
     /// `~/.bashrc` is often a symlink into a directory of its owner's.
     pub(crate) fn is_landing(&self, path: &[u8]) -> bool {
-        self.landings()
-            .iter()
-            .any(|landing| is_within(path, landing))
+        self.landing(path).is_some()
     }
 
-    /// Whether a path is a directory on the way to such a place.
-    pub(super) fn leads_to_landing(&self, path: &[u8]) -> bool {
-        self.landings()
-            .iter()
-            .any(|landing| is_below(landing, path))
+    /// The closed name that leads to a path, or to what it lies in.
+    pub(super) fn landing(&self, path: &[u8]) -> Option<&Landing> {
+        let mut landings = self.landings().iter();
+        landings.find(|landing| is_within(path, &landing.place))
+    }
+
+    /// The same for a directory on the way there.
+    pub(super) fn landing_below(&self, path: &[u8]) -> Option<&Landing> {
+        let mut landings = self.landings().iter();
+        landings.find(|landing| is_below(&landing.place, path))
     }
 
     /// Whether a directory may be moved: no rule means something else for what lies in it, and no protected
     /// name leads there.
     pub(super) fn may_move(&self, from: &[u8], to: &[u8]) -> bool {
-        let leads = self.leads_to_landing(from) || self.leads_to_landing(to);
-        !leads && self.judge().keeps_verdicts(from, to)
+        let leads = self.landing_below(from).or_else(|| self.landing_below(to));
+        leads.is_none() && self.judge().keeps_verdicts(from, to)
     }
 
-    fn landings(&self) -> &[Vec<u8>] {
+    fn landings(&self) -> &[Landing] {
         self.landings.get_or_init(|| {
             let mut landings = landings::find(&self.planned, self.home.as_ref());
             let links = self.completed().links.iter();
-            landings.extend(links.map(|link| link.as_bytes().to_vec()));
-            landings.sort_unstable();
-            landings.dedup();
+            landings.extend(links.map(|(link, rule)| Landing::of_link(link, rule)));
+            landings.sort_by(|one, other| one.place.cmp(&other.place));
+            landings.dedup_by(|one, other| one.place == other.place);
             landings
         })
     }
@@ -325,75 +334,6 @@ impl Rules {
         });
         let deepest = roots.max_by_key(|root| root.depth());
         deepest.map(|root| root.as_bytes().to_vec())
-    }
-
-    /// Why a file is refused that a protected name leads to.
-    pub(crate) fn behind_link(path: &[u8]) -> Denial {
-        let object = shown(path);
-        let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
-        denial.note = Some("a closed or protected path is a symlink that leads here".to_owned());
-        denial
-    }
-
-    /// Why a symlink is refused.
-    pub(crate) fn misleading_link(path: &[u8]) -> Denial {
-        let object = shown(path);
-        let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
-        denial.note = Some("a symlink here would stand for paths that a rule names".to_owned());
-        denial
-    }
-
-    /// Why something in a repository is refused that no row of the table names.
-    pub(crate) fn planted(path: &[u8]) -> Denial {
-        let object = shown(path);
-        let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
-        denial.note = Some("git runs or obeys it, in this repository or when it is one".to_owned());
-        denial
-    }
-
-    /// Why a file of `/proc` is refused.
-    pub(crate) fn process_file(path: &[u8], writes: bool) -> Denial {
-        let reason = if writes {
-            DenialReason::WriteDenied
-        } else {
-            DenialReason::ReadDenied
-        };
-        let mut denial = Denial::by_default(reason, shown(path));
-        denial.note = Some("it is the kernel's, or another process's".to_owned());
-        denial
-    }
-
-    /// Why a file of a tree is refused that the kernel shows its settings in.
-    pub(crate) fn kernel_tree(path: &[u8]) -> Denial {
-        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
-        let note = "it is the kernel's own: only a write root that lies in this tree opens it";
-        denial.note = Some(note.to_owned());
-        denial
-    }
-
-    /// Why something else than a directory or a regular file is not made where a write root is missing.
-    pub(crate) fn no_root(path: &[u8]) -> Denial {
-        let object = shown(path);
-        let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
-        denial.note = Some("a write root is a directory or a regular file".to_owned());
-        denial
-    }
-
-    /// Why a device is not made, by the kernel's own rule (mknod(2), `EPERM`).
-    pub(crate) fn device(path: &[u8]) -> Denial {
-        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
-        denial.note = Some("no command makes devices".to_owned());
-        denial
-    }
-
-    /// Why a directory may not be moved from one place to another.
-    pub(crate) fn moved_rule(&self, from: &[u8], to: &[u8]) -> Denial {
-        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(from));
-        denial.note = Some(format!(
-            "a rule closes something in this directory or in `{}`: moving it would undo the rule",
-            shown(to)
-        ));
-        denial
     }
 }
 

@@ -13,7 +13,7 @@ use std::ffi::{OsStr, OsString};
 
 use sandbox_policy::{
     AbsolutePath, FilesystemPolicy, Glob, GlobToken, LayerId, Origin, PathBase, PathPattern,
-    PathRule, PatternSyntax, Policy, ReadAllow, ReadDeny, RuleList, UnixSocketPolicy,
+    PathRule, Policy, ReadAllow, ReadDeny, RuleList, UnixSocketPolicy,
 };
 
 use super::{ProfileError, landing};
@@ -209,7 +209,7 @@ fn parse_glob(text: &OsStr, glob: &Glob) -> Result<PathPattern, ProfileError> {
         working_directory: AbsolutePath::root(),
         home: None,
     };
-    PathPattern::parse(text, PatternSyntax::Glob, &base).map_err(|_impossible| {
+    PathPattern::parse(text, glob.syntax(), &base).map_err(|_impossible| {
         let reason = "it can't be moved to its real path";
         ProfileError::UnsupportedGlob {
             glob: glob.to_string(),

@@ -60,8 +60,13 @@ pub(crate) fn regex(
             GlobToken::Run => text.push_str("[^/]*"),
             GlobToken::Anything => text.push_str(".*"),
             GlobToken::Directories => text.push_str("(.*/)?"),
-            GlobToken::Set(set) => push_set(&mut text, set, case)
-                .ok_or_else(|| unsupported("a set contains a character outside printable ASCII"))?,
+            GlobToken::Set(set) => push_set(&mut text, set, case).ok_or_else(|| {
+                unsupported(if set.is_negated() {
+                    "a negated set contains more than ASCII letters and digits"
+                } else {
+                    "a set contains a character outside printable ASCII"
+                })
+            })?,
         }
     }
     text.push_str(coverage.ending());
@@ -92,6 +97,9 @@ pub(crate) fn push_escaped(text: &mut String, character: char) {
 
 /// `[ab^]` → `(a|b|\^)`; `None` for what is not printable ASCII.
 fn push_set(text: &mut String, set: &GlobSet, case: Case) -> Option<()> {
+    if set.is_negated() {
+        return push_negated(text, set, case);
+    }
     let mut alternatives = Vec::new();
     for &(low, high) in set.ranges() {
         if !(' '..='~').contains(&low) || !(' '..='~').contains(&high) {
@@ -111,6 +119,23 @@ fn push_set(text: &mut String, set: &GlobSet, case: Case) -> Option<()> {
     text.push('(');
     text.push_str(&alternatives.join("|"));
     text.push(')');
+    Some(())
+}
+
+/// All but `a` and `b` → `[^/ab]`; `None` for what dialects read differently in a class.
+fn push_negated(text: &mut String, set: &GlobSet, case: Case) -> Option<()> {
+    text.push_str("[^/");
+    // Another spelling of each may be in the set: more is closed, never less.
+    let exact = set.ranges().iter().filter(|_| case == Case::Exact);
+    for &(low, high) in exact {
+        for character in (low..=high).filter(|character| *character != '/') {
+            if !character.is_ascii_alphanumeric() {
+                return None;
+            }
+            text.push(character);
+        }
+    }
+    text.push(']');
     Some(())
 }
 

@@ -1,10 +1,12 @@
 //! The profile means what the policy says: generated policies, generated paths.
 
+use std::ffi::OsStr;
+
 use proptest::prelude::*;
 use sandbox_macos::effective;
 use sandbox_policy::{
-    AbsolutePath, FilesystemPolicy, Firmness, GlobToken, PROTECTED_PATHS, PathPattern, Policy,
-    workspace,
+    AbsolutePath, FilesystemPolicy, Firmness, GlobToken, Origin, PROTECTED_PATHS, PathBase,
+    PathPattern, PathRule, PatternSyntax, Policy, ReadDeny, workspace,
 };
 
 use crate::{
@@ -221,7 +223,7 @@ fn the_workspace_preset_closes_the_rest_of_the_disk() {
     let (deny_read, allow_read) = workspace(
         &path("/Users/me/p"),
         Some(&path("/Users/me")),
-        &sandbox_policy::Origin::Program,
+        &Origin::Program,
     );
     let mut policy = Policy::restrictive();
     policy.filesystem.deny_read = deny_read.into();
@@ -259,4 +261,34 @@ fn the_workspace_preset_closes_the_rest_of_the_disk() {
         "DIRECTORY",
     );
     assert!(directory, "resolving a path looks at every directory");
+}
+
+/// Sets of permission rules that name what is not in them. Another spelling of such a character may be the same
+/// file, so more is closed where case does not matter.
+#[test]
+fn what_a_negated_set_closes_is_closed() {
+    let base = PathBase {
+        working_directory: path("/w"),
+        home: None,
+    };
+    for text in ["/w/e.p[!x]m", "/w/e.p[^x;]m"] {
+        let syntax = PatternSyntax::Gitignore;
+        let pattern = PathPattern::parse(OsStr::new(text), syntax, &base).unwrap();
+        let mut policy = Policy::restrictive();
+        policy.filesystem.deny_read.push(ReadDeny {
+            rule: PathRule {
+                pattern,
+                origin: Origin::Program,
+            },
+            firmness: Firmness::Final,
+        });
+        let evaluator = Evaluator::new(&profile(&policy));
+        for name in ["/w/e.pem", "/w/e.pEm", "/w/e.p;m"] {
+            let is_open = decide(&evaluator, "file-read-data", &path(name));
+            let verdict = policy.filesystem.judge_read(&path(name));
+            assert!(!is_open || verdict.is_allowed(), "{text} {name}");
+        }
+        assert!(decide(&evaluator, "file-read-data", &path("/w/e.peem")));
+        assert!(decide(&evaluator, "file-read-data", &path("/w/e.p/m")));
+    }
 }

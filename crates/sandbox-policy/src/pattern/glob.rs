@@ -9,7 +9,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
-use super::parse;
+use super::{PatternSyntax, parse, parse::SetSyntax};
 use crate::path::AbsolutePath;
 
 /// A parsed glob over absolute paths. Clones share it.
@@ -22,6 +22,7 @@ struct Parsed {
     /// How many bytes of that are plain, whatever they are.
     plain: usize,
     static_prefix: AbsolutePath,
+    sets: SetSyntax,
     tokens: OnceLock<Box<[GlobToken]>>,
 }
 
@@ -45,27 +46,36 @@ pub enum GlobToken {
 
 /// The characters of a `[…]`; never empty, never with `/`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct GlobSet(Box<[(char, char)]>);
+pub struct GlobSet {
+    ranges: Box<[(char, char)]>,
+    negated: bool,
+}
 
 impl Glob {
     /// The glob whose text, read literally, is `literal`. Its first `plain` bytes are a directory's
     /// path in which no character is special.
-    pub(super) fn new(literal: AbsolutePath, plain: usize) -> Self {
-        let static_prefix = static_prefix(literal.as_bytes(), plain);
-        Self::in_directory(static_prefix, literal, plain)
+    pub(super) fn new(literal: AbsolutePath, plain: usize, sets: SetSyntax) -> Self {
+        let static_prefix = static_prefix(literal.as_bytes(), plain, sets);
+        Self::in_directory(static_prefix, literal, plain, sets)
     }
 
     /// The glob whose text, read literally, is `literal`, which has something special in its first
-    /// component.
+    /// component, and no set.
     pub(super) fn everywhere(literal: AbsolutePath) -> Self {
-        Self::in_directory(AbsolutePath::root(), literal, 0)
+        Self::in_directory(AbsolutePath::root(), literal, 0, SetSyntax::Plain)
     }
 
-    fn in_directory(static_prefix: AbsolutePath, literal: AbsolutePath, plain: usize) -> Self {
+    fn in_directory(
+        static_prefix: AbsolutePath,
+        literal: AbsolutePath,
+        plain: usize,
+        sets: SetSyntax,
+    ) -> Self {
         Self(Arc::new(Parsed {
             literal,
             plain,
             static_prefix,
+            sets,
             tokens: OnceLock::new(),
         }))
     }
@@ -93,7 +103,16 @@ impl Glob {
         let to = to.as_bytes();
         let to = to.strip_suffix(b"/").unwrap_or(to);
         let literal = AbsolutePath::from_clean_bytes(&[to, b"/", rest].concat());
-        Self::new(literal, to.len())
+        Self::new(literal, to.len(), self.0.sets)
+    }
+
+    /// How its text is to be read.
+    #[must_use]
+    pub fn syntax(&self) -> PatternSyntax {
+        match self.0.sets {
+            SetSyntax::Plain => PatternSyntax::Glob,
+            SetSyntax::Gitignore => PatternSyntax::Gitignore,
+        }
     }
 
     /// The parsed elements, in order.
@@ -101,7 +120,7 @@ impl Glob {
     pub fn tokens(&self) -> &[GlobToken] {
         self.0.tokens.get_or_init(|| {
             let (base, entry) = self.literal().as_bytes().split_at(self.0.plain);
-            parse::tokens(base, entry).into()
+            parse::tokens(base, entry, self.0.sets).into()
         })
     }
 
@@ -177,8 +196,8 @@ impl Glob {
 impl PartialEq for Glob {
     fn eq(&self, other: &Self) -> bool {
         // The same text may be plain in one and special in the other.
-        self.literal() == other.literal()
-            && (self.0.plain == other.0.plain || self.tokens() == other.tokens())
+        let is_read_alike = self.0.plain == other.0.plain && self.0.sets == other.0.sets;
+        self.literal() == other.literal() && (is_read_alike || self.tokens() == other.tokens())
     }
 }
 
@@ -223,27 +242,54 @@ impl GlobSet {
             };
             kept.extend(parts.into_iter().filter(|(low, high)| low <= high));
         }
-        (!kept.is_empty()).then(|| Self(kept.into()))
+        (!kept.is_empty()).then(|| Self {
+            ranges: kept.into(),
+            negated: false,
+        })
     }
 
-    /// The inclusive ranges, in the order of the text.
+    /// All characters but those of inclusive ranges, and but `/`.
+    pub(super) fn all_but(ranges: impl IntoIterator<Item = (char, char)>) -> Self {
+        Self {
+            ranges: ranges.into_iter().collect(),
+            negated: true,
+        }
+    }
+
+    /// The inclusive ranges, in the order of the text: of what is in the set, or is not.
     #[must_use]
     pub fn ranges(&self) -> &[(char, char)] {
-        &self.0
+        &self.ranges
+    }
+
+    /// Whether the set is what the ranges leave out. `/` is in no set.
+    #[must_use]
+    pub fn is_negated(&self) -> bool {
+        self.negated
     }
 
     /// Whether the character is in the set.
     #[must_use]
     pub fn contains(&self, character: char) -> bool {
-        self.0
-            .iter()
-            .any(|(low, high)| (*low..=*high).contains(&character))
+        let mut ranges = self.ranges.iter();
+        let is_named = ranges.any(|(low, high)| (*low..=*high).contains(&character));
+        is_named != self.negated && character != '/'
+    }
+
+    /// Whether some character is in both sets. One that leaves out a few of all characters has some of
+    /// every other, or nearly.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let meets = |(low, high): &(char, char)| {
+            let mut others = other.ranges.iter();
+            others.any(|(from, to)| low <= to && from <= high)
+        };
+        self.negated || other.negated || self.ranges.iter().any(meets)
     }
 
     pub(crate) fn contains_unit(&self, unit: Unit) -> bool {
         match unit {
             Unit::Character(character) => self.contains(character),
-            Unit::Byte(_) => false,
+            Unit::Byte(_) => self.negated,
         }
     }
 }
@@ -333,9 +379,9 @@ fn advance_directories(text: &[Unit], starts: &[bool]) -> Vec<bool> {
 }
 
 /// The directory before the first special element.
-fn static_prefix(text: &[u8], plain: usize) -> AbsolutePath {
+fn static_prefix(text: &[u8], plain: usize, sets: SetSyntax) -> AbsolutePath {
     let (_, entry) = text.split_at(plain);
-    let start = text.get(..plain + parse::plain_start(entry));
+    let start = text.get(..plain + parse::plain_start(entry, sets));
     let start = start.unwrap_or_default();
     let end = start.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
     match start.get(..end) {

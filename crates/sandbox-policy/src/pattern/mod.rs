@@ -5,6 +5,9 @@
 //! set or a backwards range is plain text. There is no escape character. An entry with such
 //! characters is a glob *and also* the literal path that it spells.
 //!
+//! Permission rules of Claude Code are written as gitignore(5) has it: there `[!…]` and `[^…]` are the
+//! characters that are not in the set, and a `]` at its beginning is one of them.
+//!
 //! What the grammar leaves open is settled here: a set never matches `/` and can't contain one (the
 //! text is cut at slashes first), three or more stars in a row are `**`, and a *character* is a
 //! Unicode scalar value where the path's bytes are valid UTF-8 and a single byte where they are not.
@@ -19,10 +22,11 @@ use crate::path::{AbsolutePath, PathError};
 
 pub use glob::{Glob, GlobSet, GlobToken};
 pub(crate) use glob::{Unit, units};
+use parse::SetSyntax;
 
 /// The elements of a text of our own tables, which is no entry of anybody's.
 pub(crate) fn tokens_of(text: &[u8]) -> Vec<GlobToken> {
-    parse::tokens(b"", text)
+    parse::tokens(b"", text, SetSyntax::Plain)
 }
 
 /// What a path rule names.
@@ -52,6 +56,11 @@ pub enum PatternSyntax {
     /// that begins with `**/` holds everywhere, not only below the working directory, and a pattern
     /// without a slash (`*.pem`) at any depth below it, as gitignore(5) has it.
     FloatingGlob,
+    /// As `Glob`, and sets as gitignore(5) has them: `[!…]` and `[^…]` are all other characters, and a `]`
+    /// at the beginning is in the set.
+    Gitignore,
+    /// As `FloatingGlob`, with such sets.
+    FloatingGitignore,
     /// They are not (`{"path": …, "literal": true}`). A leading `~` still is.
     Literal,
 }
@@ -129,6 +138,32 @@ impl PathPattern {
             Self::Glob(glob) => path
                 .is_within(glob.literal())
                 .then(|| glob.literal().depth()),
+        }
+    }
+}
+
+impl PatternSyntax {
+    /// The same for a deny: see [`Self::FloatingGlob`].
+    #[must_use]
+    pub fn floating(self) -> Self {
+        match self {
+            Self::Glob | Self::FloatingGlob => Self::FloatingGlob,
+            Self::Gitignore | Self::FloatingGitignore => Self::FloatingGitignore,
+            Self::Literal => Self::Literal,
+        }
+    }
+
+    fn sets(self) -> SetSyntax {
+        match self {
+            Self::Gitignore | Self::FloatingGitignore => SetSyntax::Gitignore,
+            Self::Glob | Self::FloatingGlob | Self::Literal => SetSyntax::Plain,
+        }
+    }
+
+    fn is_floating(self) -> bool {
+        match self {
+            Self::FloatingGlob | Self::FloatingGitignore => true,
+            Self::Glob | Self::Gitignore | Self::Literal => false,
         }
     }
 }

@@ -17,8 +17,8 @@ pub(super) fn pattern(
     if let Some(path) = plain(text.as_encoded_bytes(), base) {
         return Ok(PathPattern::Subtree(path));
     }
-    if syntax == PatternSyntax::FloatingGlob {
-        return floating(text, base);
+    if syntax.is_floating() {
+        return floating(text, syntax, base);
     }
     let entry = Entry::split(text, base)?;
     match syntax {
@@ -26,12 +26,23 @@ pub(super) fn pattern(
             &entry.base,
             entry.rest_or_dot(),
         )?)),
-        PatternSyntax::Glob | PatternSyntax::FloatingGlob => entry.glob(),
+        PatternSyntax::Glob
+        | PatternSyntax::FloatingGlob
+        | PatternSyntax::Gitignore
+        | PatternSyntax::FloatingGitignore => entry.glob(syntax.sets()),
     }
 }
 
 /// See [`PatternSyntax::FloatingGlob`].
-fn floating(text: &OsStr, base: &PathBase) -> Result<PathPattern, PatternError> {
+fn floating(
+    text: &OsStr,
+    syntax: PatternSyntax,
+    base: &PathBase,
+) -> Result<PathPattern, PatternError> {
+    let anchored = match syntax.sets() {
+        SetSyntax::Plain => PatternSyntax::Glob,
+        SetSyntax::Gitignore => PatternSyntax::Gitignore,
+    };
     let bytes = text.as_encoded_bytes();
     if bytes.strip_prefix(b"**/").is_some_and(is_clean) {
         // What most patterns are.
@@ -43,15 +54,15 @@ fn floating(text: &OsStr, base: &PathBase) -> Result<PathPattern, PatternError> 
             working_directory: AbsolutePath::root(),
             home: base.home.clone(),
         };
-        return pattern(text, PatternSyntax::Glob, &everywhere);
+        return pattern(text, anchored, &everywhere);
     }
-    let is_name = !bytes.contains(&b'/') && !is_literal(&[bytes]);
+    let is_name = !bytes.contains(&b'/') && !is_literal(&[bytes], syntax.sets());
     if is_name && bytes.iter().any(|byte| *byte != b'*') && !bytes.starts_with(b"~") {
         let mut anywhere = OsString::from("**/");
         anywhere.push(text);
-        return pattern(&anywhere, PatternSyntax::Glob, base);
+        return pattern(&anywhere, anchored, base);
     }
-    pattern(text, PatternSyntax::Glob, base)
+    pattern(text, anchored, base)
 }
 
 /// A clean path in which nothing is special.
@@ -142,24 +153,24 @@ impl<'t> Entry<'t> {
     }
 
     /// A glob whose text is clean and needs no putting together: what most are, thousands in some files.
-    fn clean_glob(&self) -> Option<Glob> {
+    fn clean_glob(&self, sets: SetSyntax) -> Option<Glob> {
         let text = self.rest.strip_prefix(b"/").unwrap_or(self.rest);
         let is_clean = |name: &[u8]| !matches!(name, b"" | b"." | b"..");
         let mut names = text.rsplit(|byte| *byte == b'/');
         // At the end this means what lies below.
         let is_anything = |name: &[u8]| name.iter().all(|byte| *byte == b'*');
         let last = names.next().filter(|name| !is_anything(name))?;
-        if !is_clean(last) || !names.all(is_clean) || plain_start(text) == text.len() {
+        if !is_clean(last) || !names.all(is_clean) || plain_start(text, sets) == text.len() {
             return None;
         }
         let base = self.base.as_bytes();
         let base = base.strip_suffix(b"/").unwrap_or(base);
         let literal = AbsolutePath::from_clean_parts([base, b"/", text]);
-        Some(Glob::new(literal, base.len()))
+        Some(Glob::new(literal, base.len(), sets))
     }
 
-    fn glob(self) -> Result<PathPattern, PatternError> {
-        if let Some(glob) = self.clean_glob() {
+    fn glob(self, sets: SetSyntax) -> Result<PathPattern, PatternError> {
+        if let Some(glob) = self.clean_glob(sets) {
             return Ok(PathPattern::Glob(glob));
         }
         let mut root = self.base.clone();
@@ -168,7 +179,7 @@ impl<'t> Entry<'t> {
             if component != b".." {
                 kept.push(component);
             } else if let Some(last) = kept.pop() {
-                if !is_literal(&[last]) {
+                if !is_literal(&[last], sets) {
                     return Err(PatternError::ParentOfWildcard);
                 }
             } else {
@@ -179,7 +190,10 @@ impl<'t> Entry<'t> {
         let is_anything =
             |component: &&&[u8]| component.len() >= 2 && component.iter().all(|byte| *byte == b'*');
         let before = kept.len() - kept.iter().rev().take_while(is_anything).count();
-        if kept.get(..before).is_some_and(is_literal) {
+        if kept
+            .get(..before)
+            .is_some_and(|kept| is_literal(kept, sets))
+        {
             kept.truncate(before);
         }
         let base_length = if root.as_bytes() == b"/" {
@@ -196,19 +210,28 @@ impl<'t> Entry<'t> {
             text.extend_from_slice(component);
         }
         let literal = AbsolutePath::from_clean_bytes(&text);
-        if is_literal(&kept) {
+        if is_literal(&kept, sets) {
             return Ok(PathPattern::Subtree(literal));
         }
-        Ok(PathPattern::Glob(Glob::new(literal, base_length)))
+        Ok(PathPattern::Glob(Glob::new(literal, base_length, sets)))
     }
 }
 
-fn is_literal(components: &[&[u8]]) -> bool {
+fn is_literal(components: &[&[u8]], sets: SetSyntax) -> bool {
     components.iter().all(|component| {
         // The second question is for brackets that turn out to be plain text.
         let plain = !component.iter().any(|byte| SPECIAL.contains(byte));
-        plain || pieces(component).all(|piece| matches!(piece, Piece::Plain(_)))
+        plain || pieces(component, sets).all(|piece| matches!(piece, Piece::Plain(_)))
     })
+}
+
+/// How a `[…]` is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SetSyntax {
+    /// Without negation; the first `]` closes it.
+    Plain,
+    /// As in gitignore(5): `!` or `^` at the beginning negates it, and a `]` there is in it.
+    Gitignore,
 }
 
 /// A part of a glob's text.
@@ -219,11 +242,11 @@ enum Piece<'t> {
 
 /// The tokens of a text behind a literal one. Neighbouring literals are joined, so that equal globs
 /// have equal tokens.
-pub(super) fn tokens(base: &[u8], text: &[u8]) -> Vec<GlobToken> {
+pub(super) fn tokens(base: &[u8], text: &[u8], sets: SetSyntax) -> Vec<GlobToken> {
     let mut tokens = Vec::with_capacity(USUAL_TOKENS);
     let mut plain = Vec::with_capacity(base.len() + text.len());
     plain.extend_from_slice(base);
-    for piece in pieces(text) {
+    for piece in pieces(text, sets) {
         match piece {
             Piece::Plain(bytes) => plain.extend_from_slice(bytes),
             Piece::Special(token) => {
@@ -242,24 +265,24 @@ pub(super) fn tokens(base: &[u8], text: &[u8]) -> Vec<GlobToken> {
 }
 
 /// How many bytes there are before the first special element.
-pub(super) fn plain_start(text: &[u8]) -> usize {
-    let plain = pieces(text).map_while(|piece| match piece {
+pub(super) fn plain_start(text: &[u8], sets: SetSyntax) -> usize {
+    let plain = pieces(text, sets).map_while(|piece| match piece {
         Piece::Plain(bytes) => Some(bytes.len()),
         Piece::Special(_) => None,
     });
     plain.sum()
 }
 
-fn pieces(text: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+fn pieces(text: &[u8], sets: SetSyntax) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let (piece, after) = next_piece(rest)?;
+        let (piece, after) = next_piece(rest, sets)?;
         rest = after;
         Some(piece)
     })
 }
 
-fn next_piece(text: &[u8]) -> Option<(Piece<'_>, &[u8])> {
+fn next_piece(text: &[u8], sets: SetSyntax) -> Option<(Piece<'_>, &[u8])> {
     let (first, after) = text.split_first()?;
     Some(match first {
         b'*' => {
@@ -267,7 +290,7 @@ fn next_piece(text: &[u8]) -> Option<(Piece<'_>, &[u8])> {
             (Piece::Special(token), after)
         }
         b'?' => (Piece::Special(GlobToken::AnyCharacter), after),
-        b'[' => match set(after) {
+        b'[' => match set(after, sets) {
             Some((set, after)) => (Piece::Special(GlobToken::Set(set)), after),
             None => (Piece::Plain(b"["), after),
         },
@@ -293,10 +316,15 @@ fn stars(text: &[u8]) -> (GlobToken, &[u8]) {
 }
 
 /// Reads a set behind its `[`; `None` where the bracket is plain text.
-fn set(text: &[u8]) -> Option<(GlobSet, &[u8])> {
-    let end = text
-        .iter()
-        .position(|byte| *byte == b']' || *byte == b'/')?;
+fn set(text: &[u8], sets: SetSyntax) -> Option<(GlobSet, &[u8])> {
+    let (negated, text, first) = match (sets, text) {
+        (SetSyntax::Plain, _) => (false, text, 0),
+        (SetSyntax::Gitignore, [b'!' | b'^', text @ ..]) => (true, text, 1),
+        (SetSyntax::Gitignore, _) => (false, text, 1),
+    };
+    let mut ends = text.iter().enumerate();
+    // What stands at the beginning does not close the set, unless it ends the name.
+    let (end, _) = ends.find(|(at, byte)| **byte == b'/' || (**byte == b']' && *at >= first))?;
     let (inside, after) = text.split_at(end);
     let after = after.strip_prefix(b"]")?;
     let mut characters = std::str::from_utf8(inside).ok()?.chars().peekable();
@@ -311,10 +339,14 @@ fn set(text: &[u8]) -> Option<(GlobSet, &[u8])> {
             }
             _ => (low, low),
         };
-        if range.0 > range.1 {
+        if range.0 <= range.1 {
+            ranges.push(range);
+        } else if !negated {
             return None;
         }
-        ranges.push(range);
+    }
+    if negated {
+        return Some((GlobSet::all_but(ranges), after));
     }
     Some((GlobSet::new(ranges)?, after))
 }

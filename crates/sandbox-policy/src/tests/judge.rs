@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::laws::{filesystem, path};
-use super::{path as clean, pattern};
+use super::{gitignore, path as clean, pattern};
 use crate::{
     AbsolutePath, FileJudge, FilesystemPolicy, LayerId, Origin, PROTECTED_PATHS, PathRule, Policy,
     Protection, ReadAllow, ReadDeny,
@@ -94,12 +94,14 @@ fn usual() -> impl Strategy<Value = FilesystemPolicy> {
         "/a/**/b/*",
         "/**/hooks/**",
         "/a/[ab]/?",
+        "/a/[!ab]*",
+        "/**/[^.]*.pem",
         "/\u{e9}/*\u{e9}",
         "/**",
         "/a**",
     ]);
     let rule = globs.prop_map(|text| PathRule {
-        pattern: pattern(text),
+        pattern: gitignore(text),
         origin: Origin::Program,
     });
     let roots = prop::sample::select(vec![

@@ -48,6 +48,11 @@ fn pattern(text: &str) -> PathPattern {
     PathPattern::parse(text.as_ref(), PatternSyntax::Glob, &base()).unwrap()
 }
 
+/// As a permission rule has it.
+fn gitignore(text: &str) -> PathPattern {
+    PathPattern::parse(text.as_ref(), PatternSyntax::Gitignore, &base()).unwrap()
+}
+
 fn path_rule(text: &str, line: u32) -> PathRule {
     PathRule {
         pattern: pattern(text),

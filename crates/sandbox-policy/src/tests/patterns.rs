@@ -277,8 +277,63 @@ fn time_does_not_explode() {
     assert_eq!(pattern(&text).region(&deep), None);
 }
 
+#[test]
+fn sets_of_permission_rules_are_those_of_gitignore() {
+    let gitignore = |text: &str| parse(text, PatternSyntax::Gitignore).unwrap();
+    for (text, matching, not_matching) in [
+        (
+            "/a/e.p[!x]m",
+            &["/a/e.pem", "/a/e.p!m"][..],
+            &["/a/e.pxm", "/a/e.pm", "/a/e.p/m"][..],
+        ),
+        (
+            "/a/[^b]",
+            &["/a/a", "/a/^", "/a/\u{e9}"],
+            &["/a/b", "/a/bb"],
+        ),
+        (
+            "/a/[!b-d0]",
+            &["/a/a", "/a/e", "/a/-"],
+            &["/a/b", "/a/c", "/a/d", "/a/0"],
+        ),
+        ("/a/[!]x]b", &["/a/ab"], &["/a/]b", "/a/xb", "/a/[!]x]bc"]),
+        ("/a/[]x]b", &["/a/]b", "/a/xb"], &["/a/ab"]),
+        ("/a/[!^-Z]", &["/a/a", "/a/z"], &["/a/ab"]),
+        ("/a/[^-Z]", &["/a/a", "/a/^"], &["/a/-", "/a/Z"]),
+        ("/a/[!z-ax]", &["/a/m"], &["/a/x"]),
+        ("/a[!b]c", &["/axc"], &["/a/c", "/abc"]),
+        ("/a/[bc]", &["/a/b"], &["/a/a"]),
+    ] {
+        let PathPattern::Glob(glob) = gitignore(text) else {
+            panic!("{text} is a glob")
+        };
+        for (subject, expected) in (matching.iter().map(|one| (one, true)))
+            .chain(not_matching.iter().map(|one| (one, false)))
+        {
+            assert_eq!(glob.matches(&path(subject)), expected, "{text} {subject}");
+        }
+        // Neither a move nor a clone reads it otherwise.
+        let elsewhere = glob.moved(&path("/m"));
+        assert_eq!(elsewhere.syntax(), PatternSyntax::Gitignore);
+        assert_eq!(glob.clone(), glob);
+    }
+    // In its place alone: the same text says the opposite elsewhere.
+    assert_ne!(gitignore("/a/[!b]"), pattern("/a/[!b]"));
+    assert_eq!(gitignore("/a/*"), pattern("/a/*"));
+    for text in ["/a/[!]", "/a/[!", "/a/[!b/c]", "/a/[]"] {
+        assert_eq!(gitignore(text), PathPattern::Subtree(path(text)), "{text}");
+    }
+    let floating = parse("e.p[!x]m", PatternSyntax::FloatingGitignore).unwrap();
+    assert_eq!(floating.region(&path("/w/d/e.pem")), Some(3));
+    assert_eq!(floating.region(&path("/w/d/e.pxm")), None);
+    // What is no character is none of those that are left out.
+    let raw = AbsolutePath::new(OsStr::from_bytes(b"/a/\xff")).unwrap();
+    assert_eq!(gitignore("/a/[!b]").region(&raw), Some(2));
+}
+
 /// The same grammar, read a second time and by other means.
-fn regex_of(text: &str) -> Regex {
+fn regex_of(text: &str, syntax: PatternSyntax) -> Regex {
+    let negates = syntax == PatternSyntax::Gitignore;
     let characters: Vec<char> = text.chars().collect();
     let mut regex = String::from("(?s)^");
     let mut at = 0;
@@ -299,13 +354,13 @@ fn regex_of(text: &str) -> Regex {
             }
             '?' => regex.push_str("[^/]"),
             '[' => {
-                let set = characters[at + 1..]
-                    .iter()
-                    .position(|character| *character == ']')
-                    .and_then(|length| {
-                        let set = &characters[at + 1..at + 1 + length];
-                        Some((length, regex_set(set)?))
-                    });
+                let inside = &characters[at + 1..];
+                let negated = negates && matches!(inside.first(), Some('!' | '^'));
+                let start = usize::from(negated);
+                let first = start + usize::from(negates);
+                let set = (inside.iter().enumerate())
+                    .position(|(index, character)| *character == ']' && index >= first)
+                    .and_then(|length| Some((length, regex_set(&inside[start..length], negated)?)));
                 match set {
                     Some((length, set)) => {
                         regex.push_str(&set);
@@ -322,7 +377,7 @@ fn regex_of(text: &str) -> Regex {
     Regex::new(&regex).unwrap()
 }
 
-fn regex_set(set: &[char]) -> Option<String> {
+fn regex_set(set: &[char], negated: bool) -> Option<String> {
     if set.is_empty() || set.contains(&'/') {
         return None;
     }
@@ -330,18 +385,18 @@ fn regex_set(set: &[char]) -> Option<String> {
     let mut rest = set;
     loop {
         let (low, high, after) = match rest {
+            [] if negated => return Some(format!("[^/{inside}]")),
             [] => return Some(format!("[[{inside}]&&[^/]]")),
             [low, '-', high, after @ ..] => (low, high, after),
             [one, after @ ..] => (one, one, after),
         };
-        if low > high {
+        if low > high && !negated {
             return None;
         }
-        inside.push_str(&format!(
-            "\\x{{{:x}}}-\\x{{{:x}}}",
-            u32::from(*low),
-            u32::from(*high)
-        ));
+        if low <= high {
+            let (low, high) = (u32::from(*low), u32::from(*high));
+            inside.push_str(&format!("\\x{{{low:x}}}-\\x{{{high:x}}}"));
+        }
         rest = after;
     }
 }
@@ -357,10 +412,11 @@ proptest! {
     fn globs_agree_with_regular_expressions(
         text in "/[ab.é/*?\\[\\]!^-]{1,12}",
         paths in proptest::collection::vec("/[ab.é/*\\[\\]!^\n-]{0,8}", 8),
+        syntax in prop_oneof![Just(PatternSyntax::Glob), Just(PatternSyntax::Gitignore)],
     ) {
         prop_assume!(is_clean(&text) && !text.split('/').any(|component| component == ".."));
-        if let PathPattern::Glob(glob) = pattern(&text) {
-            let regex = regex_of(&text);
+        if let PathPattern::Glob(glob) = parse(&text, syntax).unwrap() {
+            let regex = regex_of(&text, syntax);
             let pattern = PathPattern::Glob(glob.clone());
             for subject in paths.iter().filter(|subject| is_clean(subject)).map(|subject| path(subject)) {
                 let matches = |one: &AbsolutePath| {

@@ -264,12 +264,7 @@ impl Atom<'_> {
                 (unit == Unit::SLASH) == slash && atom.reads(unit)
             }
             (Self::Token(GlobToken::Set(a)), Self::Token(GlobToken::Set(b))) => {
-                let overlap = |(low, high): &(char, char)| {
-                    b.ranges()
-                        .iter()
-                        .any(|(from, to)| low <= to && from <= high)
-                };
-                !slash && a.ranges().iter().any(overlap)
+                !slash && a.overlaps(b)
             }
             (a, b) => !slash || (a.reads(Unit::SLASH) && b.reads(Unit::SLASH)),
         }

@@ -99,6 +99,7 @@ pub fn load(sources: &Sources) -> Result<Settings, SettingsErrors> {
         paths: Vec::new(),
         hosts: Vec::new(),
         ignored: Vec::new(),
+        notices: Vec::new(),
     };
     let mut candidates = candidates(sources);
     candidates.sort_by_key(|candidate| candidate.layer);
@@ -236,6 +237,7 @@ impl Loaded {
         let layer = self.file.layer;
         layers.files.push(self.file);
         layers.ignored.extend(self.parsed.ignored);
+        layers.notices.extend(self.parsed.notices);
         let ParsedFile {
             statements,
             paths,
@@ -280,8 +282,10 @@ fn add_command_line(layers: &mut Layers, said: Option<Taken>) {
         statements,
         paths,
         hosts,
+        notices,
     }) = said
     {
+        layers.notices.extend(notices);
         layers.add(Layer::CommandLine, true, statements, (paths, hosts));
     }
 }

@@ -49,6 +49,7 @@ pub(crate) fn parse_file(
         paths,
         hosts,
         ignored,
+        notices,
         findings,
         ..
     } = reader;
@@ -59,6 +60,7 @@ pub(crate) fn parse_file(
             paths,
             hosts,
             ignored,
+            notices,
         })
     } else {
         Err(findings)

@@ -21,6 +21,7 @@ use crate::{
     finding::shown,
     layer::{Choice, IgnoredKey, Layer},
     live::{self, LiveBase},
+    notice::{SettingsNotice, opened_again},
     settings::{
         Execution, HeldBack, IgnoredViolation, LoadedFile, MacosOptions, Settings, decided_by_flat,
     },
@@ -41,6 +42,7 @@ pub(crate) struct Layers {
     /// Entries about hosts of all layers, likewise.
     pub(crate) hosts: Vec<Hosts>,
     pub(crate) ignored: Vec<IgnoredKey>,
+    pub(crate) notices: Vec<SettingsNotice>,
 }
 
 /// A statement and who makes it.
@@ -69,6 +71,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, places: &Places) -> Setti
         mut paths,
         mut hosts,
         ignored,
+        mut notices,
     } = layers;
     let flat = decided_by_flat(files.iter().map(|file| (file.layer, file.format)));
     // A flat file decides alone about what is permitted.
@@ -102,6 +105,10 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, places: &Places) -> Setti
         environment: environment::environment(&applying),
         process: processes::processes(&applying, &switches),
     };
+    let rules = &policy.filesystem;
+    notices.extend(opened_again(&rules.deny_read, &rules.allow_write));
+    // Others' entries, of which there may be any number, come behind the user's own.
+    notices.sort_by_key(|notice| is_of_project(&files, &notice.origin));
     let proxies = proxies::Proxies(&applying);
     let is_moot = |entry: &&Entry| switches.is_moot(entry) || proxies.is_moot(entry);
     let held = held.iter().filter(|entry| !is_moot(entry));
@@ -137,6 +144,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, places: &Places) -> Setti
         held_back,
         files,
         ignored_keys: ignored,
+        notices,
         live: LiveBase::new(standing, applying, base),
     }
 }
@@ -283,6 +291,14 @@ fn ignored_violations(entries: &[Entry]) -> Vec<IgnoredViolation> {
         }
     }
     violations
+}
+
+fn is_of_project(files: &[LoadedFile], origin: &Origin) -> bool {
+    let Origin::File { path, .. } = origin else {
+        return false;
+    };
+    let mut projects = files.iter().filter(|file| file.layer.comes_with_project());
+    projects.any(|file| file.path == *path)
 }
 
 fn held_back(entry: &Entry) -> Option<HeldBack> {

@@ -9,12 +9,16 @@ use super::{
 use crate::{
     error::SettingsErrorKind,
     json::Located,
-    permission::{self, Rule},
+    notice::{self, EntryMeaning},
+    permission::{self, Purpose, Rule, Tool},
     wire::{
         claude::{Claude, ClaudeFilesystem, ClaudeNetwork, Permissions, SandboxSection},
         text::{GrantingRule, RefusingRule},
     },
 };
+
+/// The key of what nobody is asked about.
+const DENY: &str = "permissions.deny";
 
 impl Reader<'_> {
     /// Every key is named: a new one does not compile until somebody decides what it says.
@@ -28,7 +32,7 @@ impl Reader<'_> {
                 self.granting_rule("permissions.allow", &rule);
             }
             for RefusingRule(rule) in deny.into_iter().flatten() {
-                self.refusing_rule("permissions.deny", &rule);
+                self.refusing_rule(DENY, &rule);
             }
             // Nobody can be asked while a command runs, so what needs a question is not granted,
             // and a wider grant must not open it either.
@@ -42,8 +46,8 @@ impl Reader<'_> {
     }
 
     fn granting_rule(&mut self, key: &'static str, rule: &Located<String>) {
-        let syntax = PatternSyntax::Glob;
-        match permission::parse(&rule.value) {
+        let syntax = PatternSyntax::Gitignore;
+        match permission::parse(&rule.value, Purpose::Permit) {
             Ok(Rule::Edit(path)) => {
                 self.path(key, &part(rule, path), syntax, PathEffect::AllowWrite)
             }
@@ -51,23 +55,40 @@ impl Reader<'_> {
                 self.path(key, &part(rule, path), syntax, PathEffect::AllowRead)
             }
             Ok(Rule::Host(host)) => self.host(key, &part(rule, host), HostEffect::Allow),
-            Ok(Rule::Foreign) => {}
+            Ok(Rule::Whole(_) | Rule::Foreign) => {}
             Err(bad) => self.bad_rule(rule, bad.reason),
         }
     }
 
     fn refusing_rule(&mut self, key: &'static str, rule: &Located<String>) {
-        let syntax = PatternSyntax::Glob;
-        match permission::parse(&rule.value) {
+        match permission::parse(&rule.value, Purpose::Refuse) {
             Ok(Rule::Edit(path)) => {
-                self.path(key, &part(rule, path), syntax, PathEffect::DenyWrite)
+                self.refused_path(key, rule, (Tool::Edit, path), PathEffect::DenyWrite);
             }
             Ok(Rule::Read(path)) => {
-                self.path(key, &part(rule, path), syntax, PathEffect::DenyReadForGood);
+                self.refused_path(key, rule, (Tool::Read, path), PathEffect::DenyReadForGood);
             }
             Ok(Rule::Host(host)) => self.host(key, &part(rule, host), HostEffect::Deny),
-            Ok(Rule::Foreign) => {}
+            // Who wants to be asked about a tool is asked about it, outside.
+            Ok(Rule::Whole(tool)) if key == DENY => {
+                let instead = tool.closing_all();
+                self.remark(&rule.value, &rule.span, EntryMeaning::WholeTool { instead });
+            }
+            Ok(Rule::Whole(_) | Rule::Foreign) => {}
             Err(bad) => self.bad_rule(rule, bad.reason),
+        }
+    }
+
+    fn refused_path(
+        &mut self,
+        key: &'static str,
+        rule: &Located<String>,
+        (tool, path): (Tool, &str),
+        effect: PathEffect,
+    ) {
+        self.path(key, &part(rule, path), PatternSyntax::Gitignore, effect);
+        if let Some(meaning) = notice::of_refused_path(tool, path) {
+            self.remark(&rule.value, &rule.span, meaning);
         }
     }
 

@@ -107,6 +107,7 @@ impl Reader<'_> {
         effect: PathEffect,
     ) -> Option<LayeredPath> {
         let text = written.meaning;
+        self.remark_on_pattern(written, syntax);
         match path_pattern(OsStr::new(text), syntax, self.base, effect) {
             Ok(pattern) => {
                 let origin = self.source.origin(written.span);
@@ -131,8 +132,8 @@ pub(crate) fn path_pattern(
     base: &PathBase,
     effect: PathEffect,
 ) -> Result<PathPattern, PatternError> {
-    if !effect.widens() && syntax == PatternSyntax::Glob {
-        let floating = PathPattern::parse(text, PatternSyntax::FloatingGlob, base)?;
+    if !effect.widens() && syntax != PatternSyntax::Literal {
+        let floating = PathPattern::parse(text, syntax.floating(), base)?;
         // Most entries have no pattern in them, and those that have one mostly close: they are read once.
         let is_special = |byte: &u8| matches!(byte, b'*' | b'?' | b'[');
         let is_glob = matches!(floating, PathPattern::Glob(_));

@@ -12,6 +12,7 @@ use crate::{
     finding::Finding,
     json::{Located, Node, NodeError, Value},
     layer::{IgnoredKey, Layer},
+    notice::{self, EntryMeaning, SettingsNotice},
     source::Source,
     validate::{parse_address, unknown_name},
     wire::{
@@ -54,6 +55,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) paths: Vec<PathList>,
     pub(crate) hosts: Vec<HostList>,
     pub(crate) ignored: Vec<IgnoredKey>,
+    pub(crate) notices: Vec<SettingsNotice>,
     pub(crate) findings: Vec<Finding>,
     /// Whether something was passed over that only the schema looks into.
     unread: bool,
@@ -78,6 +80,7 @@ impl<'a> Reader<'a> {
             paths: Vec::new(),
             hosts: Vec::new(),
             ignored: Vec::new(),
+            notices: Vec::new(),
             findings: Vec::new(),
             unread: false,
             misread: None,
@@ -108,6 +111,22 @@ impl<'a> Reader<'a> {
             origin,
             effect,
         });
+    }
+
+    /// Notes what the author of an entry should know.
+    pub(super) fn remark(&mut self, entry: &str, span: &Range<usize>, meaning: EntryMeaning) {
+        self.notices.push(SettingsNotice {
+            entry: entry.to_owned(),
+            origin: self.source.origin(span),
+            meaning,
+        });
+    }
+
+    /// Notes what a pattern means otherwise here than elsewhere.
+    pub(super) fn remark_on_pattern(&mut self, written: &Written<'_>, syntax: PatternSyntax) {
+        for meaning in notice::meanings(written.meaning, syntax) {
+            self.remark(written.entry, written.span, meaning);
+        }
     }
 
     pub(super) fn switch(
@@ -299,6 +318,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn unix_sockets(&mut self, key: &'static str, paths: Option<Vec<PathText>>) {
         for PathText(Located { value, span }) in paths.into_iter().flatten() {
+            self.remark_on_pattern(&Written::plain(&value, &span), PatternSyntax::Glob);
             match PathPattern::parse(OsStr::new(&value), PatternSyntax::Glob, self.base) {
                 Ok(pattern) => self.state(key, value, &span, Effect::AllowUnixSocket(pattern)),
                 Err(source) => {

@@ -10,7 +10,7 @@ use sandbox_policy::{
 
 use crate::{
     error::SettingsErrorKind,
-    permission::{self, Rule},
+    permission::{self, Purpose, Rule},
     wire::text,
 };
 
@@ -127,10 +127,14 @@ fn check_bypass(text: &str) -> Result<(), Mistake> {
 }
 
 fn check_rule(rule: &str, list: List, base: &PathBase) -> Result<(), Mistake> {
-    match permission::parse(rule) {
-        Ok(Rule::Edit(path) | Rule::Read(path)) => check_path(path, PatternSyntax::Glob, base),
+    let purpose = match list {
+        List::Allow => Purpose::Permit,
+        List::Deny => Purpose::Refuse,
+    };
+    match permission::parse(rule, purpose) {
+        Ok(Rule::Edit(path) | Rule::Read(path)) => check_path(path, PatternSyntax::Gitignore, base),
         Ok(Rule::Host(host)) => check_domain(host, list),
-        Ok(Rule::Foreign) => Ok(()),
+        Ok(Rule::Whole(_) | Rule::Foreign) => Ok(()),
         Err(bad) => Err(Mistake {
             kind: SettingsErrorKind::PermissionRule {
                 text: rule.to_owned(),

@@ -204,7 +204,7 @@ impl JsonSchema for PathEntry {
                 {
                     "type": "string",
                     "format": PATH_PATTERN,
-                    "description": "A path with everything below it, or a glob with `*`, `**`, `?`, `[…]`."
+                    "description": "A path with everything below it, or a glob with `*`, `**`, `?`, `[…]`: without negation, alternatives and escapes."
                 },
                 {
                     "type": "object",

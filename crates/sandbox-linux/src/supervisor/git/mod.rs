@@ -148,5 +148,34 @@ pub(super) fn judge(
     }
 }
 
+/// Which protected place a change was refused for that [`judge`] refuses, if it was for one.
+pub(super) fn refused_part(
+    session: &mut Session,
+    parent: BorrowedFd<'_>,
+    parent_path: &[u8],
+    name: &CStr,
+    change: &Change<'_>,
+) -> Option<Protected> {
+    let name = name.to_bytes();
+    let question = Question {
+        parent,
+        parent_path,
+        name,
+        change,
+    };
+    let mut sites = parts::sites(parent_path, name);
+    let refused = sites.find(|site| {
+        let found = question.judge_site(session, *site);
+        found.unwrap_or(Answer::Refuse) == Answer::Refuse
+    });
+    refused?.part.protected()
+}
+
+/// The protected place that a name may be.
+pub(super) fn named_part(parent_path: &[u8], name: &CStr) -> Option<Protected> {
+    let mut sites = parts::sites(parent_path, name.to_bytes());
+    sites.find_map(|site| site.part.protected())
+}
+
 #[cfg(test)]
 mod tests;

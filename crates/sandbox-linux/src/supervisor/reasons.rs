@@ -1,0 +1,174 @@
+//! Why a change is refused, in words: each names the rule that the settings can change.
+
+use std::os::fd::AsFd as _;
+
+use sandbox_policy::{
+    Denial, DenialReason, FilesystemPolicy, Origin, PROTECTED_PATHS, PathPattern, PathRule,
+    ProtectedPath, is_alias, shown,
+};
+
+use super::{
+    Answering,
+    git::{self, Change, Protected},
+    landings::Landing,
+    permit::{self, Access},
+    resolve::Place,
+    rules::{GIT_PLACES, Rules, is_within},
+};
+
+impl Rules {
+    /// Why a file is refused that a closed name leads to.
+    pub(super) fn behind_link(path: &[u8], landing: &Landing) -> Denial {
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
+        denial.rule = Some(landing.rule.clone());
+        let name = shown(&landing.name);
+        denial.note = Some(format!("`{name}` is closed, and leads here by a symlink"));
+        denial
+    }
+
+    /// Why a file of a tree is refused that the kernel shows its settings in.
+    pub(super) fn kernel_tree(path: &[u8]) -> Denial {
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
+        let note = "it is the kernel's own: only a write root that lies in this tree opens it";
+        denial.note = Some(note.to_owned());
+        denial
+    }
+
+    /// Why something in a repository is refused: by the row of the table that names the path, or else by
+    /// the one for the same part of a repository of the usual name. Both are opened by that name.
+    pub(super) fn planted(&self, path: &[u8], part: Option<Protected>) -> Denial {
+        let by_table = permit::denial(self.policy(), path, Access::Write);
+        if let Some(denial) = by_table.filter(|denial| denial.rule.is_some()) {
+            return denial;
+        }
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
+        denial.rule = part.and_then(row_of_part).map(rule_of);
+        denial.note = Some("git runs or obeys it, in this repository or when it is one".to_owned());
+        denial
+    }
+
+    /// Why a directory may not be moved from one place to another. No setting opens this alone: each rule
+    /// in it would have to go.
+    pub(super) fn moved_rule(&self, from: &[u8], to: &[u8]) -> Denial {
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(from));
+        let policy = self.policy();
+        let found = [from, to].into_iter().find_map(|place| {
+            let rule = rule_inside(policy, place)?;
+            Some((shown(place), rule))
+        });
+        denial.note = Some(match found {
+            Some((place, (rule, origin))) => format!(
+                "the rule `{rule}` of {origin} closes something in `{place}`: moving the directory would undo it"
+            ),
+            None => match self.landing_below(from).or_else(|| self.landing_below(to)) {
+                Some(landing) => format!(
+                    "`{}` is closed, and leads there by a symlink: moving the directory would lead it elsewhere",
+                    shown(&landing.name)
+                ),
+                None => format!(
+                    "a rule closes something in this directory or in `{}`: moving it would undo the rule",
+                    shown(to)
+                ),
+            },
+        });
+        denial
+    }
+
+    /// Why a symlink is refused.
+    pub(super) fn misleading_link(&self, path: &[u8]) -> Denial {
+        let object = shown(path);
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
+        denial.note = Some(match rule_inside(self.policy(), path) {
+            Some((rule, origin)) => format!(
+                "a symlink here would stand for paths that the rule `{rule}` of {origin} names"
+            ),
+            None => "a symlink here would stand for paths that a rule names".to_owned(),
+        });
+        denial
+    }
+
+    /// Why a file of `/proc` is refused.
+    pub(super) fn process_file(path: &[u8], writes: bool) -> Denial {
+        let reason = if writes {
+            DenialReason::WriteDenied
+        } else {
+            DenialReason::ReadDenied
+        };
+        let mut denial = Denial::by_default(reason, shown(path));
+        denial.note = Some("it is the kernel's, or another process's".to_owned());
+        denial
+    }
+
+    /// Why something else than a directory or a regular file is not made where a write root is missing.
+    pub(super) fn no_root(path: &[u8]) -> Denial {
+        let object = shown(path);
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
+        denial.note = Some("a write root is a directory or a regular file".to_owned());
+        denial
+    }
+
+    /// Why a device is not made, by the kernel's own rule (mknod(2), `EPERM`).
+    pub(super) fn device(path: &[u8]) -> Denial {
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
+        denial.note = Some("no command makes devices".to_owned());
+        denial
+    }
+}
+
+impl Answering<'_> {
+    /// Reports a change of a name that would plant something in a repository.
+    pub(super) fn report_in_repository(&mut self, place: &Place, change: &Change<'_>) {
+        let (parent, directory) = (place.parent_path(), place.directory.as_fd());
+        let session = &mut self.state.git;
+        let part = git::refused_part(session, directory, parent, &place.name, change);
+        self.report(&self.world.rules.planted(&place.path, part));
+    }
+
+    /// Reports a refused change of a repository's settings.
+    pub(super) fn report_settings(&self, place: &Place) {
+        let part = git::named_part(place.parent_path(), &place.name);
+        self.report(&self.world.rules.planted(&place.path, part));
+    }
+}
+
+fn rule_of(row: &ProtectedPath) -> (String, Origin) {
+    (row.path.to_owned(), Origin::BuiltIn(row.reason))
+}
+
+fn row_of_part(part: Protected) -> Option<&'static ProtectedPath> {
+    let (name, _) = GIT_PLACES.iter().find(|(_, place)| *place == part)?;
+    PROTECTED_PATHS.iter().find(|row| row.path == *name)
+}
+
+/// A rule about something below a directory.
+fn rule_inside(policy: &FilesystemPolicy, directory: &[u8]) -> Option<(String, Origin)> {
+    let is_inside = |rule: &&PathRule| {
+        let place = match &rule.pattern {
+            PathPattern::Subtree(root) => root,
+            PathPattern::Glob(glob) => glob.static_prefix(),
+        };
+        is_within(place.as_bytes(), directory)
+    };
+    let reads = policy.deny_read.iter().map(|deny| &deny.rule);
+    let mut rules = policy.deny_write.iter().chain(reads);
+    if let Some(rule) = rules.find(is_inside) {
+        return Some((rule.pattern.to_string(), rule.origin.clone()));
+    }
+    let mut rows = policy.protected.iter();
+    rows.find(|row| begins_with(row, directory)).map(rule_of)
+}
+
+/// Whether a row names something below every directory of such a name: `.git/hooks` below `.git`.
+fn begins_with(row: &ProtectedPath, directory: &[u8]) -> bool {
+    let names: Vec<&str> = row.path.split('/').collect();
+    let path: Vec<&[u8]> = directory.split(|byte| *byte == b'/').collect();
+    (1..names.len()).any(|length| {
+        let (Some(first), Some(start)) = (names.get(..length), path.len().checked_sub(length))
+        else {
+            return false;
+        };
+        let last = path.get(start..).unwrap_or_default();
+        let mut pairs = first.iter().zip(last);
+        pairs.all(|(name, own)| *name == "*" || is_alias(own, name))
+    })
+}

@@ -1,0 +1,199 @@
+//! Entries that hold, and mean something other, or less, than their author may think.
+
+use std::{collections::HashMap, fmt};
+
+use sandbox_policy::{Firmness, LayerId, Origin, PathPattern, PatternSyntax, ReadAllow, ReadDeny};
+
+use crate::{finding::shown, permission::Tool};
+
+/// Something that an author of settings should know of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SettingsNotice {
+    /// The entry as written.
+    pub entry: String,
+    /// Where it stands.
+    pub origin: Origin,
+    /// What it means.
+    pub meaning: EntryMeaning,
+}
+
+/// What an entry means that may look like something else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EntryMeaning {
+    /// `[!…]` or `[^…]`, where sets have no negation.
+    NoNegation,
+    /// `[[:…:]]`.
+    NoClasses,
+    /// `{…,…}`.
+    NoAlternatives,
+    /// A backslash.
+    NoEscapes,
+    /// A permission rule that begins with `!`.
+    NoReversal,
+    /// A refused tool without anything that it is refused for; nothing is closed by it.
+    WholeTool {
+        /// The rule that would close everything to it.
+        instead: &'static str,
+    },
+    /// A refused name without a slash: the one in the working directory.
+    OneName {
+        /// The tool that it is refused for.
+        tool: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// `denyRead` of the very path that an `allowWrite` names, by which it can be read.
+    OpenedAgain {
+        /// Where the `allowWrite` stands.
+        by: Origin,
+    },
+}
+
+impl fmt::Display for SettingsNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            entry,
+            origin,
+            meaning,
+        } = self;
+        let entry = shown(entry);
+        match origin {
+            Origin::Flag(_) => write!(f, "`{origin}`: {meaning}"),
+            Origin::BuiltIn(_) | Origin::File { .. } | Origin::Program => {
+                write!(f, "`{entry}` of {origin}: {meaning}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for EntryMeaning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoNegation => f.write_str(
+                "sets have no negation here: `[!…]` and `[^…]` are the characters that stand in them, the first one too",
+            ),
+            Self::NoClasses => f.write_str(
+                "`[:…:]` is no class of characters here: the first `]` ends a set",
+            ),
+            Self::NoAlternatives => f.write_str(
+                "`{…}` is plain text here: write an entry for each alternative",
+            ),
+            Self::NoEscapes => f.write_str(
+                "a backslash is plain text here and escapes nothing: `{\"path\": …, \"literal\": true}` in the lists of \
+                 `filesystem` names a path whatever is in its name",
+            ),
+            Self::NoReversal => f.write_str("a `!` at the beginning is plain text here: it takes back nothing"),
+            Self::WholeTool { instead } => write!(
+                f,
+                "it names a tool and nothing that it must leave alone, so it closes nothing to commands: `{instead}` closes all"
+            ),
+            Self::OneName { tool, name } => {
+                let name = shown(name);
+                write!(
+                    f,
+                    "it closes `{name}` in the working directory alone: `{tool}(**/{name})` closes it everywhere, \
+                     `{tool}(./{name})` says that it is meant so"
+                )
+            }
+            Self::OpenedAgain { by } => write!(
+                f,
+                "it can be read all the same: the entry at {by} makes this path a write root, which can be read, and where \
+                 an allow and a deny name the same path the allow wins"
+            ),
+        }
+    }
+}
+
+/// What a text means otherwise here than elsewhere. Thousands are asked about, and most have nothing of it.
+pub(crate) fn meanings(text: &str, syntax: PatternSyntax) -> Vec<EntryMeaning> {
+    let mut found = Vec::new();
+    // No early end: this is a few instructions for sixteen bytes.
+    let is_plain = text.bytes().fold(true, |plain, byte| {
+        plain & !matches!(byte, b'[' | b'{' | b'\\')
+    });
+    if is_plain || syntax == PatternSyntax::Literal {
+        return found;
+    }
+    let negates = matches!(
+        syntax,
+        PatternSyntax::Gitignore | PatternSyntax::FloatingGitignore
+    );
+    let in_names = |test: fn(&str) -> bool| text.split('/').any(test);
+    if in_names(|name| opens_and_closes(name, &["[!", "[^"], "]")) && !negates {
+        found.push(EntryMeaning::NoNegation);
+    }
+    if in_names(|name| opens_and_closes(name, &["[:"], ":]")) {
+        found.push(EntryMeaning::NoClasses);
+    }
+    if has_alternatives(text) {
+        found.push(EntryMeaning::NoAlternatives);
+    }
+    if text.contains('\\') {
+        found.push(EntryMeaning::NoEscapes);
+    }
+    found
+}
+
+fn opens_and_closes(name: &str, openings: &[&str], closing: &str) -> bool {
+    openings.iter().any(|opening| {
+        let after = name.split_once(opening);
+        after.is_some_and(|(_, after)| after.contains(closing))
+    })
+}
+
+/// `{a,b}` or `{1..3}`, also with slashes in it.
+fn has_alternatives(text: &str) -> bool {
+    let mut pieces = text.split('{').skip(1);
+    pieces.any(|piece| {
+        let inside = piece.split_once('}').map(|(inside, _)| inside);
+        inside.is_some_and(|inside| inside.contains(',') || inside.contains(".."))
+    })
+}
+
+/// What a refused path of a permission rule means, besides what is in any pattern.
+pub(crate) fn of_refused_path(tool: Tool, path: &str) -> Option<EntryMeaning> {
+    if path.starts_with('!') {
+        return Some(EntryMeaning::NoReversal);
+    }
+    let is_name = !path.contains(['/', '*', '?', '[']) && !matches!(path, "." | ".." | "~");
+    is_name.then(|| EntryMeaning::OneName {
+        tool: tool.name(),
+        name: path.to_owned(),
+    })
+}
+
+/// Read denies of paths that the same author makes write roots.
+pub(crate) fn opened_again(denies: &[ReadDeny], roots: &[ReadAllow]) -> Vec<SettingsNotice> {
+    // Thousands of both are not compared with each other one by one.
+    let known = (roots.len() > FEW).then(|| {
+        let by_place = |root| (key(root), root);
+        roots.iter().map(by_place).collect::<HashMap<_, _>>()
+    });
+    let notices = denies.iter().filter_map(|deny| {
+        let Firmness::Layer(layer) = deny.firmness else {
+            return None;
+        };
+        let wanted = (layer, &deny.rule.pattern);
+        let root = match &known {
+            Some(known) => known.get(&wanted).copied(),
+            None => roots.iter().find(|root| key(root) == wanted),
+        }?;
+        Some(SettingsNotice {
+            entry: deny.rule.pattern.to_string(),
+            origin: deny.rule.origin.clone(),
+            meaning: EntryMeaning::OpenedAgain {
+                by: root.rule.origin.clone(),
+            },
+        })
+    });
+    notices.collect()
+}
+
+fn key(root: &ReadAllow) -> (LayerId, &PathPattern) {
+    (root.layer, &root.rule.pattern)
+}
+
+/// Write roots that every read deny is compared with.
+const FEW: usize = 64;
