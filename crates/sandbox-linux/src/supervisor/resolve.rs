@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, Statx
 
 use super::{
     caller::{Caller, PATH_MAX, PLACE},
+    followed::followed_on,
     request::PathArgument,
     rules::{Rules, is_within},
 };
@@ -165,6 +166,7 @@ impl View<'_> {
             return Err(Errno::LOOP);
         }
         self.permit_link(&place.path)?;
+        self.require_own_link(place, link)?;
         match self.target(place.directory.as_fd(), &place.name, link)? {
             Target::Jump(handle) => Ok(Landing::Object(Object {
                 handle,
@@ -315,7 +317,7 @@ impl View<'_> {
         name: &CString,
         link: BorrowedFd<'_>,
     ) -> Result<Target, Errno> {
-        let kind = rustix::fs::fstatfs(link)?.f_type;
+        let kind = followed_on(link)?;
         if kind != PROC_SUPER_MAGIC {
             let text = rustix::fs::readlinkat(link, c"", Vec::with_capacity(PATH_MAX))?;
             return Ok(Target::Text(text.into_bytes()));
