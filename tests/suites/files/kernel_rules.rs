@@ -221,3 +221,48 @@ fn what_an_inode_says_of_itself_is_not_changed_through_a_descriptor_for_reading(
     let is_done = control.text().contains("40087602 done");
     assert_eq!(version() != before, is_done, "{control}");
 }
+
+const SET_ID: &str = r"
+import os, stat
+os.close(os.open('opened', os.O_CREAT | os.O_WRONLY, 0o6755))
+os.close(os.open('kept', os.O_CREAT | os.O_WRONLY, 0o755))
+os.mknod('node', stat.S_IFREG | 0o6755)
+os.mknod('fifo', stat.S_IFIFO | 0o6755)
+for name in ('chmod', 'fchmod', 'below'):
+    open(name, 'w').close()
+os.chmod('chmod', 0o6755)
+with open('fchmod') as file: os.fchmod(file.fileno(), 0o6755)
+os.chmod('below', 0o6755, dir_fd=os.open('.', os.O_RDONLY))
+os.mkdir('directory')
+os.chmod('directory', 0o2755)
+open('directory/in', 'w').close()
+os.chmod('directory/in', 0o2755)
+";
+
+#[test]
+fn no_set_id_bit_is_left_outside() {
+    let python = python!("os");
+    let bed = Bed::new();
+    let settings = rules(&[], &[], &["."], &[]);
+    let made = bed.srt().flat(&settings).py(&python, SET_ID, &[]).run();
+    let made = made.ok();
+    let control = bed.outside().join("control");
+    fs::create_dir(&control).unwrap();
+    let line = format!("import os\nos.chdir({control:?})\n{SET_ID}");
+    host(&python, ["-c", &line]).ok();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
+    for name in [
+        "opened",
+        "node",
+        "fifo",
+        "chmod",
+        "fchmod",
+        "below",
+        "directory/in",
+    ] {
+        assert_eq!(mode(&bed.work().join(name)), 0o755, "{name}: {made}");
+        assert!(mode(&control.join(name)) & 0o6000 != 0, "{name}");
+    }
+    assert_eq!(mode(&bed.work().join("kept")), 0o755);
+    assert_eq!(mode(&bed.work().join("directory")), 0o2755);
+}
