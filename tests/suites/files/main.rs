@@ -16,6 +16,7 @@ mod future;
 mod ghosts;
 mod git;
 mod handles;
+mod kernel_rules;
 mod life;
 mod linked;
 mod mounts;

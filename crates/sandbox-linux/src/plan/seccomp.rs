@@ -139,6 +139,18 @@ const SUBVOLUME_REQUESTS: [u32; 6] = [
     0x5000_943f,
 ];
 
+/// Requests that change what an inode says of itself, some of them by a descriptor that is open for reading
+/// alone: `FS_IOC_SETVERSION` (linux/fs.h) and the one of ext4 alone, `FAT_IOCTL_SET_ATTRIBUTES`
+/// (linux/msdos_fs.h), `FS_IOC_ENABLE_VERITY` (linux/fsverity.h), `FS_IOC_SET_ENCRYPTION_POLICY`
+/// (linux/fscrypt.h).
+const INODE_REQUESTS: [u32; 5] = [
+    0x4008_7602,
+    0x4008_6604,
+    0x4004_7211,
+    0x4080_6685,
+    0x800c_6613,
+];
+
 fn supervision_rules(supervision: Supervision) -> Vec<SyscallRule> {
     if supervision == Supervision::Off {
         return Vec::new();
@@ -151,13 +163,10 @@ fn supervision_rules(supervision: Supervision) -> Vec<SyscallRule> {
             reason: "does what a supervised call does",
         })
         .into();
-    for request in SUBVOLUME_REQUESTS {
-        let tests = vec![ArgumentTest::Is(1, request)];
-        rules.push(refuse(
-            "ioctl",
-            tests,
-            "makes or removes a name by a descriptor",
-        ));
+    let names = SUBVOLUME_REQUESTS.map(|it| (it, "makes or removes a name by a descriptor"));
+    let inodes = INODE_REQUESTS.map(|it| (it, "changes a file by a descriptor of any kind"));
+    for (request, reason) in names.into_iter().chain(inodes) {
+        rules.push(refuse("ioctl", vec![ArgumentTest::Is(1, request)], reason));
     }
     for (name, call) in SUPERVISED_CALLS {
         let alternatives = if call == SupervisedCall::Open {

@@ -194,6 +194,18 @@ impl Caller<'_> {
         Ok(OsString::from_vec(text.into_bytes()))
     }
 
+    /// The user that the kernel judges its file accesses by (credentials(7)).
+    pub(super) fn fs_user(&self) -> Result<u32, Errno> {
+        let status = self.status()?;
+        let mut numbers = field(&status, b"Uid:")
+            .ok_or(Errno::ACCESS)?
+            .split(u8::is_ascii_whitespace);
+        // Real, effective, saved, and this one.
+        let number = numbers.nth(3).ok_or(Errno::ACCESS)?;
+        let number = str::from_utf8(number).map_err(|_not_text| Errno::ACCESS)?;
+        number.parse().map_err(|_no_number| Errno::ACCESS)
+    }
+
     /// Its process as the host numbers it.
     pub(super) fn process(&self) -> Result<i32, Errno> {
         let status = self.status()?;

@@ -16,6 +16,7 @@ use super::{
     Answering,
     caller::PLACE,
     git::{self, Change, GitVerdict},
+    of_reader::is_of_reader,
     resolve::{INIT, Object, Place, is_link, open_place},
     rules::{MissingRoot, Rules, is_within},
 };
@@ -370,6 +371,7 @@ impl Answering<'_> {
         let Some(number) = number else {
             // Nothing of the kernel's own settings may be changed; reading tells nothing secret.
             return match access {
+                Access::Read if is_of_reader(below) => Err(Errno::ACCESS),
                 Access::Read => Ok(()),
                 Access::Write | Access::Remove | Access::MakeDirectory => Err(Errno::ROFS),
             };
