@@ -31,6 +31,8 @@ pub struct HostFacts {
     /// Write roots in others that no rule lies between: their places in the policy's list, ascending. They
     /// are no symlinks, what the outer one opens covers them, and `paths` may lack them.
     pub inner_roots: Vec<usize>,
+    /// Write roots, by where they are, on file systems that may find a file by other spellings of its name.
+    pub folding_roots: Vec<AbsolutePath>,
     /// Where symlinks lead that denied paths are, or would be, behind and that `paths` does not have:
     /// by the paths as written, or by the directories that patterns begin in.
     pub landings: BTreeMap<AbsolutePath, AbsolutePath>,

@@ -129,6 +129,12 @@ pub enum PlanNotice {
         /// The rule's origin.
         origin: String,
     },
+    /// A write root where names are compared otherwise than by their bytes.
+    #[error("`{}` lies on a file system that may find a file by other spellings of its name (letters of another case, short names, dots at the end): rules and protected names close the usual spellings only", path.as_path().display())]
+    FoldedNames {
+        /// Where the write root is.
+        path: AbsolutePath,
+    },
     /// More files are closed for reading by their paths than get a mount each.
     #[error(
         "so many files are closed for reading that they are judged when they are opened: all opens of them are refused, but they can be executed, and looked at without opening them"

@@ -40,6 +40,8 @@ pub(super) fn resolve(
     } else {
         resolve_denies(written, &moved, &mut resolved)?;
     }
+    let folding = facts.folding_roots.iter().cloned();
+    notices.extend(folding.map(|path| PlanNotice::FoldedNames { path }));
     if facts.leaves_reads_open {
         notices.push(PlanNotice::FilesJudgedByName);
     }

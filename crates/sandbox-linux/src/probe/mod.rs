@@ -3,6 +3,7 @@
 mod copies;
 mod denied;
 mod devices;
+mod folding;
 mod kernel_trees;
 mod landed;
 mod listing;
@@ -116,19 +117,12 @@ pub fn probe(
         }
     }
     let missing_roots = missing_roots(&lookup.paths, policy, &inner_roots);
+    let folding_roots = folding::roots(policy, &lookup.paths, &inner_roots);
     let working_directory = learn_start(&mut lookup, working_directory, policy)?;
     let home = home
         .map(|home| learn_start(&mut lookup, home, policy))
         .transpose()?;
-    for name in ["/dev", "/proc", HOSTS] {
-        let path = AbsolutePath::new(name).map_err(|source| ProbeError::Start {
-            path: name.into(),
-            source: io::Error::other(source),
-        })?;
-        lookup
-            .learn(&path)
-            .map_err(|source| start_error(&path, source))?;
-    }
+    learn_own_trees(&mut lookup)?;
     let listed = sockets::listed(&whole.unix_sockets);
     Ok(HostFacts {
         uid: rustix::process::geteuid().as_raw(),
@@ -145,6 +139,7 @@ pub fn probe(
         paths: lookup.paths,
         missing_roots,
         inner_roots,
+        folding_roots,
         landings,
         datagram_sockets: listed.datagrams,
         known_sockets: listed.known,
@@ -183,6 +178,20 @@ fn start_error(path: &AbsolutePath, source: io::Error) -> ProbeError {
         path: path.as_path().to_path_buf(),
         source,
     }
+}
+
+/// Records what the sandbox has its own of.
+fn learn_own_trees(lookup: &mut Lookup) -> Result<(), ProbeError> {
+    for name in ["/dev", "/proc", HOSTS] {
+        let path = AbsolutePath::new(name).map_err(|source| ProbeError::Start {
+            path: name.into(),
+            source: io::Error::other(source),
+        })?;
+        lookup
+            .learn(&path)
+            .map_err(|source| start_error(&path, source))?;
+    }
+    Ok(())
 }
 
 /// Records a place that a command starts from; returns it without symlinks.

@@ -60,6 +60,7 @@ impl Host {
             paths,
             missing_roots: BTreeMap::new(),
             inner_roots: Vec::new(),
+            folding_roots: Vec::new(),
             landings: BTreeMap::new(),
             datagram_sockets: BTreeSet::new(),
             known_sockets: BTreeSet::new(),

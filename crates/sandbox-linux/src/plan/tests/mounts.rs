@@ -339,6 +339,19 @@ fn an_old_kernel_is_told_and_root_gets_guarded_sysctls() {
 }
 
 #[test]
+fn a_write_root_where_names_are_folded_is_told_of() {
+    let mut host = Host::new(&[]);
+    let policy = Policy::restrictive().allow_write("/home/u/ws").unwrap();
+    let tells = |host: &Host| {
+        let notices = host.plan(&policy).unwrap().notices;
+        notices.iter().any(|notice| matches!(notice, PlanNotice::FoldedNames { path } if path.as_bytes() == b"/home/u/ws"))
+    };
+    assert!(!tells(&host));
+    host.facts.folding_roots.push(path("/home/u/ws"));
+    assert!(tells(&host));
+}
+
+#[test]
 fn equal_inputs_give_equal_plans() {
     let policy = Policy::restrictive().allow_write("/home/u/ws").unwrap();
     let plan = || {
