@@ -185,6 +185,9 @@ impl<'b> Ground<'b> {
             let below = random.pick(&["", "/a", "/sub", "/not/there", "/new"]);
             allow_write.push(format!("{outside}{below}"));
         }
+        if random.once_in(6) {
+            allow_write.push("/".to_owned());
+        }
         let (deny_read, deny_write) = (some(3, random), some(4, random));
         // A pattern can open for reading only what a path opens, too.
         let allow_read: Vec<String> = some(2, random)

@@ -247,6 +247,13 @@ fn protected_names_are_closed_everywhere_but_without_file_rules() {
         }
         bed.srt().flat(&disabled()).sh(&line).run().ok();
         assert_eq!(std::fs::read(&path).unwrap(), b"new\n", "{name}");
+        // Whether it lies in a repository that may be removed is asked of all directories above.
+        if !name.contains(".git/") {
+            let line = format!("rm '{}'", path.display());
+            let everything = rules(&[], &[], &["/"], &[]);
+            bed.srt().flat(&everything).sh(&line).run().refused();
+            assert!(path.symlink_metadata().is_ok(), "{name}");
+        }
     }
 }
 

@@ -26,7 +26,8 @@ impl Answering<'_> {
         let mut directory = rustix::io::fcntl_dupfd_cloexec(&place.directory, 0);
         let mut path = place.parent_path();
         while let Ok(current) = directory {
-            if !is_within(path, &root) || path == root {
+            // At the top nothing of the path is left: `..` leads nowhere else from there.
+            if path.is_empty() || !is_within(path, &root) || path == root {
                 return false;
             }
             let is_repository = self.had_repository(current.as_fd());
