@@ -318,12 +318,11 @@ impl View<'_> {
 
     /// A rule that names a symlink closes the way through it.
     pub(super) fn permit_link(&self, path: &[u8]) -> Result<(), Errno> {
-        let is_ours = is_within(path, b"/proc") || is_within(path, b"/dev");
         let is_open = || {
             self.rules.may_read(path)
                 && (!self.changes || self.rules.judge().may_write_through(path))
         };
-        if is_ours || is_open() {
+        if is_ours(path) || is_open() {
             Ok(())
         } else {
             Err(Errno::ACCESS)
@@ -349,7 +348,7 @@ impl View<'_> {
         }
         let is_open =
             || git::is_in_repository(&path) || self.rules.judge().may_write_through(&path);
-        let is_permitted = !self.changes || is_open();
+        let is_permitted = !self.changes || is_ours(&path) || is_open();
         is_permitted.then_some(()).ok_or(Errno::ACCESS)
     }
 
@@ -433,6 +432,11 @@ pub(super) fn path_in(mut directory: Vec<u8>, name: &CString) -> Vec<u8> {
     }
     directory.extend_from_slice(name.as_bytes());
     directory
+}
+
+/// Whether a path lies in a tree that the sandbox has of its own, which no rule closes.
+fn is_ours(path: &[u8]) -> bool {
+    is_within(path, b"/proc") || is_within(path, b"/dev")
 }
 
 /// The name of a handle below `/proc`, for calls that take no handle.

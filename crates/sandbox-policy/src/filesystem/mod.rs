@@ -125,13 +125,12 @@ impl FilesystemPolicy {
         self.judge_change(path, |_, _| true)
     }
 
-    /// May something be changed through a symlink at this path? Not where a rule that closes for writing, or
-    /// the table of protected paths, is about the link itself: what it leads to stands for it.
+    /// May something be changed through a symlink at this path? Not where a path that closes for writing, or
+    /// the table of protected paths, names the link itself: what it leads to stands for it. A pattern is
+    /// about names, and what another name means is judged by that.
     pub fn judge_through(&self, link: &AbsolutePath) -> FileVerdict<'_> {
-        let depth = link.depth();
-        let mut rules = self.deny_write.iter();
-        let named = rules.find(|rule| rule.pattern.innermost_region(link) == Some(depth));
-        if let Some(rule) = named {
+        let names = |rule: &&PathRule| matches!(&rule.pattern, PathPattern::Subtree(path) if path == link);
+        if let Some(rule) = self.deny_write.iter().find(names) {
             return deny(DenialReason::WriteDenied, link, rule);
         }
         match self.protection(link, &self.write_openings(link), |_, _| true) {

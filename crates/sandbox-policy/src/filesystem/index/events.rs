@@ -9,6 +9,8 @@ use super::super::{Firmness, LayerId, Speaker};
 pub(super) struct Events {
     /// Whether writing is denied from here on.
     pub(super) denies_write: bool,
+    /// Whether that is said of this very path, and not by a pattern.
+    pub(super) closes_link: bool,
     /// The firmness of the read denies that begin here.
     pub(super) closes: FirmnessSet,
     /// What of that, and of what began above, the allows that begin here re-open.
@@ -46,6 +48,7 @@ impl Events {
         };
         Self {
             denies_write: self.denies_write || other.denies_write,
+            closes_link: self.closes_link || other.closes_link,
             closes: self.closes.union(other.closes),
             reopens: self.reopens.union(other.reopens),
             root,

@@ -56,8 +56,8 @@ struct Compiled {
 #[derive(Clone, Copy, Debug)]
 struct Survey {
     write_denied: bool,
-    /// Whether that is said of the path itself, not only of what it lies in.
-    is_named: bool,
+    /// Whether nothing is written through the path if it is a symlink.
+    closes_link: bool,
     /// Read denies that nothing re-opened.
     standing: FirmnessSet,
     root: Option<Root>,
@@ -191,6 +191,7 @@ impl Compiled {
         for rule in deny_write {
             let events = Events {
                 denies_write: true,
+                closes_link: matches!(rule.pattern, PathPattern::Subtree(_)),
                 ..Events::default()
             };
             compiled.deny(&rule.pattern, events)?;
@@ -265,7 +266,7 @@ impl Compiled {
         self.patterns.run(path, &mut matches);
         let mut survey = Survey {
             write_denied: false,
-            is_named: false,
+            closes_link: false,
             standing: FirmnessSet::default(),
             root: None,
         };
@@ -306,7 +307,7 @@ impl Compiled {
             let is_protected = |root: Root| {
                 root.kind != RootKind::Scratch && self.protected(link, root.depth).0.write
             };
-            !survey.is_named && !survey.root.is_some_and(is_protected)
+            !survey.closes_link && !survey.root.is_some_and(is_protected)
         })
     }
 
@@ -390,7 +391,7 @@ impl Survey {
         let events = matches.events(depth, whole);
         let events = literal.map_or(events, |literal| literal.and(events));
         self.write_denied |= events.denies_write;
-        self.is_named = events.denies_write;
+        self.closes_link = events.closes_link;
         self.standing = self.standing.after(&events);
         if let Some(kind) = events.root {
             self.root = Some(Root { kind, depth });
