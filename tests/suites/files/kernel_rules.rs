@@ -347,7 +347,9 @@ fn a_closed_file_does_not_open_when_the_host_takes_its_name_away() {
     let settings = rules(&[], &[], &["."], &["closed", "**/*.key", "sub"]);
     let mut run = bed.srt().flat(&settings).py(&python, HELD, &[]).spawn();
     let ready = bed.work().join("ready");
-    assert!(wait_until(timeout(20.0), || ready.exists() || run.ended()));
+    assert!(wait_until(timeout(20.0), || fs::symlink_metadata(&ready)
+        .is_ok()
+        || run.ended()));
     for (number, name) in names.into_iter().enumerate() {
         let path = bed.work().join(name);
         fs::hard_link(&path, bed.outside().join(number.to_string())).unwrap();
