@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use sandbox_tests::{Bed, host, inapplicable, is_root, need, python};
+use sandbox_tests::{Bed, host, inapplicable, is_root, need, python, timeout, wait_until};
 
 use crate::rules;
 
@@ -265,4 +265,116 @@ fn no_set_id_bit_is_left_outside() {
     }
     assert_eq!(mode(&bed.work().join("kept")), 0o755);
     assert_eq!(mode(&bed.work().join("directory")), 0o2755);
+}
+
+const FORMER: &str = r"
+import os
+# With a directory the symlink of /proc is followed.
+here = os.open('.', os.O_RDONLY)
+def link(file, name):
+    os.link('/proc/self/fd/%d' % file, name, src_dir_fd=here)
+def attempt(what, call):
+    try: call()
+    except OSError as error: print(what, os.strerror(error.errno))
+    else: print(what, 'done')
+def changes(file, name):
+    attempt('fchmod', lambda: os.fchmod(file, 0o640))
+    attempt('futimens', lambda: os.utime(file, (1, 1)))
+    attempt('fchown', lambda: os.fchown(file, os.getuid(), -1))
+    def write():
+        again = os.open('/proc/self/fd/%d' % file, os.O_WRONLY)
+        os.write(again, b'new')
+    attempt('reopen', write)
+    attempt('link', lambda: link(file, name))
+file = os.open('first', os.O_RDONLY)
+os.link('first', 'second')
+os.unlink('first')
+changes(file, 'third')
+temporary = os.open('.', os.O_TMPFILE | os.O_RDWR, 0o600)
+link(temporary, 'fourth')
+changes(temporary, 'fifth')
+";
+
+#[test]
+fn an_open_file_whose_name_is_gone_is_still_changed() {
+    let python = python!("os");
+    let bed = Bed::new();
+    let other = bed.outside().join("control");
+    fs::create_dir(&other).unwrap();
+    for directory in ["work", "outside/control"] {
+        bed.file(format!("{directory}/first"), "old");
+    }
+    let settings = rules(&[], &[], &["."], &[]);
+    let run = bed.srt().flat(&settings).py(&python, FORMER, &[]).run();
+    let line = format!("import os\nos.chdir({other:?})\n{FORMER}");
+    let control = host(&python, ["-c", &line]).ok();
+    assert_eq!(run.text(), control.text(), "{run}");
+    assert_eq!(run.text().matches(" done").count(), 10, "{run}");
+    for name in ["second", "third", "fourth", "fifth"] {
+        let path = bed.work().join(name);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new", "{name}");
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640, "{name}");
+    }
+}
+
+const HELD: &str = r"
+import os, time
+# With a directory the symlink of /proc is followed.
+here = os.open('.', os.O_RDONLY)
+files = [os.open(name, os.O_RDONLY) for name in ('closed', 'one.key', 'sub/file', 'open')]
+open('ready', 'w').close()
+while not os.path.exists('go'): time.sleep(0.01)
+for file in files:
+    path = '/proc/self/fd/%d' % file
+    for call in (lambda: os.fchmod(file, 0o666), lambda: os.utime(file, (1, 1)),
+                 lambda: os.link(path, 'gained', src_dir_fd=here),
+                 lambda: os.write(os.open(path, os.O_WRONLY), b'evil')):
+        try: call()
+        except OSError: pass
+";
+
+/// The host takes names away and leaves others: what was closed under the name that the command opened stays so.
+#[test]
+fn a_closed_file_does_not_open_when_the_host_takes_its_name_away() {
+    let python = python!("os");
+    let bed = Bed::new();
+    let names = ["closed", "one.key", "sub/file", "open"];
+    for name in names {
+        let path = bed.file(format!("work/{name}"), "old");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let settings = rules(&[], &[], &["."], &["closed", "**/*.key", "sub"]);
+    let mut run = bed.srt().flat(&settings).py(&python, HELD, &[]).spawn();
+    let ready = bed.work().join("ready");
+    assert!(wait_until(timeout(20.0), || fs::symlink_metadata(&ready)
+        .is_ok()
+        || run.ended()));
+    for (number, name) in names.into_iter().enumerate() {
+        let path = bed.work().join(name);
+        fs::hard_link(&path, bed.outside().join(number.to_string())).unwrap();
+        fs::remove_file(path).unwrap();
+    }
+    // Somebody else's file of the same name is not what the command holds.
+    bed.file("work/open", "other");
+    bed.file("work/go", "");
+    let output = run.finish(timeout(20.0));
+    for (number, name) in names.into_iter().enumerate() {
+        let path = bed.outside().join(number.to_string());
+        let mode = path.metadata().unwrap().permissions().mode() & 0o777;
+        let found = (fs::read_to_string(path).unwrap(), mode);
+        // The control is a file of the command's.
+        let expected = if name == "open" {
+            ("evil", 0o666)
+        } else {
+            ("old", 0o644)
+        };
+        assert_eq!((found.0.as_str(), found.1), expected, "{name} {output}");
+    }
+    let other = fs::read_to_string(bed.work().join("open")).unwrap();
+    assert_eq!(other, "other", "{output}");
+    assert_eq!(
+        fs::read_to_string(bed.work().join("gained")).unwrap(),
+        "evil"
+    );
 }

@@ -306,6 +306,7 @@ impl Answering<'_> {
                 Err(Errno::NOENT | Errno::NOTDIR) if access == Access::Read => {
                     return self.permit_unplaced(handle, access, link.as_deref());
                 }
+                Err(Errno::NOENT) => return self.permit_former(handle, access, change),
                 Err(errno) => return Err(errno),
             },
         };

@@ -4,7 +4,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, OFlags};
 
-use super::{Answering, permit::Access};
+use super::{
+    Answering,
+    git::Change,
+    permit::{Access, Through},
+    resolve::{Place, mount_and_inode},
+};
 use crate::sys::Errno;
 
 /// Major numbers of pseudo-terminals (Documentation/admin-guide/devices.txt of the kernel).
@@ -36,6 +41,36 @@ impl Answering<'_> {
         } else {
             Err(Errno::ACCESS)
         }
+    }
+
+    /// A file whose name is gone, while it has others, which nobody can find: it is judged by the one that it
+    /// had. The command can have given it no other one without the same permission, and made its first one so.
+    pub(super) fn permit_former(
+        &mut self,
+        handle: OwnedFd,
+        access: Access,
+        change: &Change<'_>,
+    ) -> Result<OwnedFd, Errno> {
+        let place = self.former_place(handle.as_fd())?;
+        let permitted = self.permit_change(&place, access, change)?;
+        match permitted.through {
+            Through::Sandbox if !permitted.vets_config => Ok(handle),
+            // What is at that name now is another file.
+            Through::Sandbox | Through::Host(_) => Err(Errno::ACCESS),
+        }
+    }
+
+    fn former_place(&self, handle: BorrowedFd<'_>) -> Result<Place, Errno> {
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(handle)?.st_mode);
+        let path = self.view.path_of(handle)?;
+        let former = path.strip_suffix(b" (deleted)").filter(|_| kind.is_file());
+        let former = former.ok_or(Errno::NOENT)?;
+        let place = self.view.place_of_text(libc::AT_FDCWD, former)?;
+        let (mount, _) = mount_and_inode(handle)?;
+        // It was opened in that very directory: a descriptor that came from elsewhere has another mount, and so
+        // has a file that is closed by a mount of its own.
+        let is_it = place.path == former && mount == mount_and_inode(place.directory.as_fd())?.0;
+        is_it.then_some(place).ok_or(Errno::NOENT)
     }
 
     /// Whether a link below `/proc` is one of the caller's own descriptors by which it can read the file
