@@ -452,6 +452,13 @@ fn trial_of_name(
         let back = vec![Call::on("mkdir", own)];
         return one(Call::on(operation, path), back, remove);
     }
+    // A link into a store of packages is not made outside of one, nor moved out, nor put back.
+    let in_store = |path: &Path| path.iter().any(|name| name == "node_modules");
+    let text = std::fs::read_link(own).unwrap_or_default();
+    let leads_there = || std::fs::canonicalize(own).is_ok_and(|target| in_store(&target));
+    if is_link && (in_store(own) || in_store(&text) || leads_there()) {
+        return None;
+    }
     let back = if is_link {
         Call::two("symlinkat", own, std::fs::read_link(own).ok()?)
     } else {

@@ -8,7 +8,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use sandbox_policy::{AbsolutePath, Denial, FilesystemPolicy, is_alias};
+use sandbox_policy::{AbsolutePath, Denial, FilesystemPolicy};
 
 use crate::platform::Shown;
 
@@ -124,10 +124,7 @@ pub(super) fn walk(
             return Err(Obstacle::Loop);
         }
         let closed = ground.policy.judge_read(&next).into_denial();
-        let through = || {
-            let own = ground.policy.judge_through(&next).into_denial();
-            own.or_else(|| written(&next, &pending, ground.policy))
-        };
+        let through = || ground.policy.judge_through(&next).into_denial();
         if let Some(denial) = closed.or_else(|| ground.closes_links.then(through)?) {
             return Err(Obstacle::Hidden(next, Box::new(denial)));
         }
@@ -138,26 +135,6 @@ pub(super) fn walk(
         landing: at,
         presence,
     })
-}
-
-/// The refusal of a path as it is written, through a symlink in the middle. In repositories names do not decide.
-fn written(
-    link: &AbsolutePath,
-    rest: &VecDeque<Pending>,
-    policy: &FilesystemPolicy,
-) -> Option<Denial> {
-    let mut path = link.as_path().to_path_buf();
-    for step in rest {
-        match step {
-            Pending::Name(name) => path.push(name),
-            Pending::Root | Pending::Up => return None,
-        }
-    }
-    let in_repository = path
-        .iter()
-        .any(|name| is_alias(name.as_encoded_bytes(), ".git"));
-    let path = AbsolutePath::new(path).ok().filter(|_| !in_repository)?;
-    policy.judge_through(&path).into_denial()
 }
 
 /// A link of the sandbox's own trees, which no rule closes. In `/proc` a command's own root and working

@@ -15,7 +15,6 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags
 use super::{
     caller::{Caller, PATH_MAX, PLACE},
     followed::followed_on,
-    git,
     paths::path_of,
     request::PathArgument,
     rules::{Rules, is_within},
@@ -234,7 +233,7 @@ impl View<'_> {
             b".." => (trimmed, &b"."[..], Ending::DotDot),
             _ => (above, name, Ending::Name),
         };
-        let directory = self.directory(start, (above, name), links)?;
+        let directory = self.directory(start, above, links)?;
         let name = CString::new(name).map_err(|_nul| Errno::INVAL)?;
         let around = self.path_of(directory.as_fd())?;
         let path = match ending {
@@ -250,11 +249,11 @@ impl View<'_> {
         })
     }
 
-    /// Opens a directory by its path from a start; a name in it is meant.
+    /// Opens a directory by its path from a start.
     fn directory(
         &self,
         start: BorrowedFd<'_>,
-        (path, name): (&[u8], &[u8]),
+        path: &[u8],
         links: &mut u32,
     ) -> Result<OwnedFd, Errno> {
         let relative = path.trim_start_slashes();
@@ -266,19 +265,12 @@ impl View<'_> {
         let flags = PLACE | OFlags::DIRECTORY;
         match rustix::fs::openat2(start, text.as_c_str(), flags, Mode::empty(), resolve) {
             // A symlink on the way, or a directory that was renamed just now.
-            Err(Errno::LOOP | Errno::AGAIN | Errno::XDEV) => {
-                self.walk(start, (relative, name), links)
-            }
+            Err(Errno::LOOP | Errno::AGAIN | Errno::XDEV) => self.walk(start, relative, links),
             other => other,
         }
     }
 
-    fn walk(
-        &self,
-        start: BorrowedFd<'_>,
-        (path, end): (&[u8], &[u8]),
-        links: &mut u32,
-    ) -> Result<OwnedFd, Errno> {
+    fn walk(&self, start: BorrowedFd<'_>, path: &[u8], links: &mut u32) -> Result<OwnedFd, Errno> {
         let mut current = rustix::io::fcntl_dupfd_cloexec(start, 0)?;
         let mut waiting: VecDeque<Vec<u8>> = components(path).collect();
         while let Some(component) = waiting.pop_front() {
@@ -295,7 +287,6 @@ impl View<'_> {
             }
             let path = path_in(self.path_of(current.as_fd())?, &name);
             self.permit_link(&path)?;
-            self.permit_written(path, &waiting, end)?;
             match self.target(current.as_fd(), &name, next.as_fd())? {
                 Target::Jump(handle) => current = handle,
                 Target::Text(text) => {
@@ -327,29 +318,6 @@ impl View<'_> {
         } else {
             Err(Errno::ACCESS)
         }
-    }
-
-    /// A protected name closes the way to it as it is written, too: a symlink in the middle does not make another
-    /// name of it. Repositories are judged by what they are.
-    fn permit_written(
-        &self,
-        mut path: Vec<u8>,
-        rest: &VecDeque<Vec<u8>>,
-        end: &[u8],
-    ) -> Result<(), Errno> {
-        let rest = rest.iter().map(Vec::as_slice).chain([end]);
-        for name in rest.filter(|name| *name != b".") {
-            path.push(b'/');
-            path.extend_from_slice(name);
-            // It leads up from what the link leads to.
-            if name == b".." {
-                return Ok(());
-            }
-        }
-        let is_open =
-            || git::is_in_repository(&path) || self.rules.judge().may_write_through(&path);
-        let is_permitted = !self.changes || is_ours(&path) || is_open();
-        is_permitted.then_some(()).ok_or(Errno::ACCESS)
     }
 
     /// What a symlink says. Those of `/proc` have no text, or one that depends on who reads it.

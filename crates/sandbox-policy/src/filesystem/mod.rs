@@ -129,7 +129,8 @@ impl FilesystemPolicy {
     /// the table of protected paths, names the link itself: what it leads to stands for it. A pattern is
     /// about names, and what another name means is judged by that.
     pub fn judge_through(&self, link: &AbsolutePath) -> FileVerdict<'_> {
-        let names = |rule: &&PathRule| matches!(&rule.pattern, PathPattern::Subtree(path) if path == link);
+        let names =
+            |rule: &&PathRule| matches!(&rule.pattern, PathPattern::Subtree(path) if path == link);
         if let Some(rule) = self.deny_write.iter().find(names) {
             return deny(DenialReason::WriteDenied, link, rule);
         }

@@ -115,11 +115,6 @@ pub(super) fn is_concerned(parent_path: &[u8], name: &CStr) -> bool {
     parts::is_concerned(parent_path, name.to_bytes())
 }
 
-/// Whether a path lies in a repository of the usual name.
-pub(super) fn is_in_repository(path: &[u8]) -> bool {
-    parts::is_conventional(path)
-}
-
 /// Judges one end of a change of `name` in the directory `parent`, whose real path is `parent_path`.
 pub(super) fn judge(
     session: &mut Session,
