@@ -454,7 +454,7 @@ fn trial_of_name(
     }
     // A link into a store of packages is not made outside of one, nor moved out, nor put back.
     let in_store = |path: &Path| path.iter().any(|name| name == "node_modules");
-    let text = std::fs::read_link(own).unwrap_or_default();
+    let text = std::fs::read_link(own).unwrap_or_else(|_no_link| PathBuf::new());
     let leads_there = || std::fs::canonicalize(own).is_ok_and(|target| in_store(&target));
     if is_link && (in_store(own) || in_store(&text) || leads_there()) {
         return None;

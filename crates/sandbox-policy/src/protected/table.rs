@@ -88,7 +88,6 @@ pub const PROTECTED_PATHS: &[ProtectedPath] = rows! {
         ".git/info/attributes": "it tells which files git passes to programs",
         ".git/objects/info/alternates": "git takes objects from the directories in it",
         ".git/remotes": "it tells where git sends",
-        ".git/branches/*": "it tells where git fetches from",
         ".git/commondir": "git takes settings and hooks from the directory that it names",
         ".git/worktrees/*/config.worktree": "it names programs that git runs in a worktree",
         ".git/worktrees/*/info/attributes": "it tells which files git passes to programs in a worktree",
