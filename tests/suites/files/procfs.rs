@@ -30,6 +30,11 @@ fn another_proc_tells_and_changes_nothing() {
     }
     // This test is the process outside.
     let victim = std::process::id().to_string();
+    // Outside its environment can be read there.
+    for place in &places {
+        let environment = fs::read(place.join(&victim).join("environ")).unwrap();
+        assert!(!environment.is_empty(), "{}", place.display());
+    }
     let score = || fs::read_to_string("/proc/self/oom_score_adj").unwrap();
     let before = score();
     let strict = rules(&["**/.env"], &[], &["."], &[]);

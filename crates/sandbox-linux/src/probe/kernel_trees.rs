@@ -13,38 +13,21 @@ use super::{
     ProbeError,
     copies::{MOUNTS, unescaped},
 };
-use crate::plan::is_ours;
-
-/// Types of such filesystems, as proc_pid_mountinfo(5) has them.
-const KERNEL_TYPES: [&str; 20] = [
-    "binfmt_misc",
-    "bpf",
-    "cgroup",
-    "cgroup2",
-    "configfs",
-    "cpuset",
-    "debugfs",
-    "devtmpfs",
-    "efivarfs",
-    "fusectl",
-    "nfsd",
-    "proc",
-    "pstore",
-    "resctrl",
-    "rpc_pipefs",
-    "securityfs",
-    "selinuxfs",
-    "smackfs",
-    "sysfs",
-    "tracefs",
-];
+use crate::{
+    kernel_trees::{KERNEL_TREES, PROC},
+    plan::is_ours,
+};
 
 const ORIGIN: Origin = Origin::BuiltIn(
     "it is the kernel's own, which a write root of `/` does not open: its mount point must be named",
 );
 
+const OTHER_PROC: Origin = Origin::BuiltIn(
+    "it shows and changes other processes: no write root opens a /proc but the sandbox's own",
+);
+
 /// The policy with the kernel's trees closed for writing, where `/` is a write root. A tree whose mount
-/// point is a write root too stays as its rule says.
+/// point is a write root too stays as its rule says, but for another `/proc`.
 ///
 /// # Errors
 /// If the table of mounts can't be read.
@@ -66,26 +49,36 @@ pub fn close_kernel_trees(policy: &Policy) -> Result<Cow<'_, Policy>, ProbeError
             PathPattern::Glob(_) => None,
         })
         .collect();
-    for tree in outermost(&table) {
-        if !named.contains(&tree) {
-            policy.filesystem.guard(&tree, ORIGIN);
+    for Tree { place, is_proc } in outermost(&table) {
+        if is_proc {
+            policy.filesystem.guard(&place, OTHER_PROC);
+        } else if !named.contains(&place) {
+            policy.filesystem.guard(&place, ORIGIN);
         }
     }
     Ok(Cow::Owned(policy))
 }
 
-/// The mount points of such trees, but for those that lie in others.
-fn outermost(table: &[u8]) -> Vec<AbsolutePath> {
+/// Where such a tree is mounted.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Tree {
+    place: AbsolutePath,
+    is_proc: bool,
+}
+
+/// The mounts of such trees, but for those that lie in others.
+fn outermost(table: &[u8]) -> Vec<Tree> {
     let lines = table.split(|byte| *byte == b'\n');
     let mut found: Vec<_> = lines.filter_map(kernel_mount).collect();
-    found.retain(|path| !is_ours(path) && *path != AbsolutePath::root());
+    found.retain(|tree| !is_ours(&tree.place) && tree.place != AbsolutePath::root());
     found.sort();
     found.dedup();
-    let mut trees: Vec<AbsolutePath> = Vec::new();
-    for path in found {
+    let mut trees: Vec<Tree> = Vec::new();
+    for tree in found {
         // What lies in a directory follows it, but `a-b` may come between `a` and `a/b`.
-        if !trees.iter().any(|tree| path.is_within(tree)) {
-            trees.push(path);
+        let is_in = |outer: &Tree| tree.place.is_within(&outer.place) && !tree.is_proc;
+        if !trees.iter().any(is_in) {
+            trees.push(tree);
         }
     }
     trees
@@ -93,16 +86,19 @@ fn outermost(table: &[u8]) -> Vec<AbsolutePath> {
 
 /// The mount point in a line about such a filesystem. Its type comes after a field `-`, which ends a list
 /// of others.
-fn kernel_mount(line: &[u8]) -> Option<AbsolutePath> {
+fn kernel_mount(line: &[u8]) -> Option<Tree> {
     let mut fields = line.split(|byte| *byte == b' ');
     let point = fields.nth(4)?;
     let mut rest = fields.skip_while(|field| *field != b"-");
     rest.next()?;
     let kind = rest.next()?;
-    if !KERNEL_TYPES.iter().any(|known| known.as_bytes() == kind) {
+    let is_proc = kind == PROC.as_bytes();
+    let mut known = KERNEL_TREES.iter();
+    if !is_proc && !known.any(|(known, _)| known.as_bytes() == kind) {
         return None;
     }
-    AbsolutePath::new(PathBuf::from(OsString::from_vec(unescaped(point)))).ok()
+    let place = AbsolutePath::new(PathBuf::from(OsString::from_vec(unescaped(point)))).ok()?;
+    Some(Tree { place, is_proc })
 }
 
 #[cfg(test)]
@@ -120,7 +116,10 @@ mod tests {
             27 21 0:9 / /run/user/1000/-/sys rw - tmpfs sysfs rw\n\
             28 21 0:10 / /dev rw - devtmpfs dev rw\n";
         let found = outermost(table);
-        let texts: Vec<_> = found.iter().map(|path| path.as_path().to_str()).collect();
+        let texts: Vec<_> = found
+            .iter()
+            .map(|tree| tree.place.as_path().to_str())
+            .collect();
         assert_eq!(texts, [Some("/srv/a b/proc"), Some("/sys")]);
     }
 

@@ -27,6 +27,7 @@ pub(crate) fn landed_writes(policy: &FilesystemPolicy) -> LandedWrites {
         let PathPattern::Subtree(path) = &rule.pattern else {
             continue;
         };
+        // A short list's links are cheap to look for one by one.
         if is_long && lookup.is_no_link(path) {
             continue;
         }

@@ -102,7 +102,7 @@ impl Answering<'_> {
             Some(place) => place,
             None => self.view.place_of(handle.as_fd())?.ok_or(Errno::ACCESS)?,
         };
-        self.require_inside(place.directory.as_fd(), Access::Read)?;
+        self.require_inside(&place, Access::Read)?;
         match listed(self.world.rules.sockets.listed(), &place.path) {
             // What is shown is a copy's, which is nobody's server.
             Some(entry) if entry.is_hidden => return self.hidden_socket(&place.path),

@@ -15,7 +15,7 @@ const NO_SYMLINKS: FsWord = 0x2000;
 const PROTECTED_SYMLINKS: &str = "sys/fs/protected_symlinks";
 
 /// The kind of the file system that a symlink is on, if its mount lets symlinks be followed at all.
-pub(super) fn followed_on(link: BorrowedFd<'_>) -> Result<FsWord, Errno> {
+pub(super) fn require_followable(link: BorrowedFd<'_>) -> Result<FsWord, Errno> {
     let filesystem = rustix::fs::fstatfs(link)?;
     if filesystem.f_flags & NO_SYMLINKS == 0 {
         Ok(filesystem.f_type)

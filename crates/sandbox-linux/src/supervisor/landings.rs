@@ -22,7 +22,7 @@ use crate::probe::{self, Way};
 /// What a closed name leads to that is a symlink, or through: there nothing is changed.
 #[derive(Debug)]
 pub(super) struct Landing {
-    /// Where it leads.
+    /// The end of the name's way, or a link on it.
     pub(super) place: Vec<u8>,
     /// The name.
     pub(super) name: Vec<u8>,
@@ -88,10 +88,10 @@ fn find_in(
     let Ok(directory) = rustix::fs::open(root.as_path(), PLACE, Mode::empty()) else {
         return;
     };
-    let mut places = Places::default();
+    let mut kinds = Kinds::default();
     for row in rows {
         let path = root.as_path().join(row.path);
-        match places.last(&directory, row.path) {
+        match kinds.at_end_of(&directory, row.path) {
             Kind::Link => add(root, row, &path, landings),
             Kind::Directory => add_entries(root, row, &path, landings),
             Kind::Other => {}
@@ -101,7 +101,7 @@ fn find_in(
 
 /// What the names that lead to rows are, each looked at once.
 #[derive(Default)]
-struct Places(HashMap<&'static str, Kind>);
+struct Kinds(HashMap<&'static str, Kind>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -111,9 +111,9 @@ enum Kind {
     Other,
 }
 
-impl Places {
+impl Kinds {
     /// What is at the end of a row, or a symlink before that.
-    fn last(&mut self, root: &OwnedFd, row: &'static str) -> Kind {
+    fn at_end_of(&mut self, root: &OwnedFd, row: &'static str) -> Kind {
         let ends = row.match_indices('/').map(|(at, _)| at).chain([row.len()]);
         let mut kind = Kind::Directory;
         for prefix in ends.filter_map(|end| row.get(..end)) {
@@ -161,14 +161,19 @@ fn add_entries(root: &AbsolutePath, row: &ProtectedPath, path: &Path, landings: 
         return;
     };
     let entries = Dir::new(directory).into_iter().flatten().flatten();
-    for entry in entries.take(LARGE) {
+    let links = entries.filter_map(|entry| {
         let may_be_link = matches!(entry.file_type(), FileType::Symlink | FileType::Unknown);
         let path = path.join(OsStr::from_bytes(entry.file_name().to_bytes()));
-        if may_be_link && rustix::fs::lstat(&path).is_ok_and(|found| is_link(&found)) {
-            add(root, row, &path, landings);
-        }
+        let is_one = may_be_link && rustix::fs::lstat(&path).is_ok_and(|found| is_link(&found));
+        is_one.then_some(path)
+    });
+    for link in links.take(MOST_LINKS) {
+        add(root, row, &link, landings);
     }
 }
+
+/// Links in a protected directory that are followed: whoever makes more of them has another aim.
+const MOST_LINKS: usize = 4096;
 
 /// The rows of the table by their first names, in lower case: in some directories the case does not
 /// matter.

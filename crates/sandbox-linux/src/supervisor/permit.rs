@@ -16,7 +16,7 @@ use super::{
     Answering,
     caller::PLACE,
     git::{self, Change, GitVerdict},
-    of_reader::is_of_reader,
+    opener::depends_on_opener,
     resolve::{INIT, Object, Place, is_link, open_place},
     rules::{MissingRoot, Rules, is_within},
 };
@@ -143,14 +143,20 @@ impl Answering<'_> {
     /// else for what lies in it, nor decide what a write root that does not exist yet will be.
     pub(super) fn permit_link_at(&self, place: &Place, text: &[u8]) -> Result<(), Errno> {
         let rules = &self.world.rules;
-        let decides_root =
-            (rules.missing_roots.iter()).any(|root| is_within(&root.path, &place.path));
-        let is_neutral =
-            rules.judge().may_link(&place.path) && rules.landing_below(&place.path).is_none();
-        if is_neutral && !decides_root && !self.shows_store(place, text) {
+        let path = place.path.as_slice();
+        let mut missing_roots = rules.missing_roots.iter();
+        let denial = if missing_roots.any(|root| is_within(&root.path, path)) {
+            Rules::no_root(path)
+        } else if let Some(landing) = rules.landing_below(path) {
+            Rules::on_closed_way(path, landing)
+        } else if !rules.judge().may_link(path) {
+            rules.misleading_link(path)
+        } else if self.shows_store(place, text) {
+            Rules::shows_store(path)
+        } else {
             return Ok(());
-        }
-        self.report(&rules.misleading_link(&place.path));
+        };
+        self.report(&denial);
         Err(Errno::ACCESS)
     }
 
@@ -215,7 +221,7 @@ impl Answering<'_> {
         excused: bool,
     ) -> Result<Through, Errno> {
         self.is_still_waiting()?;
-        self.require_inside(place.directory.as_fd(), access)?;
+        self.require_inside(place, access)?;
         let path = place.path.as_slice();
         if let Some(below) = below(path, b"/proc") {
             return match self.permit_proc(below, access) {
@@ -260,7 +266,7 @@ impl Answering<'_> {
     /// As [`Self::permit`] for what [`Self::would_permit`] has answered: the policy is asked once.
     pub(super) fn grant(&mut self, place: &Place, access: Access) -> Result<Through, Errno> {
         self.is_still_waiting()?;
-        self.require_inside(place.directory.as_fd(), access)?;
+        self.require_inside(place, access)?;
         self.observe(&place.path, access);
         self.through(place, access)
     }
@@ -372,7 +378,7 @@ impl Answering<'_> {
         let Some(number) = number else {
             // Nothing of the kernel's own settings may be changed; reading tells nothing secret.
             return match access {
-                Access::Read if is_of_reader(below) => Err(Errno::ACCESS),
+                Access::Read if depends_on_opener(below) => Err(Errno::ACCESS),
                 Access::Read => Ok(()),
                 Access::Write | Access::Remove | Access::MakeDirectory => Err(Errno::ROFS),
             };

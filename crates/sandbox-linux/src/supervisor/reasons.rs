@@ -87,6 +87,24 @@ impl Rules {
         denial
     }
 
+    /// Why a symlink is refused on the way of a closed name.
+    pub(super) fn on_closed_way(path: &[u8], landing: &Landing) -> Denial {
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
+        let name = shown(&landing.name);
+        denial.note = Some(format!(
+            "`{name}` is closed, and leads through here: a symlink would lead it elsewhere"
+        ));
+        denial
+    }
+
+    /// Why a symlink to a store of packages is refused.
+    pub(super) fn shows_store(path: &[u8]) -> Denial {
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
+        let note = "it would show a directory of installed packages, where less is protected, outside of them";
+        denial.note = Some(note.to_owned());
+        denial
+    }
+
     /// Why a file of `/proc` is refused.
     pub(super) fn process_file(path: &[u8], writes: bool) -> Denial {
         let reason = if writes {

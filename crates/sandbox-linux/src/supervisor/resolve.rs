@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags
 
 use super::{
     caller::{Caller, PATH_MAX, PLACE},
-    followed::followed_on,
+    followed::require_followable,
     paths::path_of,
     request::PathArgument,
     rules::{Rules, is_within},
@@ -327,7 +327,7 @@ impl View<'_> {
         name: &CString,
         link: BorrowedFd<'_>,
     ) -> Result<Target, Errno> {
-        let kind = followed_on(link)?;
+        let kind = require_followable(link)?;
         if kind != PROC_SUPER_MAGIC {
             let text = rustix::fs::readlinkat(link, c"", Vec::with_capacity(PATH_MAX))?;
             return Ok(Target::Text(text.into_bytes()));

@@ -38,11 +38,11 @@ pub(crate) struct Rules {
     landings: OnceLock<Vec<Landing>>,
     /// The policy as the plan has it.
     planned: Arc<FilesystemPolicy>,
-    /// The same with the places that symlinks among the write denies lead to, where that differs and the
-    /// plan leaves it to the supervisor; made there as well.
+    /// What symlinks among the write denies come to; made there as well.
     completed: OnceLock<Completed>,
     /// What a permissive run would be refused.
     observed: Option<Observed>,
+    /// The user's home, whose protected names are often links.
     home: Option<AbsolutePath>,
     write_links: WriteLinks,
     /// How many reads were judged before everything was compiled.
@@ -160,7 +160,7 @@ impl Rules {
         let is_short = rules.max(self.planned.allow_write.len()) <= SOON_COMPILED;
         if is_short || self.supervision == Supervision::Opens {
             self.judge();
-            self.is_landing(b"/");
+            self.landings();
         }
     }
 
@@ -252,8 +252,8 @@ impl Rules {
         Completed { policy, links }
     }
 
-    /// Whether a path is, or lies in, what a protected name of a write root, or of the home in one, leads to:
-    /// `~/.bashrc` is often a symlink into a directory of its owner's.
+    /// Whether a path is, or lies in, what a closed or protected name leads to or through: `~/.bashrc` is often
+    /// a symlink into a directory of its owner's.
     pub(crate) fn is_landing(&self, path: &[u8]) -> bool {
         self.landing(path).is_some()
     }

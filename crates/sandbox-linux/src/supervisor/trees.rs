@@ -1,44 +1,27 @@
 //! Which trees a call may reach: the sandbox's own mounts, and of what the kernel shows as files only `/proc`.
 
-use std::{ffi::CStr, os::fd::BorrowedFd};
+use std::{
+    ffi::CStr,
+    os::fd::{AsFd as _, BorrowedFd},
+};
 
-use rustix::fs::{AtFlags, FsWord, Mode, StatxFlags};
+use rustix::fs::{AtFlags, Mode, StatxFlags};
 
 use super::{
     Answering,
     caller::PLACE,
     permit::Access,
-    resolve::{PROC_SUPER_MAGIC, mount_and_inode},
+    resolve::{PROC_SUPER_MAGIC, Place, mount_and_inode},
     rules::{Rules, is_within},
 };
-use crate::sys::Errno;
-
-/// Trees whose files are settings of the kernel's (linux/magic.h): debugfs, tracefs, securityfs, sysfs, both
-/// versions of cgroups, bpf, configfs, binfmt_misc, efivarfs, selinuxfs, nsfs.
-const KERNEL_TREES: [FsWord; 12] = [
-    0x6462_6720,
-    0x7472_6163,
-    0x7363_6673,
-    0x6265_6572,
-    0x0027_e0eb,
-    0x6367_7270,
-    0xcafe_4a11,
-    0x6265_6570,
-    0x4249_4e4d,
-    0xde5e_81e4,
-    0xf97c_ff8c,
-    0x6e73_6673,
-];
+use crate::{kernel_trees, sys::Errno};
 
 impl Answering<'_> {
     /// A directory that came over a socket may belong to the host's mounts, whose paths look the same. And
     /// `/proc` decides by who opens a file, which this process does in the caller's place: another one, of a
     /// tree that somebody prepared for chroot(2), tells and changes what the caller may not.
-    pub(super) fn require_inside(
-        &mut self,
-        directory: BorrowedFd<'_>,
-        access: Access,
-    ) -> Result<(), Errno> {
+    pub(super) fn require_inside(&mut self, place: &Place, access: Access) -> Result<(), Errno> {
+        let directory = place.directory.as_fd();
         let (mount, _) = mount_and_inode(directory)?;
         if self.state.mounts.contains(&mount) {
             return Ok(());
@@ -49,14 +32,14 @@ impl Answering<'_> {
         }
         let kind = rustix::fs::fstatfs(directory)?.f_type;
         if kind == PROC_SUPER_MAGIC && !is_within(&path, b"/proc") {
-            self.report(&Rules::process_file(&path, access != Access::Read));
+            self.report(&Rules::process_file(&place.path, access != Access::Read));
             return Err(Errno::ACCESS);
         }
-        if KERNEL_TREES.contains(&kind) {
-            if access == Access::Read || self.is_opened_by_name(&path, kind) {
+        if kernel_trees::is_one(kind) {
+            if access == Access::Read || self.is_opened_by_name(&path) {
                 return Ok(());
             }
-            self.report(&Rules::kernel_tree(&path));
+            self.report(&Rules::kernel_tree(&place.path));
             return Err(Errno::ACCESS);
         }
         self.state.mounts.push(mount);
@@ -64,14 +47,14 @@ impl Answering<'_> {
     }
 
     /// Whether the write root of a path lies in such a tree itself, so that somebody means it.
-    fn is_opened_by_name(&self, path: &[u8], kind: FsWord) -> bool {
+    fn is_opened_by_name(&self, path: &[u8]) -> bool {
         let root = self.world.rules.write_root(path);
         let root = root.and_then(|root| {
             let below = root.strip_prefix(b"/").filter(|below| !below.is_empty())?;
             rustix::fs::openat(self.view.root, below, PLACE, Mode::empty()).ok()
         });
         let found = root.and_then(|root| rustix::fs::fstatfs(&root).ok());
-        found.is_some_and(|found| found.f_type == kind)
+        found.is_some_and(|found| kernel_trees::is_one(found.f_type))
     }
 }
 

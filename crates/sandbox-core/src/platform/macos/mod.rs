@@ -177,7 +177,7 @@ impl Backend {
         false
     }
 
-    /// As above: not by the links that lead there.
+    /// Seatbelt judges the path that a link leads to.
     pub(crate) fn closes_links(&self) -> bool {
         false
     }

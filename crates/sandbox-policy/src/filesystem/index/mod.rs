@@ -391,6 +391,7 @@ impl Survey {
         let events = matches.events(depth, whole);
         let events = literal.map_or(events, |literal| literal.and(events));
         self.write_denied |= events.denies_write;
+        // Only the last name is the link itself.
         self.closes_link = events.closes_link;
         self.standing = self.standing.after(&events);
         if let Some(kind) = events.root {

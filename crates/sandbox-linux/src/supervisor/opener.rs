@@ -15,7 +15,7 @@ const OF_READER: [&[u8]; 6] = [
 ];
 
 /// Whether a path below `/proc` is one of them, or in one.
-pub(super) fn is_of_reader(below_proc: &[u8]) -> bool {
+pub(super) fn depends_on_opener(below_proc: &[u8]) -> bool {
     let mut files = OF_READER.iter();
     files.any(|file| is_within(below_proc, file))
 }
