@@ -3,8 +3,7 @@
 use rustix::fs::FsWord;
 
 /// Their names, as proc_pid_mountinfo(5) has them, with their numbers (linux/magic.h, or the kernel's sources
-/// of each). `/proc` decides by who opens a file, and `/dev` is always the sandbox's own: they are treated
-/// apart.
+/// of each). `/proc`, which decides by who opens a file, and `/dev` are treated apart.
 pub(crate) const KERNEL_TREES: [(&str, FsWord); 19] = [
     ("binfmt_misc", 0x4249_4e4d),
     ("bpf", 0xcafe_4a11),
@@ -29,6 +28,9 @@ pub(crate) const KERNEL_TREES: [(&str, FsWord); 19] = [
 
 /// Another `/proc` than the sandbox's own.
 pub(crate) const PROC: &str = "proc";
+
+/// Another `/dev`: to the eye a tmpfs, with the number of one.
+pub(crate) const DEVICES: &str = "devtmpfs";
 
 /// Whether this is the number of such a file system, but for `/proc`.
 pub(crate) fn is_one(number: FsWord) -> bool {

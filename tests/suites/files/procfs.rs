@@ -1,9 +1,9 @@
-//! A `/proc` that is mounted somewhere else, as for chroot(2): who opens a file in it is the supervisor, which is no
-//! process of the sandbox's.
+//! Trees of the kernel's that are mounted below a write root or elsewhere, as for chroot(2). Who opens a file of
+//! `/proc` there is the supervisor, which is no process of the sandbox's.
 
 use std::{fs, path::Path};
 
-use sandbox_tests::{Bed, host, inapplicable, is_root};
+use sandbox_tests::{Bed, Output, Srt, inapplicable, is_root, need};
 
 use crate::rules;
 
@@ -12,34 +12,32 @@ const WRITE: &str = "echo 500 > \"$0\"/oom_score_adj; echo x >> \"$0\"/mem";
 /// The same words again: nothing is lost if they are written.
 const SET: &str = "read -r words < /proc/sys/kernel/core_pattern; echo \"$words\" > \"$0\"";
 
+/// Runs it where these trees are mounted, for it alone; what the launcher's last command prints follows.
+fn among(srt: Srt<'_>, unshare: &Path, mounts: &str, last: &str) -> Output {
+    let line = format!("{mounts} && {{ \"$@\"; {last}; }}");
+    let words = [unshare.to_str().unwrap(), "-m", "sh", "-c", &line, "sh"];
+    srt.under(words).run()
+}
+
 #[test]
 fn another_proc_tells_and_changes_nothing() {
     if !is_root() {
         inapplicable!("only root can mount it");
     }
+    let unshare = need!("unshare");
     let bed = Bed::new();
     let places = [bed.work().join("tree/proc"), bed.outside().join("proc")];
+    let mut mounts = "true".to_owned();
     for place in &places {
         fs::create_dir_all(place).unwrap();
-        let words = ["-t", "proc", "proc"].map(std::ffi::OsStr::new);
-        host(
-            Path::new("mount"),
-            words.into_iter().chain([place.as_os_str()]),
-        )
-        .ok();
+        mounts.push_str(&format!(" && mount -t proc proc {}", place.display()));
     }
     // This test is the process outside.
     let victim = std::process::id().to_string();
-    // Outside its environment can be read there.
-    for place in &places {
-        let environment = fs::read(place.join(&victim).join("environ")).unwrap();
-        assert!(!environment.is_empty(), "{}", place.display());
-    }
     let score = || fs::read_to_string("/proc/self/oom_score_adj").unwrap();
     let before = score();
     let strict = rules(&["**/.env"], &[], &["."], &[]);
     let plain = rules(&[], &[], &["."], &[]);
-    let mut told = Vec::new();
     for settings in [&strict, &plain] {
         for place in &places {
             let pattern = place.join("sys/kernel/core_pattern");
@@ -49,22 +47,68 @@ fn another_proc_tells_and_changes_nothing() {
                 (SET, pattern),
             ] {
                 let path = path.display().to_string();
-                let srt = bed.srt().flat(settings);
-                told.push(srt.args(["sh", "-c", line, &path]).run());
+                let srt = bed.srt().flat(settings).args(["sh", "-c", line, &path]);
+                // Outside the environment can be read there.
+                let last = format!("echo \"$?\"; wc -c < {}/{victim}/environ", place.display());
+                let output = among(srt, &unshare, &mounts, &last);
+                let text = output.text();
+                let mut lines = text.lines();
+                assert!(
+                    lines.next().is_some_and(|status| status.parse() != Ok(0)),
+                    "{output}"
+                );
+                let length = lines
+                    .next()
+                    .and_then(|length| length.trim().parse::<u64>().ok());
+                assert!(length.is_some_and(|length| length > 0), "{output}");
+                assert_eq!(lines.next(), None, "{output}");
+                assert_eq!(score(), before, "{output}");
             }
         }
-    }
-    let after = score();
-    for place in &places {
-        host(Path::new("umount"), [place]).ok();
-    }
-    assert_eq!(before, after);
-    for output in told {
-        assert_eq!(output.text(), "", "{output}");
-        assert!(!output.succeeded(), "{output}");
     }
     // Its own is there, and the rest of the tree.
     let line = "cat /proc/self/environ > tree/own && echo 500 > /proc/self/oom_score_adj";
     bed.srt().flat(&strict).sh(line).run().ok();
     assert!(fs::metadata(bed.work().join("tree/own")).unwrap().len() > 0);
+}
+
+/// The host's `/dev` by another mount of it, and the places themselves where the kernel's trees are mounted: the
+/// directories that they lie in are of files.
+#[test]
+fn where_the_kernels_trees_are_mounted_nothing_is_changed() {
+    if !is_root() {
+        inapplicable!("only root can mount them");
+    }
+    let unshare = need!("unshare");
+    let bed = Bed::new();
+    let settings = rules(&[], &[], &["."], &[]);
+    for (kind, name, node) in [
+        ("devtmpfs", "dev", "null"),
+        ("sysfs", "sys", "kernel"),
+        ("proc", "proc", "version"),
+        ("tmpfs", "files", "made"),
+    ] {
+        let place = bed.work().join("c").join(name);
+        fs::create_dir_all(&place).unwrap();
+        let mounts = format!("mount -t {kind} none {}", place.display());
+        let line = format!(
+            "chmod 711 c/{name} && touch c/{name} && mkdir c/{name}/made; chmod 600 c/{name}/{node}"
+        );
+        let last = format!(
+            "stat -c %a {0} {0}/{node}; ls {0} | grep -c made",
+            place.display()
+        );
+        let srt = bed.srt().flat(&settings).sh(&line);
+        let output = among(srt, &unshare, &mounts, &last);
+        let text = output.text();
+        if kind == "tmpfs" {
+            assert_eq!(text, "711\n600\n1\n", "{output}");
+        } else {
+            assert!(
+                text.ends_with("\n0\n") && !text.contains("711") && !text.contains("600"),
+                "{output}"
+            );
+            assert!(output.errors().contains("srt: refused"), "{output}");
+        }
+    }
 }

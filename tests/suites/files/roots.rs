@@ -508,3 +508,20 @@ fn explain_tells_the_same() {
         }
     }
 }
+
+/// The directory that a private one is mounted on is the host's: it does not go with the mount.
+#[test]
+fn the_places_of_private_directories_stay() {
+    let bed = Bed::new();
+    for place in ["/var/tmp", "/tmp"] {
+        let marker = format!("{place}/{}", bed.marker());
+        let line = format!(
+            "rmdir {place}; mv {place} {place}-2; mkdir -p {place}; echo x > {marker}; cat {marker}"
+        );
+        let srt = bed.srt().flat(&rules(&[], &[], &["/"], &[]));
+        let output = srt.sh(&line).run();
+        assert_eq!(output.text(), "x\n", "{output}");
+        assert!(Path::new(&marker).symlink_metadata().is_err(), "{output}");
+        assert!(Path::new(place).symlink_metadata().is_ok(), "{output}");
+    }
+}

@@ -279,8 +279,14 @@ fn a_link_on_the_way_to_a_protected_name_opens_nothing() {
             ("dot/config", ".config"),
             ("../../scripts/pc", ".git/hooks/pre-commit"),
             ("../../scripts/none", ".git/hooks/pre-push"),
+            ("shared/cursor", ".cursor"),
+            ("../../../scripts/rule", "shared/cursor/rules/r.mdc"),
+            ("lib/husky", ".husky"),
+            ("../../scripts/husky", "lib/husky/pre-commit"),
         ],
     );
+    ground.bed.file("work/scripts/rule", "own");
+    ground.bed.file("work/scripts/husky", "own");
     for path in ["dot/claude/commands/x.md", "dot/config/other", "scripts/pc"] {
         ground.bed.file(format!("work/{path}"), "own");
     }
@@ -316,6 +322,8 @@ fn a_link_on_the_way_to_a_protected_name_opens_nothing() {
             ".git/hooks/pre-commit",
         ),
         ("echo bad > scripts/none", ".git/hooks/pre-push"),
+        ("echo bad > scripts/husky", ".husky/pre-commit"),
+        ("echo bad > lib/husky/pre-commit", ".husky/pre-commit"),
     ] {
         ground.plants_nothing(line, name);
     }
@@ -364,6 +372,7 @@ fn no_link_shows_what_lies_in_a_store_of_packages() {
         "ln -s $PWD/node_modules/sub sub",
         "ln -s node_modules/../node_modules/sub sub",
         "ln -s $PWD/node_modules/sub node_modules/l; mv node_modules/l sub",
+        "rm -r node_modules/sub; touch node_modules/sub; ln -s node_modules/sub sub; rm node_modules/sub; mkdir node_modules/sub; echo bad > node_modules/sub/.envrc",
         "ln -s later sub; mv node_modules/sub later",
         "ln -s ../node_modules/sub packages/l; mv packages/l sub",
         "ln -s node_modules/absent sub; mkdir node_modules/absent; echo bad > node_modules/absent/.envrc",
@@ -373,15 +382,15 @@ fn no_link_shows_what_lies_in_a_store_of_packages() {
             .run("rm -rf sub node_modules/l node_modules/sub node_modules/absent packages/l; true")
             .ok();
     }
-    // What package managers do: links in a store, and to programs in one.
+    // What package managers do: links in a store.
     ground
         .run(
-            "mkdir -p node_modules/.bin bin && ln -s ../p/cli.js node_modules/.bin/p && \
-             ln -s ../node_modules/p/cli.js bin/p && ln -s ../packages/own node_modules/two && \
-             cat bin/p node_modules/.bin/p node_modules/own/index.js node_modules/two/index.js",
+            "mkdir -p node_modules/.bin && ln -s ../p/cli.js node_modules/.bin/p && \
+             ln -s ../packages/own node_modules/two && \
+             cat node_modules/.bin/p node_modules/own/index.js node_modules/two/index.js",
         )
         .ok()
-        .prints("cliclipownown".replace("clip", "cli"));
+        .prints("cliownown");
     ground.lives();
 }
 

@@ -14,7 +14,7 @@ use super::{
     copies::{MOUNTS, unescaped},
 };
 use crate::{
-    kernel_trees::{KERNEL_TREES, PROC},
+    kernel_trees::{DEVICES, KERNEL_TREES, PROC},
     plan::is_ours,
 };
 
@@ -94,7 +94,8 @@ fn kernel_mount(line: &[u8]) -> Option<Tree> {
     let kind = rest.next()?;
     let is_proc = kind == PROC.as_bytes();
     let mut known = KERNEL_TREES.iter();
-    if !is_proc && !known.any(|(known, _)| known.as_bytes() == kind) {
+    let is_known = kind == DEVICES.as_bytes() || known.any(|(known, _)| known.as_bytes() == kind);
+    if !is_proc && !is_known {
         return None;
     }
     let place = AbsolutePath::new(PathBuf::from(OsString::from_vec(unescaped(point)))).ok()?;
@@ -114,13 +115,17 @@ mod tests {
             25 21 0:8 / /srv/a\\040b/proc rw - proc proc rw\n\
             26 21 0:9 / /home rw - ext4 proc rw\n\
             27 21 0:9 / /run/user/1000/-/sys rw - tmpfs sysfs rw\n\
-            28 21 0:10 / /dev rw - devtmpfs dev rw\n";
+            28 21 0:10 / /dev rw - devtmpfs dev rw\n\
+            29 21 0:10 / /srv/dev rw - devtmpfs dev rw\n";
         let found = outermost(table);
         let texts: Vec<_> = found
             .iter()
             .map(|tree| tree.place.as_path().to_str())
             .collect();
-        assert_eq!(texts, [Some("/srv/a b/proc"), Some("/sys")]);
+        assert_eq!(
+            texts,
+            [Some("/srv/a b/proc"), Some("/srv/dev"), Some("/sys")]
+        );
     }
 
     #[test]

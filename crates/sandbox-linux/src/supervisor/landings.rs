@@ -92,7 +92,11 @@ fn find_in(
     for row in rows {
         let path = root.as_path().join(row.path);
         match kinds.at_end_of(&directory, row.path) {
-            Kind::Link => add(root, row, &path, landings),
+            Kind::Link => {
+                if let Some(end) = add(root, row, &path, landings) {
+                    add_entries(root, row, end.as_path(), landings);
+                }
+            }
             Kind::Directory => add_entries(root, row, &path, landings),
             Kind::Other => {}
         }
@@ -137,22 +141,29 @@ fn kind_of(root: &OwnedFd, path: &str) -> Kind {
     }
 }
 
-/// Adds what a path leads to, and the links on the way: whoever exchanges one decides where it leads.
-fn add(root: &AbsolutePath, row: &ProtectedPath, path: &Path, landings: &mut Vec<Landing>) {
+/// Adds what a path leads to, and the links on the way: whoever exchanges one decides where it leads. Returns the
+/// end.
+fn add(
+    root: &AbsolutePath,
+    row: &ProtectedPath,
+    path: &Path,
+    landings: &mut Vec<Landing>,
+) -> Option<AbsolutePath> {
     // One that leads round in circles leads to nothing.
     let Ok(Some(Way { links, end })) = probe::walk(path) else {
-        return;
+        return None;
     };
     // A link to the tree that it lies in must not close all of it.
     let end = Some(end).filter(|end| !root.is_within(end));
     // The name itself is protected as such.
     let links = links.into_iter().filter(|link| link.as_path() != path);
-    let places = links.chain(end);
+    let places = links.chain(end.clone());
     landings.extend(places.map(|place| Landing {
         place: place.as_bytes().to_vec(),
         name: path.as_os_str().as_bytes().to_vec(),
         rule: (row.path.to_owned(), Origin::BuiltIn(row.reason)),
     }));
+    end
 }
 
 /// Adds what the symlinks in a protected directory lead to: a hook is often one into the repository.
@@ -168,12 +179,13 @@ fn add_entries(root: &AbsolutePath, row: &ProtectedPath, path: &Path, landings: 
         is_one.then_some(path)
     });
     for link in links.take(MOST_LINKS) {
-        add(root, row, &link, landings);
+        // What lies in a directory that one leads to is not looked at.
+        let _end = add(root, row, &link, landings);
     }
 }
 
 /// Links in a protected directory that are followed: whoever makes more of them has another aim.
-const MOST_LINKS: usize = 4096;
+const MOST_LINKS: usize = 512;
 
 /// The rows of the table by their first names, in lower case: in some directories the case does not
 /// matter.

@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
-use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
+use rustix::fs::{AtFlags, FileType, Mode, RenameFlags, StatxFlags};
 
 use super::{
     Answering, Outcome,
@@ -133,6 +133,7 @@ impl Answering<'_> {
             });
         }
         let permitted = self.permit_change(&place, Access::Remove, &Change::Remove)?;
+        require_no_mount(&place)?;
         let through = permitted.through;
         let is_repository =
             place.name.as_bytes() == b".git" && self.had_repository(place.directory.as_fd());
@@ -164,6 +165,8 @@ impl Answering<'_> {
             self.permit_change(&to, Access::Write, &Change::RenameAway)?;
             self.permit_change(&from, Access::Write, &onto(&to, moves_directory))?;
         }
+        require_no_mount(&from)?;
+        require_no_mount(&to)?;
         if (from.slash || to.slash) && !moves_directory {
             return Err(Errno::NOTDIR);
         }
@@ -254,6 +257,20 @@ fn is_elsewhere(source: BorrowedFd<'_>, directory: BorrowedFd<'_>) -> Result<boo
     let (target_mount, _) = mount_and_inode(directory)?;
     let device = |file| rustix::fs::fstat(file).map(|status| status.st_dev);
     Ok(source_mount != target_mount && device(source)? != device(directory)?)
+}
+
+/// A mount of the sandbox's own at a name. The kernel would keep the name of one for who shares it (rename(2),
+/// `EBUSY`), but this process does not: for it the mount is gone with the name.
+fn require_no_mount(place: &Place) -> Result<(), Errno> {
+    let name = place.name.as_c_str();
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    match rustix::fs::statx(&place.directory, name, flags, StatxFlags::MNT_ID) {
+        Ok(found) if found.stx_mnt_id != mount_and_inode(place.directory.as_fd())?.0 => {
+            Err(Errno::BUSY)
+        }
+        Ok(_) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno),
+    }
 }
 
 fn onto(from: &Place, source_is_directory: bool) -> Change<'_> {

@@ -130,7 +130,12 @@ impl Answering<'_> {
             }
         }
         match rustix::fs::openat(directory, name, asked, mode) {
-            Ok(file) => Ok(Attempt::File(file)),
+            Ok(file) => {
+                if writes {
+                    self.require_no_tree(file.as_fd(), &place.path, access)?;
+                }
+                Ok(Attempt::File(file))
+            }
             Err(errno @ (Errno::LOOP | Errno::NOTDIR)) => {
                 let handle = open_place(directory, &place.name)?;
                 if is_link(&rustix::fs::fstat(&handle)?) {

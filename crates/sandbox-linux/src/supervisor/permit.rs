@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use sandbox_policy::{AbsolutePath, Denial, DenialReason, FilesystemPolicy, is_in_store};
 
 use super::{
@@ -161,7 +161,7 @@ impl Answering<'_> {
     }
 
     /// Whether a symlink would show something outside of a store of packages that lies in one: less is
-    /// protected there. What is a file is no way to protected names.
+    /// protected there. What is a file now may be a directory later.
     fn shows_store(&self, place: &Place, text: &[u8]) -> bool {
         if self.world.rules.write_root(&place.path).is_none() || is_in_store(&place.path) {
             return false;
@@ -171,16 +171,7 @@ impl Answering<'_> {
             text => [place.parent_path(), b"/", text].concat(),
         };
         let target = self.view.target_place(place, text);
-        let may_be_directory = target.as_ref().is_none_or(|target| {
-            let name = target.name.as_c_str();
-            match rustix::fs::statat(&target.directory, name, AtFlags::empty()) {
-                Ok(found) => FileType::from_raw_mode(found.st_mode).is_dir(),
-                Err(_missing) => true,
-            }
-        });
-        let is_shown =
-            is_in_store(&written) || target.is_some_and(|target| is_in_store(&target.path));
-        is_shown && may_be_directory
+        is_in_store(&written) || target.is_some_and(|target| is_in_store(&target.path))
     }
 
     /// The same for an existing name that is moved or linked there, if it is a symlink.
@@ -316,7 +307,9 @@ impl Answering<'_> {
                 Err(errno) => return Err(errno),
             },
         };
-        match self.permit_change(&place, access, change)?.through {
+        let through = self.permit_change(&place, access, change)?.through;
+        self.require_no_tree(handle.as_fd(), &place.path, access)?;
+        match through {
             Through::Sandbox => Ok(handle),
             Through::Host(directory) => open_place(directory.as_fd(), &place.name),
         }

@@ -260,14 +260,25 @@ impl Rules {
 
     /// The closed name that leads to a path, or to what it lies in.
     pub(super) fn landing(&self, path: &[u8]) -> Option<&Landing> {
-        let mut landings = self.landings().iter();
-        landings.find(|landing| is_within(path, &landing.place))
+        let landings = self.landings();
+        let above = std::iter::successors(Some(path), |path| {
+            let end = path.iter().rposition(|byte| *byte == b'/')?;
+            path.get(..end).filter(|above| !above.is_empty())
+        });
+        let find = |place: &[u8]| {
+            let found = landings.binary_search_by(|landing| (*landing.place).cmp(place));
+            found.ok().and_then(|index| landings.get(index))
+        };
+        above.into_iter().find_map(find)
     }
 
     /// The same for a directory on the way there.
     pub(super) fn landing_below(&self, path: &[u8]) -> Option<&Landing> {
-        let mut landings = self.landings().iter();
-        landings.find(|landing| is_below(&landing.place, path))
+        let below = [path.strip_suffix(b"/").unwrap_or(path), b"/"].concat();
+        let landings = self.landings();
+        let next = landings.partition_point(|landing| landing.place < below);
+        let next = landings.get(next);
+        next.filter(|landing| landing.place.starts_with(&below))
     }
 
     /// Whether a directory may be moved: no rule means something else for what lies in it, and no protected

@@ -30,20 +30,47 @@ impl Answering<'_> {
         if !self.view.is_inside(directory, &path)? {
             return Err(Errno::ACCESS);
         }
-        let kind = rustix::fs::fstatfs(directory)?.f_type;
-        if kind == PROC_SUPER_MAGIC && !is_within(&path, b"/proc") {
-            self.report(&Rules::process_file(&place.path, access != Access::Read));
-            return Err(Errno::ACCESS);
+        if self.require_files(directory, &place.path, access)? {
+            self.state.mounts.push(mount);
         }
-        if kernel_trees::is_one(kind) {
-            if access == Access::Read || self.is_opened_by_name(&path) {
-                return Ok(());
-            }
-            self.report(&Rules::kernel_tree(&place.path));
-            return Err(Errno::ACCESS);
-        }
-        self.state.mounts.push(mount);
         Ok(())
+    }
+
+    /// The same for what is at a place: it may be where another tree is mounted.
+    pub(super) fn require_no_tree(
+        &mut self,
+        object: BorrowedFd<'_>,
+        path: &[u8],
+        access: Access,
+    ) -> Result<(), Errno> {
+        let (mount, _) = mount_and_inode(object)?;
+        if !self.state.mounts.contains(&mount) {
+            self.require_files(object, path, access)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a tree is one of files and of nothing else, so that it need not be asked about again; an error
+    /// if it is one of the kernel's that is closed.
+    fn require_files(
+        &self,
+        object: BorrowedFd<'_>,
+        path: &[u8],
+        access: Access,
+    ) -> Result<bool, Errno> {
+        let kind = rustix::fs::fstatfs(object)?.f_type;
+        if kind == PROC_SUPER_MAGIC && !is_within(path, b"/proc") {
+            self.report(&Rules::process_file(path, access != Access::Read));
+            return Err(Errno::ACCESS);
+        }
+        if !kernel_trees::is_one(kind) && !is_device_tree(object, path)? {
+            return Ok(true);
+        }
+        if access == Access::Read || self.is_opened_by_name(path) {
+            return Ok(false);
+        }
+        self.report(&Rules::kernel_tree(path));
+        Err(Errno::ACCESS)
     }
 
     /// Whether the write root of a path lies in such a tree itself, so that somebody means it.
@@ -56,6 +83,13 @@ impl Answering<'_> {
         let found = root.and_then(|root| rustix::fs::fstatfs(&root).ok());
         found.is_some_and(|found| kernel_trees::is_one(found.f_type))
     }
+}
+
+/// Whether a tree that is not the sandbox's `/dev` is the host's: all of its mounts are one file system.
+fn is_device_tree(object: BorrowedFd<'_>, path: &[u8]) -> Result<bool, Errno> {
+    let is_own = is_within(path, b"/dev");
+    let is_hosts = || rustix::fs::stat(c"/dev").map(|found| found.st_dev);
+    Ok(!is_own && rustix::fs::fstat(object)?.st_dev == is_hosts()?)
 }
 
 /// Whether a name is older than a time, in seconds and nanoseconds.
