@@ -85,11 +85,18 @@ impl Answering<'_> {
     }
 }
 
-/// Whether a tree that is not the sandbox's `/dev` is the host's: all of its mounts are one file system.
+/// Whether a tree that is not the sandbox's `/dev` is the host's: all of its mounts are one file system. Where
+/// `/dev` is a directory like others, it has none of its own.
 fn is_device_tree(object: BorrowedFd<'_>, path: &[u8]) -> Result<bool, Errno> {
-    let is_own = is_within(path, b"/dev");
-    let is_hosts = || rustix::fs::stat(c"/dev").map(|found| found.st_dev);
-    Ok(!is_own && rustix::fs::fstat(object)?.st_dev == is_hosts()?)
+    if is_within(path, b"/dev") {
+        return Ok(false);
+    }
+    let [root, devices] = [c"/", c"/dev"].map(rustix::fs::stat);
+    let device = rustix::fs::fstat(object)?.st_dev;
+    let (Ok(root), Ok(devices)) = (root, devices) else {
+        return Ok(false);
+    };
+    Ok(devices.st_dev != root.st_dev && devices.st_dev == device)
 }
 
 /// Whether a name is older than a time, in seconds and nanoseconds.
