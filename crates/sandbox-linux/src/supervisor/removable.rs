@@ -59,7 +59,9 @@ impl Answering<'_> {
 
     /// Takes note of what gets the name of a repository: it is as old as before, but was not there.
     pub(super) fn note_named(&mut self, object: BorrowedFd<'_>, to: &Place) -> Result<(), Errno> {
-        if to.name.as_bytes() == b".git" {
+        // When there are so many, every one is taken to have been moved.
+        let has_room = self.state.moved_repositories.len() < MOST_FORMER_REPOSITORIES;
+        if has_room && to.name.as_bytes() == b".git" {
             let identity = mount_and_inode(object)?;
             self.state.moved_repositories.insert(identity);
         }
