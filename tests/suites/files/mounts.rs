@@ -1,6 +1,9 @@
 //! What the sandbox's mounts show of the host: flags, what is mounted below, and sources that are exchanged.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use rustix::fs::{CWD, RenameFlags};
 use sandbox_tests::{Bed, host, inapplicable, is_root, need, note, time_scale, tree_hash};
@@ -108,12 +111,27 @@ fn a_source_that_is_exchanged_during_the_start_shows_nothing_else() {
     let (mut written, mut refused) = (0, 0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            while !ended.load(Ordering::Relaxed) {
-                rustix::fs::renameat_with(CWD, &root, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+            // Each burst ends with the root in its place for a start's time, or there would be starts in the midst
+            // of exchanges only.
+            let start = Duration::from_millis(5).mul_f64(time_scale().max(1.0));
+            for burst in 0_u32.. {
+                for _ in 0..=burst % 8 * 128 {
+                    for _ in 0..2 {
+                        rustix::fs::renameat_with(CWD, &root, CWD, &link, RenameFlags::EXCHANGE)
+                            .unwrap();
+                    }
+                }
+                if ended.load(Ordering::Relaxed) {
+                    return;
+                }
+                std::thread::sleep(start * (burst % 3));
             }
         });
         let rounds = if time_scale() > 4.0 { 30 } else { 300 };
-        for _ in 0..rounds {
+        let enough = |tried, written, refused| tried >= rounds && written > 0 && refused > 0;
+        let mut tried = 0;
+        while tried < 10 * rounds && !enough(tried, written, refused) {
+            tried += 1;
             let line = format!("echo x > {}/made", root.display());
             let output = bed.srt().flat(&settings).sh(&line).run();
             if output.succeeded() {
