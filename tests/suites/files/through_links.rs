@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
+    os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
 };
 
@@ -338,6 +338,56 @@ fn a_link_on_the_way_to_a_protected_name_opens_nothing() {
     ground.explains("deny", ".claude/commands/x.md");
     ground.explains("deny", "scripts/pc");
     ground.explains("allow", ".config/other");
+}
+
+/// The working directory's own hooks, where the write root is one above it.
+#[test]
+fn links_of_the_working_directory_are_followed_in_a_wider_root() {
+    let mut ground = Ground::new(&[], &[("../../scripts/pc", ".git/hooks/pre-commit")]);
+    ground.bed.file("work/scripts/pc", "own");
+    ground.settings = rules(&[], &[], &[ground.bed.root().to_str().unwrap()], &[]);
+    for line in [
+        "echo bad > scripts/pc",
+        "mkdir s2; echo bad > s2/pc; mv scripts old; mv s2 scripts",
+    ] {
+        ground.plants_nothing(line, ".git/hooks/pre-commit");
+    }
+    ground.lives();
+    ground.explains("deny", "scripts/pc");
+}
+
+/// What the user can't look into before the start, the command can unlock: it is the user's own.
+#[test]
+fn a_link_into_a_locked_directory_opens_nothing() {
+    let locked = |ground: &Ground, mode| {
+        let mode = fs::Permissions::from_mode(mode);
+        fs::set_permissions(ground.work("locked"), mode).unwrap();
+    };
+    for inside in ["locked/target", "locked/deeper/target"] {
+        let ground = Ground::new(&[], &[(inside, ".bashrc")]);
+        ground.bed.file(format!("work/{inside}"), "own");
+        for line in [
+            format!("chmod 755 locked && echo bad > {inside}"),
+            format!("chmod 755 locked && rm -f {inside}; echo bad > {inside}"),
+        ] {
+            locked(&ground, 0);
+            let output = ground.run(&line);
+            locked(&ground, 0o755);
+            assert!(
+                output.errors().contains("srt: refused: writing"),
+                "{output}"
+            );
+            assert_eq!(
+                content(ground.work(inside)).as_deref(),
+                Some("own"),
+                "{line}"
+            );
+        }
+        locked(&ground, 0);
+        ground.run("chmod 755 locked && echo x > locked/free").ok();
+        assert_eq!(content(ground.work("locked/free")).as_deref(), Some("x\n"));
+        ground.lives();
+    }
 }
 
 #[test]

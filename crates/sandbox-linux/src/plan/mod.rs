@@ -67,8 +67,9 @@ pub struct LinuxPlan {
     pub filesystem: Arc<FilesystemPolicy>,
     /// The policy that would hold if this were not a permissive run: what it would refuse is told.
     pub observed: Option<Arc<FilesystemPolicy>>,
-    /// The user's home, whose protected names count as those of a write root where it lies in one.
-    pub home: Option<AbsolutePath>,
+    /// The user's home and the working directory, whose protected names count as those of a write root where
+    /// they lie in one.
+    pub starts: Vec<AbsolutePath>,
     /// Whether `filesystem` names the places that symlinks among the write denies lead to.
     pub write_links: WriteLinks,
     /// What the plan does not enforce exactly, for the report.
@@ -379,18 +380,22 @@ fn lower_as(
         tracing,
         filesystem: Arc::new(filesystem),
         observed: strict.map(|strict| Arc::clone(&strict.filesystem)),
-        home: facts.home.clone(),
+        starts: starts(facts).cloned().collect(),
         write_links: facts.write_links,
         notices,
     })
 }
 
+/// Where a command starts, and most of what it does begins.
+fn starts(facts: &HostFacts) -> impl Iterator<Item = &AbsolutePath> {
+    facts.home.iter().chain([&facts.working_directory])
+}
+
 /// The rules that say something about a place of the facts.
 fn near(filesystem: &FilesystemPolicy, facts: &HostFacts) -> FilesystemPolicy {
-    let start = facts.home.iter().chain([&facts.working_directory]);
     let missing = facts.missing_roots.values();
     let missing = missing.flat_map(|root| [&root.canonical, &root.above]);
-    let places = facts.paths.keys().chain(start).chain(missing);
+    let places = facts.paths.keys().chain(starts(facts)).chain(missing);
     let places: Vec<_> = places.cloned().collect();
     mounts::about(filesystem, &places, &facts.inner_roots)
 }

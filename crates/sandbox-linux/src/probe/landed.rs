@@ -37,22 +37,21 @@ pub(crate) fn landed_writes(policy: &FilesystemPolicy) -> LandedWrites {
 }
 
 impl LandedWrites {
-    /// Adds the place that a rule's path leads to, if that is another one. What can't be looked at is passed
-    /// over: nothing inside has more rights than who asks, so it does not get there either.
+    /// Adds the place that a rule's path leads to, if that is another one.
     fn add(&mut self, lookup: &mut Lookup, rule: &PathRule, path: &AbsolutePath) {
         let place = match lookup.find(path) {
-            Ok(Found::There(found)) => (found.canonical != *path).then_some(found.canonical),
+            Ok(Found::There(found)) => Some(found.canonical),
             Ok(Found::Missing(elsewhere)) => elsewhere,
-            Err(_unknown) => None,
+            Err(_out_of_sight) => walk(path.as_path()).ok().and_then(|way| way.end),
         };
-        let Some(place) = place else {
+        let Some(place) = place.filter(|place| place != path) else {
             return;
         };
         self.rules.push(PathRule {
             pattern: PathPattern::Subtree(place),
             origin: rule.origin.clone(),
         });
-        if let Ok(Some(way)) = walk(path.as_path()) {
+        if let Ok(way) = walk(path.as_path()) {
             let links = way.links.into_iter().filter(|link| link != path);
             self.links.extend(links.map(|link| (link, rule.clone())));
         }

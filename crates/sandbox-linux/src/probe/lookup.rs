@@ -286,7 +286,7 @@ fn followed(path: &AbsolutePath) -> io::Result<Found> {
         Ok(found) => found,
         Err(error) => {
             absent(error)?;
-            let place = way::walk(path.as_path())?.map(|way| way.end);
+            let place = way::walk(path.as_path())?.end;
             return Ok(Found::Missing(place.filter(|place| place != path)));
         }
     };

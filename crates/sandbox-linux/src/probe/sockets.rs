@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::{ffi::OsStrExt as _, fs::FileTypeExt as _};
-use std::path::{Component, PathBuf};
 
 use sandbox_policy::{AbsolutePath, PathPattern, UnixSocketPolicy, powerful_socket};
 
-/// The symlinks that the kernel follows on one way (path_resolution(7)).
-const FOLLOWED: usize = 40;
+use super::way::walk;
 
 /// What there is of listed sockets.
 pub(super) struct Listed {
@@ -153,37 +151,6 @@ fn links(policy: &UnixSocketPolicy) -> BTreeMap<AbsolutePath, Vec<AbsolutePath>>
         PathPattern::Subtree(path) => Some(path),
         PathPattern::Glob(_) => None,
     });
-    let found = paths.map(|path| (path.clone(), links_on(path)));
+    let found = paths.filter_map(|path| Some((path.clone(), walk(path.as_path()).ok()?.links)));
     found.filter(|(_, links)| !links.is_empty()).collect()
-}
-
-fn links_on(path: &AbsolutePath) -> Vec<AbsolutePath> {
-    let mut links = Vec::new();
-    let mut real = PathBuf::from("/");
-    let mut rest = path.as_path().to_path_buf();
-    loop {
-        let mut components = rest.components();
-        let Some(component) = components.next() else {
-            return links;
-        };
-        let after = components.as_path().to_path_buf();
-        match component {
-            Component::RootDir => real = PathBuf::from("/"),
-            Component::ParentDir => drop(real.pop()),
-            Component::CurDir | Component::Prefix(_) => {}
-            Component::Normal(name) => {
-                let place = real.join(name);
-                let target = fs::read_link(&place).ok();
-                let Some(target) = target.filter(|_| links.len() < FOLLOWED) else {
-                    real = place;
-                    rest = after;
-                    continue;
-                };
-                links.extend(AbsolutePath::new(&place));
-                rest = target.join(after);
-                continue;
-            }
-        }
-        rest = after;
-    }
 }

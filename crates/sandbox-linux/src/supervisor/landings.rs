@@ -1,5 +1,5 @@
-//! Where protected names of the write roots, and of a home in one, lead that are symlinks, and through which:
-//! `~/.bashrc` is often one into a directory of its owner's.
+//! Where protected names of the write roots, and of a home or a working directory in one, lead that are symlinks,
+//! and through which: `~/.bashrc` is often one into a directory of its owner's.
 
 use std::{
     collections::HashMap,
@@ -53,7 +53,7 @@ const FEW: usize = 64;
 const LARGE: usize = 512;
 
 /// The places that the links lead to, and the links on the way.
-pub(super) fn find(policy: &FilesystemPolicy, home: Option<&AbsolutePath>) -> Vec<Landing> {
+pub(super) fn find(policy: &FilesystemPolicy, starts: &[AbsolutePath]) -> Vec<Landing> {
     let roots = policy.allow_write.iter();
     let mut roots: Vec<_> = roots
         .filter_map(|allow| match &allow.rule.pattern {
@@ -61,9 +61,12 @@ pub(super) fn find(policy: &FilesystemPolicy, home: Option<&AbsolutePath>) -> Ve
             PathPattern::Glob(_) => None,
         })
         .collect();
-    let is_open = |home: &&AbsolutePath| roots.iter().any(|root| home.is_within(root));
-    let home = home.filter(is_open).filter(|home| !roots.contains(home));
-    roots.extend(home);
+    for start in starts {
+        let is_open = roots.iter().any(|root| start.is_within(root));
+        if is_open && !roots.contains(&start) {
+            roots.push(start);
+        }
+    }
     let rows = (roots.len() > FEW).then(|| Rows::new(&policy.protected));
     let mut landings = Vec::new();
     for root in roots {
@@ -149,12 +152,9 @@ fn add(
     path: &Path,
     landings: &mut Vec<Landing>,
 ) -> Option<AbsolutePath> {
-    // One that leads round in circles leads to nothing.
-    let Ok(Some(Way { links, end })) = probe::walk(path) else {
-        return None;
-    };
+    let Way { links, end } = probe::walk(path).ok()?;
     // A link to the tree that it lies in must not close all of it.
-    let end = Some(end).filter(|end| !root.is_within(end));
+    let end = end.filter(|end| !root.is_within(end));
     // The name itself is protected as such.
     let links = links.into_iter().filter(|link| link.as_path() != path);
     let places = links.chain(end.clone());
@@ -270,7 +270,7 @@ mod tests {
         symlink(&target, root(6).join(".bashrc")).unwrap();
         fs::write(root(7).join("\u{212a}"), "").unwrap();
         symlink(&target, root(7).join(".zshrc")).unwrap();
-        let places = |policy| find(&policy, None).into_iter().map(|landing| landing.place);
+        let places = |policy| find(&policy, &[]).into_iter().map(|landing| landing.place);
         let many: Vec<_> = places(policy(0..=FEW)).collect();
         let few: Vec<_> = (0..=FEW)
             .flat_map(|number| places(policy(number..=number)))

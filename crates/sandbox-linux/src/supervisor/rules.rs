@@ -42,8 +42,8 @@ pub(crate) struct Rules {
     completed: OnceLock<Completed>,
     /// What a permissive run would be refused.
     observed: Option<Observed>,
-    /// The user's home, whose protected names are often links.
-    home: Option<AbsolutePath>,
+    /// The user's home and the working directory, whose protected names are often links.
+    starts: Vec<AbsolutePath>,
     write_links: WriteLinks,
     /// How many reads were judged before everything was compiled.
     early: AtomicUsize,
@@ -118,7 +118,7 @@ impl Rules {
                 policy: Arc::clone(policy),
                 judge: OnceLock::new(),
             }),
-            home: plan.home.clone(),
+            starts: plan.starts.clone(),
             write_links: plan.write_links,
             early: AtomicUsize::new(0),
             is_compiling: AtomicBool::new(false),
@@ -290,7 +290,7 @@ impl Rules {
 
     fn landings(&self) -> &[Landing] {
         self.landings.get_or_init(|| {
-            let mut landings = landings::find(&self.planned, self.home.as_ref());
+            let mut landings = landings::find(&self.planned, &self.starts);
             let links = self.completed().links.iter();
             landings.extend(links.map(|(link, rule)| Landing::of_link(link, rule)));
             landings.sort_by(|one, other| one.place.cmp(&other.place));
