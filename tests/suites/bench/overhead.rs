@@ -91,14 +91,36 @@ fn compare(
     figures
 }
 
+/// Sizes of files in bytes, as often in the list as among the 56,000 files of a Debian's `/usr/share`, but that none is
+/// larger than the last (there a tenth is, up to megabytes). In a tree of sources they are larger.
+const SIZES: [usize; 8] = [350, 660, 900, 1_300, 2_000, 3_100, 6_000, 14_000];
+
+/// Nothing but opening costs anything: a file of two lines is the worst that a search could meet.
+const SMALLEST: [usize; 1] = [24];
+
 /// 50,000 files in 500 directories.
-fn many_files(bed: &Bed) {
+fn many_files(bed: &Bed, sizes: &[usize]) {
+    let text = "some text\nand more\n".repeat(1_000);
     for directory in 0..500 {
-        for file in 0..100 {
+        for (file, size) in (0..100).zip(sizes.iter().cycle()) {
             let name = format!("work/tree/{}/{directory}/{file}.txt", directory / 50);
-            bed.file(name, "some text\nand some more\n");
+            bed.file(name, text.get(..*size).unwrap());
         }
     }
+}
+
+/// Several in one start, which has a measurement of its own.
+const SEARCHES: &str = "for i in 1 2 3 4; do grep -rq nothing-of-this-kind tree; done; true";
+
+#[test]
+fn the_worst_search_pays_for_its_opens() {
+    let _alone = alone();
+    need!("grep");
+    let bed = Bed::new();
+    many_files(&bed, &SMALLEST);
+    let what = "a search on 50,000 files of two lines";
+    let figures = compare(what, &bed, &protected(), 7, SEARCHES, || {});
+    assert!(figures.ratio < 1.5 || !speed_matters(), "{what}");
 }
 
 #[test]
@@ -107,16 +129,14 @@ fn readers_pay_next_to_nothing() {
     need!("grep");
     let git = need!("git");
     let bed = Bed::new();
-    many_files(&bed);
+    many_files(&bed, &SIZES);
     let tree = bed.work().join("tree");
     let tree = tree.to_str().unwrap();
     for arguments in [&["init", "-q"][..], &["add", "-A"]] {
         assert!(host(&git, ["-C", tree].iter().chain(arguments)).succeeded());
     }
-    // Several times in one start, which has a measurement of its own.
     let status = "for i in 1 2 3 4 5 6 7 8; do git -C tree status --porcelain >/dev/null; done";
-    let search = "for i in 1 2 3 4; do grep -rq nothing-of-this-kind tree; done; true";
-    for (what, line) in [("git status", status), ("a search", search)] {
+    for (what, line) in [("git status", status), ("a search", SEARCHES)] {
         let what = format!("{what} on 50,000 files");
         let figures = compare(&what, &bed, &protected(), 7, line, || {});
         assert!(figures.ratio < 1.5 || !speed_matters(), "{what}");

@@ -7,11 +7,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::net::{AddressFamily, SocketType};
 use sandbox_tests::{Bed, Running, Srt, inapplicable, is_root, need, python, timeout, wait_until};
 use serde_json::{Value, json};
 
@@ -42,6 +44,24 @@ impl Mirror {
             }
         });
         Self { port, accepted }
+    }
+
+    /// A server whose port no other one gets in the other family, where nothing listens.
+    fn alone_on(address: IpAddr) -> (Self, OwnedFd) {
+        let other = if address.is_ipv4() { V6 } else { V4 };
+        for _ in 0..100 {
+            let server = Self::on(address, 0);
+            let family = if other.is_ipv4() {
+                AddressFamily::INET
+            } else {
+                AddressFamily::INET6
+            };
+            let socket = rustix::net::socket(family, SocketType::STREAM, None).unwrap();
+            if rustix::net::bind(&socket, &SocketAddr::new(other, server.port)).is_ok() {
+                return (server, socket);
+            }
+        }
+        panic!("every port that is free in one family has a server in the other");
     }
 
     fn accepted(&self) -> usize {
@@ -190,7 +210,7 @@ fn a_listed_port_of_the_host_is_there_inside() {
 fn both_families_lead_to_the_server_wherever_it_listens() {
     let python = python!("socket");
     let bed = Bed::new();
-    let (v4, v6) = (Mirror::on(V4, 0), Mirror::on(V6, 0));
+    let ((v4, _empty), (v6, _vacant)) = (Mirror::alone_on(V4), Mirror::alone_on(V6));
     let network = json!({ "hostPorts": [v4.port, v6.port] });
     let mut words = Vec::new();
     for port in [v4.port, v6.port] {
