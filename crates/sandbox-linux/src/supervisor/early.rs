@@ -10,8 +10,28 @@ use sandbox_policy::{
 /// Longer lists of allows are not copied for a question.
 pub(super) const FEW: usize = 64;
 
+/// The last bytes of the patterns of a policy's read denies as they are written: most questions are no concern of
+/// most rules, which these tell without a look at the rules.
+#[derive(Debug)]
+pub(super) struct Ends(Box<[u8]>);
+
+impl Ends {
+    pub(super) fn new(policy: &FilesystemPolicy) -> Self {
+        let denies = policy.deny_read.iter();
+        Self(denies.map(|deny| last(&deny.rule.pattern)).collect())
+    }
+}
+
+fn last(pattern: &PathPattern) -> u8 {
+    let written = match pattern {
+        PathPattern::Subtree(root) => root,
+        PathPattern::Glob(glob) => glob.literal(),
+    };
+    written.as_bytes().last().copied().unwrap_or(b'*')
+}
+
 /// The verdict of [`FilesystemPolicy::judge_read`]; a path that is not clean is never allowed.
-pub(super) fn may_read(policy: &FilesystemPolicy, path: &[u8]) -> bool {
+pub(super) fn may_read(policy: &FilesystemPolicy, ends: &Ends, path: &[u8]) -> bool {
     let Ok(clean) = AbsolutePath::new(OsStr::from_bytes(path)) else {
         return false;
     };
@@ -19,11 +39,11 @@ pub(super) fn may_read(policy: &FilesystemPolicy, path: &[u8]) -> bool {
         return false;
     }
     let question = Question::new(&clean);
-    let denies = policy.deny_read.iter();
-    let near: RuleList<ReadDeny> = denies
-        .filter(|deny| question.may_concern(&deny.rule.pattern))
-        .cloned()
-        .collect();
+    let denies = policy.deny_read.iter().zip(&ends.0);
+    let near = denies.filter(|(deny, end)| {
+        question.may_end_with(**end) && question.may_concern(&deny.rule.pattern)
+    });
+    let near: RuleList<ReadDeny> = near.map(|(deny, _)| deny.clone()).collect();
     if near.is_empty() {
         return true;
     }
@@ -58,6 +78,11 @@ impl<'p> Question<'p> {
         Self { path, above, ends }
     }
 
+    /// Whether a pattern that is written with this byte at its end could name the path, or something above it.
+    fn may_end_with(&self, last: u8) -> bool {
+        b"*?[]".contains(&last) || self.ends.get(usize::from(last)).is_some_and(|end| *end)
+    }
+
     fn may_concern(&self, pattern: &PathPattern) -> bool {
         match pattern {
             PathPattern::Subtree(root) => self.path.is_within(root),
@@ -68,11 +93,6 @@ impl<'p> Question<'p> {
     /// A glob names a path that ends as it does, or the one that it spells.
     fn may_match(&self, glob: &Glob) -> bool {
         let spelled = glob.literal().as_bytes();
-        let last = spelled.last().copied().unwrap_or(b'*');
-        let is_plain = !b"*?[]".contains(&last);
-        if is_plain && !self.ends.get(usize::from(last)).is_some_and(|end| *end) {
-            return false;
-        }
         let end = glob.end();
         (self.above.iter()).any(|above| above.ends_with(end) || *above == spelled)
     }
@@ -167,10 +187,11 @@ mod tests {
                             layer: LayerId(1),
                         }));
                         let judge = FileJudge::new(&files);
+                        let ends = Ends::new(&files);
                         for path in paths {
                             let path = path.as_bytes();
                             assert_eq!(
-                                may_read(&files, path),
+                                may_read(&files, &ends, path),
                                 judge.may_read(path),
                                 "{first} {second} {allow:?} {firmness:?} {}",
                                 path.escape_ascii()

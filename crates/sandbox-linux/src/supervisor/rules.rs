@@ -45,7 +45,9 @@ pub(crate) struct Rules {
     /// The user's home and the working directory, whose protected names are often links.
     starts: Vec<AbsolutePath>,
     write_links: WriteLinks,
-    /// How many reads were judged before everything was compiled.
+    /// What tells a read deny before everything is compiled.
+    ends: OnceLock<early::Ends>,
+    /// How many reads were judged before that.
     early: AtomicUsize,
     is_compiling: AtomicBool,
     supervision: Supervision,
@@ -120,6 +122,7 @@ impl Rules {
             }),
             starts: plan.starts.clone(),
             write_links: plan.write_links,
+            ends: OnceLock::new(),
             early: AtomicUsize::new(0),
             is_compiling: AtomicBool::new(false),
             supervision: plan.supervision,
@@ -170,7 +173,9 @@ impl Rules {
         match self.judge.get() {
             None if self.is_long() => {
                 self.early.fetch_add(1, Ordering::Relaxed);
-                early::may_read(self.policy(), path)
+                // What completes the policy are write denies.
+                let ends = self.ends.get_or_init(|| early::Ends::new(&self.planned));
+                early::may_read(self.policy(), ends, path)
             }
             Some(_) | None => self.judge().may_read(path),
         }

@@ -130,7 +130,11 @@ fn looks_special(path: &[u8]) -> bool {
 }
 
 /// How places and what is above them end, to pass over globs that end otherwise.
-struct Tails<'p>(Texts<'p>);
+struct Tails<'p> {
+    texts: Texts<'p>,
+    /// By the last bytes: whether there is one. It spares most globs the rest.
+    last: [bool; 256],
+}
 
 impl<'p> Tails<'p> {
     /// Longer ends are not compared here.
@@ -139,13 +143,24 @@ impl<'p> Tails<'p> {
     fn new(texts: impl Iterator<Item = &'p [u8]>) -> Self {
         let tails =
             texts.flat_map(|text| (1..=Self::LONGEST).map(move |length| tail(text, length)));
-        Self(tails.collect())
+        let texts: Texts<'p> = tails.collect();
+        let mut last = [false; 256];
+        for byte in texts.iter().filter_map(|text| text.last()).chain(b"*?[]") {
+            if let Some(is_last) = last.get_mut(usize::from(*byte)) {
+                *is_last = true;
+            }
+        }
+        Self { texts, last }
     }
 
     fn may_end(&self, glob: &Glob) -> bool {
+        let last = glob.literal().as_bytes().last().copied();
+        if last.is_none_or(|last| self.last.get(usize::from(last)) != Some(&true)) {
+            return false;
+        }
         match glob.end() {
             [] => true,
-            end => self.0.contains(tail(end, Self::LONGEST)),
+            end => self.texts.contains(tail(end, Self::LONGEST)),
         }
     }
 }
