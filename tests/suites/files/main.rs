@@ -12,6 +12,7 @@ mod devices;
 mod differential;
 mod driver;
 mod faults;
+mod fuse;
 mod future;
 mod ghosts;
 mod git;

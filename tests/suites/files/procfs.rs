@@ -112,3 +112,33 @@ fn where_the_kernels_trees_are_mounted_nothing_is_changed() {
         }
     }
 }
+
+/// The priority of a session (sched(7), autogroup) is that of everything in it outside.
+#[test]
+fn the_session_outside_keeps_its_priority() {
+    if fs::read("/proc/self/autogroup").is_err() {
+        inapplicable!("this kernel groups no sessions");
+    }
+    let setsid = need!("setsid");
+    let bed = Bed::new();
+    // Whoever is not privileged is heard ten times a second (`proc_sched_autogroup_set_nice`).
+    let attempt = |value| {
+        format!(
+            "for i in 1 2 3 4 5; do echo {value} > /proc/self/autogroup && break; sleep 0.2; done"
+        )
+    };
+    let control = attempt(5);
+    let line = format!("\"$@\"; cat /proc/self/autogroup; {control}; cat /proc/self/autogroup");
+    let launcher = [setsid.to_str().unwrap(), "-w", "sh", "-c", &line, "sh"];
+    let inside = format!("{}; echo 3 > /proc/self/oom_score_adj", attempt(12));
+    let srt = bed.srt().sh(&inside);
+    let output = srt.under(launcher).run();
+    let text = output.text();
+    let nice: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.split_once("nice "))
+        .collect();
+    let values: Vec<_> = nice.iter().map(|(_, value)| *value).collect();
+    assert_eq!(values, ["0", "5"], "{output}");
+    assert!(output.errors().contains("/autogroup"), "{output}");
+}

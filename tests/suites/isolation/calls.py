@@ -25,7 +25,8 @@ NUMBERS = {
     "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "open_tree": (428, 428), "move_mount": (429, 429),
     "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432), "fspick": (433, 433), "clone3": (435, 435),
     "mount_setattr": (442, 442), "quotactl": (179, 60), "acct": (163, 89), "settimeofday": (164, 170), "clone": (56, 220),
-    "iopl": (172, None), "ioperm": (173, None),
+    "iopl": (172, None), "ioperm": (173, None), "fcntl": (72, 25),
+    "landlock_create_ruleset": (444, 444), "landlock_add_rule": (445, 445), "landlock_restrict_self": (446, 446),
 }
 
 
@@ -155,6 +156,12 @@ table.update({
     "delete-module": lambda: call("delete_module", BAD, 0),
     "finit-module": lambda: call("finit_module", -1, BAD, 0),
     "swapoff": lambda: call("swapoff", BAD),
+    "lease": lambda: call("fcntl", 0, 1024, 1),
+    "lease-high-bits": lambda: call("fcntl", 0, 1024 | 1 << 32, 1),
+    "delegation": lambda: call("fcntl", 0, 1040, 8),
+    "landlock-ruleset": lambda: call("landlock_create_ruleset", BAD, 8, 0),
+    "landlock-rule": lambda: call("landlock_add_rule", -1, 1, BAD, 0),
+    "landlock-restrict": lambda: call("landlock_restrict_self", -1, 0),
     "reboot": lambda: call("reboot", 0, 0, 0, 0),
     "syslog": lambda: call("syslog", 99, BAD, 0),
     "clock-settime": lambda: call("clock_settime", 0, BAD),

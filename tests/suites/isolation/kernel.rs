@@ -156,3 +156,21 @@ print('done')
         .ok()
         .prints("signalled\n3\n4\ndone\n");
 }
+
+/// Whoever holds a lease of a file makes everybody outside wait who opens it.
+#[test]
+fn nobody_outside_waits_for_a_lease() {
+    let python = python!("fcntl");
+    let bed = Bed::new();
+    bed.file("outside/file", "content");
+    let file = bed.outside().join("file");
+    let lease = "import fcntl, os, sys\nfor kind in fcntl.F_WRLCK, fcntl.F_RDLCK:\n    \
+                 file = os.open(sys.argv[1], os.O_RDONLY)\n    try:\n        \
+                 fcntl.fcntl(file, fcntl.F_SETLEASE, kind)\n        print('held')\n    \
+                 except PermissionError:\n        print('refused')\n    os.close(file)";
+    let words = [file.to_str().unwrap()];
+    let inside = bed.srt().py(&python, lease, &words).run().ok();
+    assert_eq!(inside.text(), "refused\nrefused\n");
+    let outside = host(&python, ["-ES", "-c", lease, words[0]]);
+    assert_eq!(outside.text(), "held\nheld\n", "{outside}");
+}

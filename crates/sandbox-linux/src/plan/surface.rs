@@ -64,6 +64,13 @@ const fn first(name: &'static str, value: u32, reason: &'static str) -> SurfaceR
     }
 }
 
+const fn command(value: u32, reason: &'static str) -> SurfaceRow {
+    SurfaceRow {
+        test: Some(ArgumentTest::Is(1, value)),
+        ..refused("fcntl", reason)
+    }
+}
+
 const fn request(value: u32, reason: &'static str) -> SurfaceRow {
     SurfaceRow {
         test: Some(ArgumentTest::Is(1, value)),
@@ -95,6 +102,10 @@ const TIOCLINUX: u32 = 0x541c;
 const TIOCCONS: u32 = 0x541d;
 const TIOCSETD: u32 = 0x5423;
 
+// fcntl(2), linux/fcntl.h. Directories have leases of their own since Linux 6.19.
+const F_SETLEASE: u32 = 1024;
+const F_SETDELEG: u32 = 1024 + 16;
+
 // setpriority(2), ioprio_set(2).
 const PRIO_PGRP: u32 = 1;
 const PRIO_USER: u32 = 2;
@@ -107,6 +118,9 @@ const KEYRINGS: &str = "keyrings are shared with the session outside";
 const URING: &str = "does what other calls do, unseen by any filter";
 const CLOCK: &str = "the host's clock";
 const MODULE: &str = "kernel code";
+const LEASE: &str = "makes whoever opens the file outside wait (lease-break-time: 45 s)";
+const LANDLOCK: &str =
+    "would not bind the supervisor, which performs calls for a command that confines itself";
 const GROUP: &str =
     "priorities of processes outside: the process group and the user are the caller's";
 
@@ -164,6 +178,12 @@ pub const SURFACE: &[SurfaceRow] = &[
     refused("acct", "writes a file from inside the kernel"),
     refused("swapon", "the host's memory"),
     refused("swapoff", "the host's memory"),
+    command(F_SETLEASE, LEASE),
+    command(F_SETDELEG, LEASE),
+    // Better none than one that seems to hold. To programs the kernel looks as if it had none.
+    absent("landlock_create_ruleset", LANDLOCK),
+    absent("landlock_add_rule", LANDLOCK),
+    absent("landlock_restrict_self", LANDLOCK),
     // Other processes.
     unless(
         Widening::Ptrace,

@@ -14,9 +14,10 @@ const NO_SYMLINKS: FsWord = 0x2000;
 /// Documentation/admin-guide/sysctl/fs.rst of the kernel.
 const PROTECTED_SYMLINKS: &str = "sys/fs/protected_symlinks";
 
-/// The kind of the file system that a symlink is on, if its mount lets symlinks be followed at all.
-pub(super) fn require_followable(link: BorrowedFd<'_>) -> Result<FsWord, Errno> {
-    let filesystem = rustix::fs::fstatfs(link)?;
+/// The kind of the file system that a symlink is on, if its mount lets symlinks be followed at all. The directory
+/// that it lies in is asked: a file system of a program (bindfs) may follow the link to answer, and wait for itself.
+pub(super) fn require_followable(directory: BorrowedFd<'_>) -> Result<FsWord, Errno> {
+    let filesystem = rustix::fs::fstatfs(directory)?;
     if filesystem.f_flags & NO_SYMLINKS == 0 {
         Ok(filesystem.f_type)
     } else {

@@ -67,15 +67,14 @@ impl Through {
 }
 
 /// Files of a process's own directory in `/proc` that it may write: what they change is checked
-/// against the writer, or harmless (proc(5)).
-const OWN_PROCESS_FILES: [&[u8]; 8] = [
+/// against the writer, or harmless (proc(5)). Not `autogroup`: that is the priority of the session outside.
+const OWN_PROCESS_FILES: [&[u8]; 7] = [
     b"comm",
     b"oom_score_adj",
     b"oom_adj",
     b"coredump_filter",
     b"timerslack_ns",
     b"clear_refs",
-    b"autogroup",
     b"mem",
 ];
 /// Those of other processes of the sandbox.

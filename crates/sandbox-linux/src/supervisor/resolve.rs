@@ -327,7 +327,7 @@ impl View<'_> {
         name: &CString,
         link: BorrowedFd<'_>,
     ) -> Result<Target, Errno> {
-        let kind = require_followable(link)?;
+        let kind = require_followable(directory)?;
         if kind != PROC_SUPER_MAGIC {
             let text = rustix::fs::readlinkat(link, c"", Vec::with_capacity(PATH_MAX))?;
             return Ok(Target::Text(text.into_bytes()));

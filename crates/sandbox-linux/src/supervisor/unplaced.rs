@@ -96,12 +96,18 @@ impl Answering<'_> {
     }
 
     /// What was found through a descriptor and has no name that a rule could mean: pipes, sockets,
-    /// removed files, and terminals, whose names are of the host.
+    /// removed files, and terminals, whose names are of the host. Some file systems (FUSE) count no names, so the
+    /// count alone does not tell.
     pub(super) fn is_nameless(&self, handle: BorrowedFd<'_>) -> Result<bool, Errno> {
         self.is_still_waiting()?;
         let status = rustix::fs::fstat(handle)?;
         let is_terminal = FileType::from_raw_mode(status.st_mode).is_char_device()
             && TERMINALS.contains(&rustix::fs::major(status.st_rdev));
-        Ok(status.st_nlink == 0 || is_terminal)
+        if status.st_nlink != 0 || is_terminal {
+            return Ok(is_terminal);
+        }
+        let path = self.view.path_of(handle)?;
+        let is_gone = !path.starts_with(b"/") || path.ends_with(b" (deleted)");
+        Ok(is_gone && !matches!(self.view.place_of(handle), Ok(Some(_))))
     }
 }
