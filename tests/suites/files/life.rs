@@ -244,6 +244,7 @@ fn outside_of_a_write_root_nothing_is_changed() {
         "mknodat_device",
         "mknodat_file",
         "tmpfile_link",
+        "tmpfile_link_empty",
         "bind",
     ] {
         calls.push(Call::on(operation, outside.join("new")));

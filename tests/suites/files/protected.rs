@@ -116,7 +116,7 @@ const REPLACE: &[&str] = &[
 
 /// Calls that only root can make, or only with capabilities that nobody has inside, and the flags
 /// of inodes, which are nobody's inside.
-const PRIVILEGED: &[&str] = &["tmpfile_link_empty", "rename_whiteout", "setflags"];
+const PRIVILEGED: &[&str] = &["rename_whiteout", "setflags"];
 
 /// Calls that may be said not to exist: callers fall back to an older one.
 const YOUNG: &[&str] = &[

@@ -122,11 +122,7 @@ impl Answering<'_> {
         let mut argument = [0_u8; InodeFlagRequest::LARGEST];
         let argument = argument.get_mut(..request.length()).ok_or(Errno::INVAL)?;
         self.view.caller.bytes(address, argument)?;
-        let object = Object {
-            handle: self.view.caller.base(file)?,
-            place: None,
-            link: None,
-        };
+        let object = Object::of_descriptor(self.view.caller.base(file)?);
         let handle = self.permit_object(object, Access::Write, &Change::Metadata)?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let link = handle_path(handle.as_fd())?;
@@ -165,11 +161,7 @@ impl Answering<'_> {
     /// What is changed: the object of a path, or of a descriptor where there is no path.
     fn subject(&mut self, path: PathArgument, follow: bool) -> Result<OwnedFd, Errno> {
         let object = if path.address == 0 && path.directory != libc::AT_FDCWD {
-            Object {
-                handle: self.view.caller.base(path.directory)?,
-                place: None,
-                link: None,
-            }
+            Object::of_descriptor(self.view.caller.base(path.directory)?)
         } else {
             self.view.object(path, follow)?
         };

@@ -13,7 +13,7 @@ use super::{
     git::{self, Change},
     permit::{Access, Through, is_there},
     request::PathArgument,
-    resolve::{Ending, Place, handle_path, is_link, mount_and_inode},
+    resolve::{Ending, Object, Place, handle_path, is_link, mount_and_inode},
     rules::Rules,
 };
 use crate::sys::Errno;
@@ -79,13 +79,15 @@ impl Answering<'_> {
         if !(AtFlags::SYMLINK_FOLLOW | AtFlags::EMPTY_PATH).contains(flags) {
             return Err(Errno::INVAL);
         }
-        if flags.contains(AtFlags::EMPTY_PATH) && self.view.caller.text(from.address)?.is_empty() {
-            // The kernel asks for CAP_DAC_READ_SEARCH, which nobody inside has.
-            return Err(Errno::NOENT);
-        }
-        let source = self
-            .view
-            .object(from, flags.contains(AtFlags::SYMLINK_FOLLOW))?;
+        let is_descriptor =
+            flags.contains(AtFlags::EMPTY_PATH) && self.view.caller.text(from.address)?.is_empty();
+        let source = if is_descriptor {
+            // Who opened it may name it (since Linux 6.10); by way of /proc anybody may who has it.
+            Object::of_descriptor(self.view.caller.base(from.directory)?)
+        } else {
+            let follows = flags.contains(AtFlags::SYMLINK_FOLLOW);
+            self.view.object(from, follows)?
+        };
         let place = self.view.place(to)?;
         let through = self.permit_creation(&place, Access::Write, &Change::LinkOnto)?;
         if is_elsewhere(source.handle.as_fd(), place.directory.as_fd())? {

@@ -72,6 +72,17 @@ pub(super) struct Object {
     pub(super) link: Option<Vec<u8>>,
 }
 
+impl Object {
+    /// What a descriptor of the caller refers to.
+    pub(super) fn of_descriptor(handle: OwnedFd) -> Self {
+        Self {
+            handle,
+            place: None,
+            link: None,
+        }
+    }
+}
+
 /// What a symlink at the end of a path leads to.
 #[derive(Debug)]
 pub(super) enum Landing {
