@@ -775,6 +775,43 @@ fn settings_open_what_is_protected() {
     }
 }
 
+/// A file that a user has named where its directory is protected and not there yet: the directory can be made for
+/// it, and nothing else in it.
+#[test]
+fn a_named_file_in_an_absent_protected_directory_can_be_made() {
+    for (path, other) in [
+        (".github/workflows/ci.yml", ".github/workflows/other.yml"),
+        (".vscode/settings.json", ".vscode/tasks.json"),
+        (".config/fish/config.fish", ".config/fish/conf.d"),
+        (".idea/a/b", ".idea/a/c"),
+        ("deep/.claude/commands/x.md", "deep/.claude/commands/y.md"),
+    ] {
+        let bed = Bed::new();
+        let absolute = bed.work().join(path);
+        let line = format!("mkdir -p \"$(dirname {path})\" && echo x > {path}");
+        let absent = || absolute.symlink_metadata().is_err();
+        let closed = rules(&[], &[], &["."], &[]);
+        bed.srt().flat(&closed).sh(&line).run().refused();
+        assert!(absent(), "{path}");
+        // A deny of the directory wins, and the named file is closed with it.
+        let root = absolute.to_str().unwrap();
+        let denied = absolute.parent().unwrap().to_str().unwrap();
+        let denied = rules(&[], &[], &[".", root], &[denied]);
+        bed.srt().flat(&denied).sh(&line).run().refused();
+        assert!(absent(), "{path}");
+        let open = rules(&[], &[], &[".", root], &[]);
+        let line = format!("{line} && ! echo x > {other} && ! mkdir {other}; cat {path}");
+        let output = bed.srt().flat(&open).sh(&line).run();
+        assert_eq!(output.text(), "x\n", "{output}");
+        assert!(
+            bed.work().join(other).symlink_metadata().is_err(),
+            "{other}"
+        );
+        let srt = bed.srt().flat(&open).args(["explain", "write", path]);
+        assert!(srt.run().text().starts_with("allow"), "{path}");
+    }
+}
+
 #[test]
 fn rows_are_taken_out_by_their_names() {
     let bed = Bed::new();

@@ -328,6 +328,7 @@ impl Answering<'_> {
                 rules.judge().may_write(path)
                     || (rules.may_read(path)
                         && rules.missing_roots.iter().any(|root| root.leads_to(path)))
+                    || rules.leads_to_opened(path)
             }
         }
     }

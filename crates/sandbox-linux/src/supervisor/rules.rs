@@ -19,7 +19,7 @@ use super::{
     early,
     git::Protected,
     landings::{self, Landing},
-    permit::Access,
+    permit::{Access, denial},
 };
 use crate::{
     facts::WriteLinks,
@@ -291,6 +291,21 @@ impl Rules {
     pub(super) fn may_move(&self, from: &[u8], to: &[u8]) -> bool {
         let leads = self.landing_below(from).or_else(|| self.landing_below(to));
         leads.is_none() && self.judge().keeps_verdicts(from, to)
+    }
+
+    /// Whether a directory that only the table of protected paths closes leads to a write root in it, which a
+    /// user has named: without the directory nobody could make that.
+    pub(super) fn leads_to_opened(&self, path: &[u8]) -> bool {
+        let mut roots = self.planned.allow_write.iter();
+        let leads = roots.any(|root| match &root.rule.pattern {
+            PathPattern::Subtree(root) => {
+                is_below(root.as_bytes(), path) && self.judge().may_write(root.as_bytes())
+            }
+            PathPattern::Glob(_) => false,
+        });
+        leads
+            && denial(self.policy(), path, Access::MakeDirectory)
+                .is_some_and(|denial| Self::is_protection(&denial))
     }
 
     fn landings(&self) -> &[Landing] {
