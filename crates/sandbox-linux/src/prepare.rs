@@ -123,6 +123,13 @@ impl Prepared {
         self.rules.policy()
     }
 
+    /// Whether the supervisor refuses to change a path because git takes programs or settings from it, in a repository
+    /// of whatever name that is there now.
+    #[must_use]
+    pub fn is_of_repository(&self, path: &AbsolutePath) -> bool {
+        self.plan.supervision != Supervision::Off && self.rules.is_of_repository(path)
+    }
+
     /// Whether the supervisor refuses to change a path because a closed or protected name is a symlink that leads there,
     /// or to a directory above it.
     #[must_use]

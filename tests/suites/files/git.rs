@@ -134,6 +134,14 @@ fn what_rev_parse_resolves_is_protected() {
             ] {
                 refuse(&line).refused();
             }
+            let absent = before.is_none();
+            for part in ["config", "hooks/pre-commit", "info/attributes"] {
+                let path = directory.join(part);
+                let srt = bed.srt().flat(&settings());
+                let output = srt.args(["explain", "write", path.to_str().unwrap()]).run();
+                let is_told = output.text().starts_with("deny write");
+                assert!(is_told || (absent && part == "config"), "{shape}: {output}");
+            }
             if before.is_some() {
                 for line in [
                     format!("echo evil >> {d}/config"),

@@ -276,3 +276,39 @@ fn outside_of_a_write_root_nothing_is_changed() {
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o777);
 }
+
+/// truncate(2) is for regular files, and opens nothing else: a reader of a FIFO goes on waiting.
+#[test]
+fn what_is_no_file_is_not_truncated() {
+    let python = python!("errno", "threading", "time", "socket");
+    let bed = Bed::new();
+    let program = "import errno, os, socket, threading, time\n\
+        os.mkfifo('fifo'); os.mkdir('directory'); open('file', 'w').write('text')\n\
+        socket.socket(socket.AF_UNIX).bind('socket')\n\
+        reader = threading.Thread(target=lambda: open('fifo').read()); reader.start(); time.sleep(0.3)\n\
+        def said(name, length):\n    \
+            try: os.truncate(name, length)\n    \
+            except OSError as error: return errno.errorcode[error.errno]\n    \
+            return 'done'\n\
+        print([said(name, 0) for name in ('fifo', 'socket', 'directory', 'absent', 'file')])\n\
+        print([said(name, -1) for name in ('fifo', 'directory', 'absent', 'file')])\n\
+        time.sleep(0.2); print(reader.is_alive()); open('fifo', 'w').close(); reader.join()";
+    let settings = rules(&[], &[], &["."], &[]);
+    let inside = bed
+        .srt()
+        .flat(&settings)
+        .py(&python, program, &[])
+        .run()
+        .ok();
+    let answers = "['EINVAL', 'EINVAL', 'EISDIR', 'ENOENT', 'done']\n['EINVAL', 'EINVAL', 'EINVAL', 'EINVAL']\nTrue\n";
+    assert_eq!(inside.text(), answers);
+    let other = bed.root().join("other");
+    std::fs::create_dir(&other).unwrap();
+    let words = ["-c", "cd \"$0\" && \"$1\" -ES -c \"$2\""].map(OsStr::new);
+    let rest = [other.as_os_str(), python.as_os_str(), program.as_ref()];
+    let outside = host(
+        std::path::Path::new("/bin/sh"),
+        words.into_iter().chain(rest),
+    );
+    assert_eq!(outside.text(), answers, "{outside}");
+}

@@ -189,6 +189,9 @@ impl<'s> Question<'s> {
         if backend.is_behind_protected_link(place) {
             return self.refused(RefusalReason::BehindProtectedLink);
         }
+        if shown == Shown::Writable && backend.is_of_repository(place) {
+            return self.refused(RefusalReason::InRepository).remark(GIT_ITSELF);
+        }
         if shown == Shown::Private {
             return self.in_private(rule);
         }
@@ -299,14 +302,15 @@ impl<'s> Question<'s> {
 const OPEN_ONCE_THERE: &str =
     "if the host makes it while the command runs it can be read, unless `strictReads` is set";
 
+const GIT_ITSELF: &str =
+    "git's own changes of a repository are let through where nothing is planted by them";
+
 /// What git does in a repository is judged by what lies in it, call by call.
 fn with_git_remark(answer: Explanation) -> Explanation {
     let path = answer.protected_path();
     let row = PROTECTED_PATHS.iter().find(|row| Some(row.path) == path);
     match row.map(|row| row.group) {
-        Some(ProtectedGroup::Git) => answer.remark(
-            "git's own changes of a repository are let through where nothing is planted by them",
-        ),
+        Some(ProtectedGroup::Git) => answer.remark(GIT_ITSELF),
         Some(_) | None => answer,
     }
 }

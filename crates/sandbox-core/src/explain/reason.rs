@@ -47,6 +47,8 @@ pub enum RefusalReason {
     Policy(DenialReason),
     /// A closed or protected path is a symlink that leads there, perhaps through others.
     BehindProtectedLink,
+    /// Git takes programs or settings from it, in a repository that has another name than `.git`.
+    InRepository,
     /// A rule opens it, but the sandbox has no writable directory of the host's there.
     NotShared,
     /// The sandbox's own `/dev` or `/proc` has no such thing, or can't be changed there.
@@ -74,6 +76,7 @@ impl ExplainedReason {
             Self::Allowed(AllowReason::NoSandbox) => "no_sandbox",
             Self::Refused(RefusalReason::Policy(reason)) => reason.code(),
             Self::Refused(RefusalReason::BehindProtectedLink) => "behind_protected_link",
+            Self::Refused(RefusalReason::InRepository) => "in_repository",
             Self::Refused(RefusalReason::NotShared) => "not_shared",
             Self::Refused(RefusalReason::OwnTree) => "not_in_own_tree",
             Self::Refused(RefusalReason::SocketsClosed) => "unix_sockets_closed",
@@ -104,6 +107,9 @@ impl fmt::Display for ExplainedReason {
             Self::Refused(RefusalReason::Policy(reason)) => reason.phrase(),
             Self::Refused(RefusalReason::BehindProtectedLink) => {
                 "a closed or protected path is a symlink that leads here"
+            }
+            Self::Refused(RefusalReason::InRepository) => {
+                "git takes programs or settings from it, in the repository that it lies in"
             }
             Self::Refused(RefusalReason::NotShared) => {
                 "a rule opens it, but the sandbox shares no writable directory with the host there"

@@ -153,6 +153,11 @@ impl Backend {
         self.prepared.is_behind_protected_link(path)
     }
 
+    /// Whether a path can't be changed because of the repository that it lies in.
+    pub(crate) fn is_of_repository(&self, path: &AbsolutePath) -> bool {
+        self.prepared.is_of_repository(path)
+    }
+
     /// Whether nothing is changed through a symlink that a rule or the table of protected paths names.
     pub(crate) fn closes_links(&self) -> bool {
         self.prepared.plan().supervision != Supervision::Off

@@ -23,7 +23,19 @@ const LARGEST_ATTRIBUTE: u64 = 65_536;
 
 impl Answering<'_> {
     pub(super) fn truncate(&mut self, path: PathArgument, length: u64) -> Result<Outcome, Errno> {
+        if i64::try_from(length).is_err() {
+            return Err(Errno::INVAL);
+        }
         let object = self.view.object(path, true)?;
+        // Nothing else is opened: that would wake whoever waits at a FIFO.
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&object.handle)?.st_mode);
+        if !kind.is_file() {
+            return Err(if kind.is_dir() {
+                Errno::ISDIR
+            } else {
+                Errno::INVAL
+            });
+        }
         let limit = self.view.caller.file_size_limit()?;
         let handle = self.permit_object(object, Access::Write, &Change::OpenExistingForWrite)?;
         // The kernel would look at this process's limit.

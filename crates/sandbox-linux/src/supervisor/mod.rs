@@ -16,6 +16,7 @@
 //!   refuses whatever they name come here too, for that alone, and fail as they would have there.
 //! - Whatever can't be found out is refused. When it is gone, notified calls fail (`ENOSYS`).
 
+mod ahead;
 mod attributes;
 mod bind;
 mod bound;

@@ -18,6 +18,9 @@ pub(super) fn hint(attempt: &Attempt, explanation: &Explanation) -> Option<Strin
         RefusalReason::BehindProtectedLink => Some(
             "name the place in `filesystem.allowWrite` by the protected path's own name".to_owned(),
         ),
+        RefusalReason::InRepository => Some(
+            "`unprotect` in `filesystem`, with the name that it has in a `.git`: `.git/hooks`, `.git/config`".to_owned(),
+        ),
         RefusalReason::NotShared => {
             Some("create the directory that the rule names, before the command runs".to_owned())
         }

@@ -177,6 +177,11 @@ impl Backend {
         false
     }
 
+    /// The profile knows repositories by the names of the table alone.
+    pub(crate) fn is_of_repository(&self, _path: &AbsolutePath) -> bool {
+        false
+    }
+
     /// Seatbelt judges the path that a link leads to.
     pub(crate) fn closes_links(&self) -> bool {
         false

@@ -52,14 +52,27 @@ mod session;
 mod tracking;
 mod turn;
 
-use std::{ffi::CStr, os::fd::BorrowedFd};
+use std::{
+    ffi::{CStr, OsStr},
+    os::{
+        fd::{AsFd as _, BorrowedFd},
+        unix::ffi::OsStrExt as _,
+    },
+};
 
-use self::judge::{Answer, Question};
+use rustix::fs::{Mode, OFlags};
+
+use self::{
+    directory::Layout,
+    judge::{Answer, Question},
+    parts::{Part, Site},
+};
 pub(super) use self::{
     install::{assemble, install_config},
     session::{Protected, Session},
     turn::Turn,
 };
+use super::caller::PLACE;
 
 /// A change of the name that is asked about.
 #[derive(Clone, Copy, Debug)]
@@ -175,6 +188,24 @@ pub(super) fn refused_part(
 pub(super) fn named_part(parent_path: &[u8], name: &CStr) -> Option<Protected> {
     let mut sites = parts::sites(parent_path, name.to_bytes());
     sites.find_map(|site| site.part.protected())
+}
+
+/// Whether a place is closed by a git directory that is there now: for explanations, before anything is done. What
+/// leads to the place need not exist.
+pub(super) fn closes(session: &Session, parent_path: &[u8], name: &CStr) -> bool {
+    parts::sites(parent_path, name.to_bytes()).any(|Site { part, above }| {
+        let is_kept = match part.protected() {
+            Some(row) => !session.leaves_open(row),
+            None => part == Part::CommonDirectory,
+        };
+        let path = OsStr::from_bytes(parts::strip_components(parent_path, above));
+        let open = || rustix::fs::open(path, PLACE | OFlags::DIRECTORY, Mode::empty());
+        is_kept
+            && !matches!(part, Part::Information | Part::ObjectInformation)
+            && open()
+                .and_then(|directory| Layout::read(directory.as_fd()))
+                .is_ok_and(|layout| layout.is_git_directory())
+    })
 }
 
 #[cfg(test)]
