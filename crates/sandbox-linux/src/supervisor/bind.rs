@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::{
+    net::{AddressFamily, sockopt},
     process::{Pid, PidfdFlags, PidfdGetfdFlags},
     time::ClockId,
 };
@@ -25,7 +26,10 @@ impl Answering<'_> {
         let content = self.address(argument, &mut content)?;
         let socket = self.descriptor(argument.socket)?;
         self.is_still_waiting()?;
-        let Some(path) = Address::new(content).path() else {
+        // Only a Unix socket gets a name. Any other one is held no longer than the call takes: to close it may take
+        // as long as its owner says (socket(7), `SO_LINGER`).
+        let is_unix = sockopt::socket_domain(&socket)? == AddressFamily::UNIX;
+        let Some(path) = Address::new(content).path().filter(|_| is_unix) else {
             sys::net::bind(socket.as_fd(), content)?;
             return Ok(Outcome::Done);
         };
