@@ -15,6 +15,7 @@ mod faults;
 mod future;
 mod ghosts;
 mod git;
+mod git_locks;
 mod handles;
 mod kernel_rules;
 mod life;
