@@ -41,11 +41,11 @@ const SHAPES: &[&str] = &[
     "vendor/a/b/nested",
 ];
 
-fn settings() -> Value {
+pub(crate) fn settings() -> Value {
     rules(&[], &[], &["."], &[])
 }
 
-fn prepare(bed: &Bed) {
+pub(crate) fn prepare(bed: &Bed) {
     bed.file(
         "home/.gitconfig",
         "[user]\n\temail = a@example.com\n\tname = A\n[safe]\n\tdirectory = *\n[init]\n\tdefaultBranch = main\n[protocol \"file\"]\n\tallow = always\n",
@@ -59,7 +59,7 @@ fn prepare(bed: &Bed) {
 }
 
 #[track_caller]
-fn inside(bed: &Bed, line: &str) -> Output {
+pub(crate) fn inside(bed: &Bed, line: &str) -> Output {
     bed.srt()
         .flat(&settings())
         .env("GIT_CONFIG_NOSYSTEM", "1")
@@ -70,7 +70,7 @@ fn inside(bed: &Bed, line: &str) -> Output {
 
 /// The same line with the same environment, but outside.
 #[track_caller]
-fn outside(bed: &Bed, line: &str) -> Output {
+pub(crate) fn outside(bed: &Bed, line: &str) -> Output {
     let set = format!(
         "export HOME='{}' GIT_CONFIG_NOSYSTEM=1; cd '{}' && {{ {line}; }}",
         bed.home().display(),

@@ -1,6 +1,6 @@
 //! Opening files.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
@@ -37,6 +37,8 @@ enum Attempt {
     Link(OwnedFd),
     /// It is a FIFO whose other end is not open.
     Fifo(OwnedFd),
+    /// It is another one than was asked about, or there is one now.
+    Changed,
 }
 
 impl Answering<'_> {
@@ -47,7 +49,7 @@ impl Answering<'_> {
         mode: Mode,
     ) -> Result<Outcome, Errno> {
         let mut place = self.view.place(path)?;
-        let mut links = 0;
+        let (mut links, mut changes) = (0, 0);
         loop {
             let link = match self.open_place(&place, flags, mode)? {
                 Attempt::File(file) => return self.opened(file, flags),
@@ -69,6 +71,11 @@ impl Answering<'_> {
                     return self.wait(waiting);
                 }
                 Attempt::Link(link) => link,
+                Attempt::Changed if changes < MOST_CHANGES => {
+                    changes += 1;
+                    continue;
+                }
+                Attempt::Changed => return Err(Errno::ACCESS),
             };
             if flags.contains(OFlags::NOFOLLOW) {
                 // As open(2) has it: with both flags it is no directory.
@@ -101,11 +108,12 @@ impl Answering<'_> {
         } else {
             Access::Read
         };
-        let (through, flags) = match self.permit_unless_link(place, access, flags)? {
+        let (through, flags, asked_about) = match self.permit_unless_link(place, access, flags)? {
             Permission::Link(link) => return Ok(Attempt::Link(link)),
-            Permission::Granted(through) => (through, flags),
+            Permission::Granted(through) => (through, flags, AskedAbout::Name),
             // Nothing is created, so it is opened for reading alone.
-            Permission::Existing(through) => (through, flags - OFlags::CREATE),
+            Permission::Existing(through) => (through, flags - OFlags::CREATE, AskedAbout::Name),
+            Permission::Judged(through, asked_about) => (through, flags, asked_about),
         };
         if let Some(name) = self.id_map(&place.path).filter(|_| writes) {
             return self.open_id_map(name, flags).map(Attempt::File);
@@ -124,8 +132,16 @@ impl Answering<'_> {
             // A new file is a regular one, so there is nothing to wait for.
             let fresh = flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::EXCL;
             match rustix::fs::openat(directory, name, fresh, mode) {
-                Ok(file) => return Ok(Attempt::Created(file, through)),
-                Err(Errno::EXIST) if !flags.contains(OFlags::EXCL) => {}
+                Ok(file) => {
+                    let session = &mut self.state.git;
+                    session.note_file(directory, name, file.as_fd());
+                    return Ok(Attempt::Created(file, through));
+                }
+                Err(Errno::EXIST) if !flags.contains(OFlags::EXCL) => {
+                    if asked_about == AskedAbout::Nothing {
+                        return Ok(Attempt::Changed);
+                    }
+                }
                 Err(errno) => return Err(errno),
             }
         }
@@ -134,7 +150,11 @@ impl Answering<'_> {
                 if writes {
                     self.require_no_tree(file.as_fd(), &place.path, access)?;
                 }
-                Ok(Attempt::File(file))
+                Ok(if asked_about.is(file.as_fd())? {
+                    Attempt::File(file)
+                } else {
+                    Attempt::Changed
+                })
             }
             Err(errno @ (Errno::LOOP | Errno::NOTDIR)) => {
                 let handle = open_place(directory, &place.name)?;
@@ -173,6 +193,7 @@ impl Answering<'_> {
         let name = place.name.as_c_str();
         let exclusive = flags.contains(OFlags::CREATE | OFlags::EXCL);
         let mut change = Change::CreateFile;
+        let mut asked_about = AskedAbout::Nothing;
         match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(_) if exclusive => return Err(Errno::EXIST),
             Ok(status) if is_link(&status) => {
@@ -186,7 +207,14 @@ impl Answering<'_> {
             {
                 return Err(Errno::ISDIR);
             }
-            Ok(_) => change = Change::OpenExistingForWrite,
+            Ok(status) => {
+                change = Change::OpenExistingForWrite;
+                asked_about = if git::is_lock(&place.name) {
+                    AskedAbout::File(status.st_dev, status.st_ino)
+                } else {
+                    AskedAbout::Name
+                };
+            }
             Err(Errno::NOENT)
                 if flags.contains(OFlags::CREATE) && !place.path.starts_with(b"/proc/") => {}
             Err(errno) => return Err(errno),
@@ -204,7 +232,7 @@ impl Answering<'_> {
             self.report_settings(place);
             return Err(Errno::ACCESS);
         }
-        Ok(Permission::Granted(permitted.through))
+        Ok(Permission::Judged(permitted.through, asked_about))
     }
 
     /// Opens what a descriptor of a process refers to, once more.
@@ -292,8 +320,36 @@ enum Permission {
     /// To open what exists for reading, although nothing may be created there.
     Existing(Through),
     Link(OwnedFd),
+    /// What was found there, or nothing, may be opened or made.
+    Judged(Through, AskedAbout),
 }
 
+/// What a permission is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AskedAbout {
+    /// Whatever has the name.
+    Name,
+    /// A file that is to be made.
+    Nothing,
+    /// This device and inode.
+    File(u64, u64),
+}
+
+impl AskedAbout {
+    /// Whether it is about a file that was opened.
+    fn is(self, file: BorrowedFd<'_>) -> Result<bool, Errno> {
+        match self {
+            Self::Name | Self::Nothing => Ok(true),
+            Self::File(device, inode) => {
+                let status = rustix::fs::fstat(file)?;
+                Ok((status.st_dev, status.st_ino) == (device, inode))
+            }
+        }
+    }
+}
+
+/// How often a name is asked about anew that the host changes meanwhile.
+const MOST_CHANGES: usize = 16;
 /// The first major number of pseudo-terminals.
 const FIRST_TERMINAL: u32 = 136;
 

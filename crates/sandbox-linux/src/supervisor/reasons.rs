@@ -47,6 +47,15 @@ impl Rules {
         denial
     }
 
+    /// Why a lock file is refused that was not made inside, or something that would take its name.
+    fn lock_of_another(&self, path: &[u8], part: Option<Protected>) -> Denial {
+        let mut denial = self.planted(path, part);
+        let note = "it is the lock of what git obeys: a command makes it as a new file, and changes or removes none \
+                    but its own";
+        denial.note = Some(note.to_owned());
+        denial
+    }
+
     /// Why a directory may not be moved from one place to another. No setting opens this alone: each rule
     /// in it would have to go.
     pub(super) fn moved_rule(&self, from: &[u8], to: &[u8]) -> Denial {
@@ -139,7 +148,13 @@ impl Answering<'_> {
         let (parent, directory) = (place.parent_path(), place.directory.as_fd());
         let session = &mut self.state.git;
         let part = git::refused_part(session, directory, parent, &place.name, change);
-        self.report(&self.world.rules.planted(&place.path, part));
+        let rules = &self.world.rules;
+        let denial = if git::is_lock(&place.name) {
+            rules.lock_of_another(&place.path, part)
+        } else {
+            rules.planted(&place.path, part)
+        };
+        self.report(&denial);
     }
 
     /// Reports a refused change of a repository's settings.

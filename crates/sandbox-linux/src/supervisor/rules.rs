@@ -94,12 +94,16 @@ pub(crate) struct MissingRoot {
 }
 
 /// What the table calls the places that it protects in a repository.
-pub(super) const GIT_PLACES: [(&str, Protected); 5] = [
+pub(super) const GIT_PLACES: [(&str, Protected); 9] = [
     (".git/hooks", Protected::Hooks),
     (".git/config", Protected::Config),
     (".git/config.worktree", Protected::WorktreeConfig),
     (".git/info/attributes", Protected::Attributes),
     (".git/objects/info/alternates", Protected::Alternates),
+    (".git/remotes", Protected::Remotes),
+    (".git/branches", Protected::Branches),
+    (".gitmodules", Protected::Modules),
+    (".gitconfig", Protected::UserConfig),
 ];
 
 /// Rules that are compiled before anybody could notice.

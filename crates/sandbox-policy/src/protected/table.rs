@@ -80,7 +80,8 @@ pub const PROTECTED_PATHS: &[ProtectedPath] = rows! {
     }
     // `HEAD`, `index`, refs, logs and the pointers of worktrees stay open: committing and adding
     // worktrees writes them. `commondir` has its names spelt out, as adding a worktree to a submodule
-    // writes `.git/modules/<name>/worktrees/<name>/commondir`.
+    // writes `.git/modules/<name>/worktrees/<name>/commondir`; so have `remotes` and `branches`, as `refs` has
+    // directories of these names. The supervisor knows git directories at any depth.
     Git, in_dependencies: true {
         ".git/hooks": "git runs the programs in it",
         ".git/config": "it names programs that git runs, and where it sends",
@@ -88,6 +89,7 @@ pub const PROTECTED_PATHS: &[ProtectedPath] = rows! {
         ".git/info/attributes": "it tells which files git passes to programs",
         ".git/objects/info/alternates": "git takes objects from the directories in it",
         ".git/remotes": "it tells where git sends",
+        ".git/branches": "it tells where git sends",
         ".git/commondir": "git takes settings and hooks from the directory that it names",
         ".git/worktrees/*/config.worktree": "it names programs that git runs in a worktree",
         ".git/worktrees/*/info/attributes": "it tells which files git passes to programs in a worktree",
@@ -95,11 +97,16 @@ pub const PROTECTED_PATHS: &[ProtectedPath] = rows! {
         ".git/worktrees/*/modules/**/config": "it names programs that git runs in a submodule",
         ".git/worktrees/*/modules/**/config.worktree": "it names programs that git runs in a submodule",
         ".git/worktrees/*/modules/**/info/attributes": "it tells which files git passes to programs in a submodule",
+        ".git/worktrees/*/modules/*/remotes": "it tells where git sends from a submodule",
+        ".git/worktrees/*/modules/*/branches": "it tells where git sends from a submodule",
         ".git/modules/**/hooks": "git runs the programs in it for a submodule",
         ".git/modules/**/config": "it names programs that git runs in a submodule",
         ".git/modules/**/config.worktree": "it names programs that git runs in a submodule",
         ".git/modules/**/info/attributes": "it tells which files git passes to programs in a submodule",
         ".git/modules/**/objects/info/alternates": "git takes a submodule's objects from the directories in it",
+        ".git/modules/*/remotes": "it tells where git sends from a submodule",
+        ".git/modules/*/branches": "it tells where git sends from a submodule",
+        ".git/modules/*/*/branches": "it tells where git sends from a submodule",
         ".git/modules/*/commondir": "git takes a submodule's settings and hooks from the directory that it names",
         ".git/modules/*/*/commondir": "git takes a submodule's settings and hooks from the directory that it names",
     }

@@ -108,19 +108,35 @@ pub(super) fn kind_of(directory: BorrowedFd<'_>, name: &CStr) -> Result<Option<F
     }
 }
 
-/// The directory that many levels above; none for the directory itself.
-pub(super) fn ancestor(directory: BorrowedFd<'_>, above: usize) -> Result<Option<OwnedFd>, Errno> {
-    let mut found: Option<OwnedFd> = None;
-    for _ in 0..above {
-        let from = at(directory, found.as_ref());
-        found = Some(open_directory(from, c"..")?);
-    }
-    Ok(found)
+/// A way up from a directory, on which each step is made once.
+#[derive(Debug)]
+pub(super) struct Ascent<'d> {
+    start: BorrowedFd<'d>,
+    above: usize,
+    found: Option<OwnedFd>,
 }
 
-/// The directory, or the ancestor that was found.
-pub(super) fn at<'d>(directory: BorrowedFd<'d>, ancestor: Option<&'d OwnedFd>) -> BorrowedFd<'d> {
-    ancestor.map_or(directory, AsFd::as_fd)
+impl<'d> Ascent<'d> {
+    pub(super) const fn new(start: BorrowedFd<'d>) -> Self {
+        Self {
+            start,
+            above: 0,
+            found: None,
+        }
+    }
+
+    /// The directory that many levels above the start. To go down again is to begin anew.
+    pub(super) fn at(&mut self, above: usize) -> Result<BorrowedFd<'_>, Errno> {
+        if above < self.above {
+            *self = Self::new(self.start);
+        }
+        while self.above < above {
+            let here = self.found.as_ref().map_or(self.start, AsFd::as_fd);
+            self.found = Some(open_directory(here, c"..")?);
+            self.above += 1;
+        }
+        Ok(self.found.as_ref().map_or(self.start, AsFd::as_fd))
+    }
 }
 
 /// Opens a directory as a place only.

@@ -14,6 +14,7 @@ use super::{
     Session,
     config::{self, SIZE_LIMIT},
     directory::{self, Identity, kind_of, open_directory},
+    parts::Closed,
     session::Protected,
     tracking::differs_in_tracking_only,
 };
@@ -22,7 +23,8 @@ use super::{
 ///
 /// The file behind `lock` may be open for writing, so that it goes, and a copy of what was vetted
 /// comes under its name and is renamed. Nobody inside can open the copy before that: this thread is
-/// the one to answer. The host sees the names that git makes itself.
+/// the one to answer, and no session takes the copy for a lock file of its own. The host sees the
+/// names that git makes itself.
 pub(in crate::supervisor) fn install_config(
     session: &Session,
     directory: BorrowedFd<'_>,
@@ -48,8 +50,14 @@ pub(in crate::supervisor) fn assemble(
     if session.was_taken_apart(identity) {
         return Err(Errno::ACCESS);
     }
-    if !session.leaves_open(Protected::Hooks) {
-        require_samples(directory)?;
+    for (name, closed) in [
+        (c"hooks", Closed::Hooks),
+        (c"remotes", Closed::Remotes),
+        (c"branches", Closed::Branches),
+    ] {
+        if !session.leaves_open(closed.protected()) {
+            require_harmless_directory(directory, name, closed)?;
+        }
     }
     if !session.leaves_open(Protected::Attributes) {
         require_no_attributes(directory)?;
@@ -129,9 +137,13 @@ impl Settings {
     }
 }
 
-/// `hooks` is missing, or a directory of nothing but examples, which git never executes.
-fn require_samples(directory: BorrowedFd<'_>) -> Result<(), Errno> {
-    let Some(kind) = kind_of(directory, c"hooks")? else {
+/// A closed directory is missing, or empty. In `hooks` may be examples, which git never executes.
+fn require_harmless_directory(
+    directory: BorrowedFd<'_>,
+    name: &CStr,
+    closed: Closed,
+) -> Result<(), Errno> {
+    let Some(kind) = kind_of(directory, name)? else {
         return Ok(());
     };
     // What a link leads to may change.
@@ -139,11 +151,11 @@ fn require_samples(directory: BorrowedFd<'_>) -> Result<(), Errno> {
         return Err(Errno::ACCESS);
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let hooks = rustix::fs::openat(directory, c"hooks", flags, Mode::empty())?;
-    for (count, entry) in Dir::new(hooks)?.enumerate() {
+    let closed_directory = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+    for (count, entry) in Dir::new(closed_directory)?.enumerate() {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
-        let is_sample = name.is_ascii() && name.ends_with(b".sample");
+        let is_sample = closed == Closed::Hooks && name.is_ascii() && name.ends_with(b".sample");
         if count > ENTRIES_LIMIT || !(is_sample || matches!(name, b"." | b"..")) {
             return Err(Errno::ACCESS);
         }

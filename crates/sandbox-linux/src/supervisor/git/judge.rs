@@ -1,13 +1,13 @@
 //! What a change means to one directory above the name, by whose git directory that is.
 
-use std::os::fd::BorrowedFd;
+use std::{ffi::CString, os::fd::BorrowedFd};
 
 use rustix::io::Errno;
 
 use super::{
     Change, Session,
-    directory::{self, Identity, Layout},
-    parts::{self, Part, Site},
+    directory::{self, Ascent, Identity, Layout},
+    parts::{self, Closed, Part, Site},
 };
 
 /// What one git directory above the name makes of it. A later one outweighs an earlier one.
@@ -42,13 +42,20 @@ pub(super) struct Question<'q> {
 
 impl Question<'_> {
     /// What the git directory that a site names, if it is one, makes of the change.
-    pub(super) fn judge_site(&self, session: &mut Session, site: Site) -> Result<Answer, Errno> {
+    pub(super) fn judge_site(
+        &self,
+        session: &mut Session,
+        ascent: &mut Ascent<'_>,
+        site: Site,
+    ) -> Result<Answer, Errno> {
         let Site { part, above } = site;
         if part.protected().is_some_and(|row| session.leaves_open(row)) {
             return Ok(Answer::Nothing);
         }
-        let ancestor = directory::ancestor(self.parent, above)?;
-        let directory = directory::at(self.parent, ancestor.as_ref());
+        if let Part::PlainLock(_) = part {
+            return self.judge_lock(session);
+        }
+        let directory = ascent.at(above)?;
         let layout = Layout::read(directory)?;
         let identity = Identity::of(directory)?;
         let standing = match (layout.is_git_directory(), session.knows(identity)) {
@@ -57,6 +64,15 @@ impl Question<'_> {
             (false, true) => Standing::Draft,
             (false, false) => Standing::Ordinary,
         };
+        if let Part::Lock(_) = part {
+            let is_place =
+                standing != Standing::Ordinary || parts::is_place_of_repository(self.parent_path);
+            return if is_place {
+                self.judge_lock(session)
+            } else {
+                Ok(Answer::Nothing)
+            };
+        }
         if let Some(piece) = part.piece() {
             if !layout.is_git_directory() {
                 return Ok(self.judge_assembly(session, identity, layout.with(piece)));
@@ -71,6 +87,33 @@ impl Question<'_> {
             Standing::Ordinary => self.ordinary(part, above),
             Standing::Draft => self.relaxed(part, standing).unwrap_or(Answer::Table),
             Standing::Own | Standing::Foreign => self.inside(part, standing),
+        })
+    }
+
+    /// Whoever makes a lock file renames it, or what has its name by then, to what is protected. So only
+    /// who made it may change it or take it away, and nothing comes in its place.
+    fn judge_lock(&self, session: &Session) -> Result<Answer, Errno> {
+        let is_permitted = match self.change {
+            // The supervisor makes it with `O_EXCL`.
+            Change::CreateFile => true,
+            Change::MakeDirectory
+            | Change::RenameOnto { .. }
+            | Change::LinkOnto
+            | Change::SymlinkOnto
+            | Change::MakeNode => false,
+            Change::OpenExistingForWrite
+            | Change::RenameAway
+            | Change::LinkAway
+            | Change::Remove
+            | Change::Metadata => {
+                let name = CString::new(self.name).map_err(|_nul| Errno::INVAL)?;
+                session.has_made(Identity::at(self.parent, &name)?)
+            }
+        };
+        Ok(if is_permitted {
+            Answer::Nothing
+        } else {
+            Answer::Refuse
         })
     }
 
@@ -100,9 +143,9 @@ impl Question<'_> {
 
     /// Below `.git/hooks` the table decides about a repository in it too; `src/hooks` means nothing.
     fn ordinary(&self, part: Part, above: usize) -> Answer {
-        let is_hooks = matches!(part, Part::BelowHooks { .. });
+        let is_below = matches!(part, Part::Below { .. });
         let path = parts::strip_components(self.parent_path, above);
-        if is_hooks && parts::is_conventional(path) && !matches!(self.change, Change::Remove) {
+        if is_below && parts::is_conventional(path) && !matches!(self.change, Change::Remove) {
             Answer::Table
         } else {
             Answer::Nothing
@@ -114,7 +157,7 @@ impl Question<'_> {
         let replaces = matches!(self.change, Change::RenameOnto { .. } | Change::SymlinkOnto);
         match part {
             // References are data; HEAD may be a symlink, and is always replaced by renames.
-            Part::Head | Part::References => Answer::Nothing,
+            Part::Head | Part::References | Part::Lock(_) | Part::PlainLock(_) => Answer::Nothing,
             Part::ObjectInformation if standing == Standing::Own => Answer::Nothing,
             // What comes as a whole may bring anything along.
             Part::Objects | Part::Information | Part::ObjectInformation => {
@@ -124,8 +167,8 @@ impl Question<'_> {
                     Answer::Nothing
                 }
             }
-            Part::Hooks
-            | Part::BelowHooks { .. }
+            Part::Directory(_)
+            | Part::Below { .. }
             | Part::Config
             | Part::WorktreeConfig
             | Part::Attributes
@@ -147,8 +190,8 @@ impl Question<'_> {
             return Some(Answer::Permit);
         }
         let permitted = match part {
-            Part::Hooks => matches!(self.change, Change::MakeDirectory | Change::Metadata),
-            Part::BelowHooks { direct } => direct && self.is_sample(),
+            Part::Directory(_) => matches!(self.change, Change::MakeDirectory | Change::Metadata),
+            Part::Below { of, direct } => of == Closed::Hooks && direct && self.is_sample(),
             Part::Config | Part::WorktreeConfig => {
                 if standing == Standing::Own || parts::is_conventional(self.parent_path) {
                     if self.renames_lock() {
@@ -167,7 +210,9 @@ impl Question<'_> {
             | Part::ObjectInformation
             | Part::Head
             | Part::Objects
-            | Part::References => false,
+            | Part::References
+            | Part::Lock(_)
+            | Part::PlainLock(_) => false,
         };
         permitted.then_some(Answer::Permit)
     }

@@ -8,6 +8,7 @@
 //!
 //! - One [`Session`] lives as long as the sandbox. After every successful `mkdir`:
 //!   [`Session::note_created`] (a byte scan, unless the path has a component `.git`).
+//!   After every file that was created by `open`: [`Session::note_file`].
 //! - Before a change: [`judge`] for each end of it. A rename asks [`Change::RenameAway`] of the old
 //!   name and [`Change::RenameOnto`] of the new one, an exchange both of both; a hard link
 //!   [`Change::LinkAway`] and [`Change::LinkOnto`]. The strictest answer counts for the call.
@@ -39,6 +40,10 @@
 //!   several sandboxes over one directory [`Turn`] sees to that.
 //! - The inode of an own repository's settings was never open for writing by the command: they are
 //!   always copied to a fresh one, under the name of git's own lock file.
+//! - A lock file of settings (`config.lock`, `config.worktree.lock`, and those of `.gitmodules` and
+//!   `.gitconfig`) is the session's that made it: whoever made one renames whatever has that name by
+//!   then. A session makes it only where there is none, and nobody else changes it, or removes it, or
+//!   puts something in its place.
 //! - A foreign git directory that was taken apart is not put together again in this session.
 //! - A name that nothing is decided about costs a scan of its bytes, no call and no allocation.
 
@@ -63,7 +68,7 @@ use std::{
 use rustix::fs::{Mode, OFlags};
 
 use self::{
-    directory::Layout,
+    directory::{Ascent, Layout},
     judge::{Answer, Question},
     parts::{Part, Site},
 };
@@ -147,10 +152,17 @@ pub(super) fn judge(
         change,
     };
     let mut answer = Answer::Nothing;
-    for site in parts::sites(parent_path, name) {
+    let mut ascent = Ascent::new(parent);
+    for (count, site) in parts::sites(parent_path, name).enumerate() {
         // What can't be looked at may be anything.
-        let found = question.judge_site(session, site);
+        let found = question.judge_site(session, &mut ascent, site);
         answer = answer.max(found.unwrap_or(Answer::Refuse));
+        if count >= MOST_SITES {
+            answer = Answer::Refuse;
+        }
+        if answer == Answer::Refuse {
+            break;
+        }
     }
     match answer {
         Answer::Nothing | Answer::Table => GitVerdict::Pass,
@@ -176,12 +188,18 @@ pub(super) fn refused_part(
         name,
         change,
     };
-    let mut sites = parts::sites(parent_path, name);
-    let refused = sites.find(|site| {
-        let found = question.judge_site(session, *site);
-        found.unwrap_or(Answer::Refuse) == Answer::Refuse
+    let mut ascent = Ascent::new(parent);
+    let mut sites = parts::sites(parent_path, name).enumerate();
+    let refused = sites.find(|(count, site)| {
+        let found = question.judge_site(session, &mut ascent, *site);
+        found.unwrap_or(Answer::Refuse) == Answer::Refuse || *count >= MOST_SITES
     });
-    refused?.part.protected()
+    refused?.1.part.protected()
+}
+
+/// Whether a name is that of a lock file of something protected.
+pub(super) fn is_lock(name: &CStr) -> bool {
+    parts::is_lock(name.to_bytes())
 }
 
 /// The protected place that a name may be.
@@ -201,12 +219,19 @@ pub(super) fn closes(session: &Session, parent_path: &[u8], name: &CStr) -> bool
         let path = OsStr::from_bytes(parts::strip_components(parent_path, above));
         let open = || rustix::fs::open(path, PLACE | OFlags::DIRECTORY, Mode::empty());
         is_kept
-            && !matches!(part, Part::Information | Part::ObjectInformation)
+            && !matches!(
+                part,
+                Part::Information | Part::ObjectInformation | Part::Lock(_) | Part::PlainLock(_)
+            )
             && open()
                 .and_then(|directory| Layout::read(directory.as_fd()))
                 .is_ok_and(|layout| layout.is_git_directory())
     })
 }
+
+/// Parts that a path may be; what lies in more directories of such names is refused. All that is looked
+/// at is so under the turn of all sandboxes of the user.
+const MOST_SITES: usize = 64;
 
 #[cfg(test)]
 mod tests;

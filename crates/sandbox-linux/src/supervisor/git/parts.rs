@@ -7,14 +7,21 @@ use super::{directory::Piece, session::Protected};
 /// What a path is inside of a git directory, if there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    Hooks,
-    /// Anything below `hooks`.
-    BelowHooks {
-        /// Whether it lies in `hooks` itself.
+    /// A directory in which nothing may be planted.
+    Directory(Closed),
+    /// Anything below such a directory.
+    Below {
+        /// Which one.
+        of: Closed,
+        /// Whether it lies in that directory itself.
         direct: bool,
     },
     Config,
     WorktreeConfig,
+    /// The lock file of one of these, which git renames to it.
+    Lock(Protected),
+    /// The lock file of a protected file of any directory, which needs no git directory.
+    PlainLock(Protected),
     /// `info`.
     Information,
     /// `info/attributes`.
@@ -29,6 +36,36 @@ pub(super) enum Part {
     References,
 }
 
+/// Directories of a git directory that stay empty, but for what is known to be harmless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closed {
+    Hooks,
+    /// `remotes`, an old place of where to send.
+    Remotes,
+    /// `branches`, an even older one.
+    Branches,
+}
+
+impl Closed {
+    pub(super) const ALL: [(&str, Self); 3] = [
+        ("hooks", Self::Hooks),
+        ("remotes", Self::Remotes),
+        ("branches", Self::Branches),
+    ];
+
+    pub(super) const fn protected(self) -> Protected {
+        match self {
+            Self::Hooks => Protected::Hooks,
+            Self::Remotes => Protected::Remotes,
+            Self::Branches => Protected::Branches,
+        }
+    }
+
+    fn of(name: &[u8]) -> Option<Self> {
+        find(&Self::ALL, name)
+    }
+}
+
 /// A part, and how many directories above the parent the git directory would be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Site {
@@ -40,7 +77,8 @@ impl Part {
     /// The protected place that it belongs to.
     pub(super) const fn protected(self) -> Option<Protected> {
         Some(match self {
-            Self::Hooks | Self::BelowHooks { .. } => Protected::Hooks,
+            Self::Directory(closed) | Self::Below { of: closed, .. } => closed.protected(),
+            Self::Lock(place) | Self::PlainLock(place) => place,
             Self::Config => Protected::Config,
             Self::WorktreeConfig => Protected::WorktreeConfig,
             Self::Information | Self::Attributes => Protected::Attributes,
@@ -56,10 +94,12 @@ impl Part {
             Self::Objects => Piece::Objects,
             Self::References => Piece::References,
             Self::CommonDirectory => Piece::CommonDirectory,
-            Self::Hooks
-            | Self::BelowHooks { .. }
+            Self::Directory(_)
+            | Self::Below { .. }
             | Self::Config
             | Self::WorktreeConfig
+            | Self::Lock(_)
+            | Self::PlainLock(_)
             | Self::Information
             | Self::Attributes
             | Self::ObjectInformation
@@ -70,7 +110,16 @@ impl Part {
 
 /// Whether a path has any name that [`sites`] looks for.
 pub(super) fn is_concerned(parent_path: &[u8], name: &[u8]) -> bool {
-    meaning(name).is_some() || components(parent_path).any(is_hooks)
+    meaning(name).is_some() || components(parent_path).any(|name| Closed::of(name).is_some())
+}
+
+/// Whether a name is that of a lock file of something protected.
+pub(super) fn is_lock(name: &[u8]) -> bool {
+    let meaning = meaning(name);
+    matches!(
+        meaning,
+        Some(Meaning::Part(Part::Lock(_) | Part::PlainLock(_)))
+    )
 }
 
 /// The parts that a path may be.
@@ -80,8 +129,8 @@ pub(super) fn sites<'p>(
 ) -> impl Iterator<Item = Site> + use<'p> {
     let mut above = components(parent_path).rev();
     let (last, before) = (above.next(), above.next());
-    let in_info = last.is_some_and(|last| is_alias(last, "info"));
-    let in_objects = |name: Option<&[u8]>| name.is_some_and(|name| is_alias(name, "objects"));
+    let in_info = last.is_some_and(|last| is_named(last, "info"));
+    let in_objects = |name: Option<&[u8]>| name.is_some_and(|name| is_named(name, "objects"));
     let site = |part, above| Some(Site { part, above });
     let (first, second) = match meaning(name) {
         None => (None, None),
@@ -96,13 +145,13 @@ pub(super) fn sites<'p>(
         }
         Some(Meaning::Part(part)) => (site(part, 0), None),
     };
-    let below_hooks = (components(parent_path).rev().enumerate())
-        .filter(|(_, component)| is_hooks(component))
-        .map(|(index, _)| Site {
-            part: Part::BelowHooks { direct: index == 0 },
-            above: index + 1,
-        });
-    first.into_iter().chain(second).chain(below_hooks)
+    let below = (components(parent_path).rev().enumerate()).filter_map(|(index, component)| {
+        let direct = index == 0;
+        let part = Closed::of(component).map(|of| Part::Below { of, direct })?;
+        let above = index + 1;
+        Some(Site { part, above })
+    });
+    first.into_iter().chain(second).chain(below)
 }
 
 /// Whether a path has a component `.git`: only such ones are in the table of protected paths.
@@ -112,12 +161,17 @@ pub(super) fn is_conventional(path: &[u8]) -> bool {
 
 /// Whether a path may be below `.git/modules`, where submodules have their repositories.
 pub(super) fn is_among_modules(path: &[u8]) -> bool {
-    is_conventional(path) && components(path).any(|component| is_alias(component, "modules"))
+    is_conventional(path) && components(path).any(|component| is_named(component, "modules"))
+}
+
+/// Whether a path is that of a `.git`, or may be one among modules.
+pub(super) fn is_place_of_repository(path: &[u8]) -> bool {
+    components(path).next_back().is_some_and(is_dot_git) || is_among_modules(path)
 }
 
 /// Whether a name is `.git`.
 pub(super) fn is_dot_git(name: &[u8]) -> bool {
-    is_alias(name, ".git")
+    is_named(name, ".git")
 }
 
 /// The path of the directory that many levels above.
@@ -137,10 +191,25 @@ enum Meaning {
     Alternates,
 }
 
-const MEANINGS: [(&str, Meaning); 10] = [
-    ("hooks", Meaning::Part(Part::Hooks)),
+const MEANINGS: [(&str, Meaning); 16] = [
+    ("hooks", Meaning::Part(Part::Directory(Closed::Hooks))),
+    ("remotes", Meaning::Part(Part::Directory(Closed::Remotes))),
+    ("branches", Meaning::Part(Part::Directory(Closed::Branches))),
     ("config", Meaning::Part(Part::Config)),
     ("config.worktree", Meaning::Part(Part::WorktreeConfig)),
+    ("config.lock", Meaning::Part(Part::Lock(Protected::Config))),
+    (
+        "config.worktree.lock",
+        Meaning::Part(Part::Lock(Protected::WorktreeConfig)),
+    ),
+    (
+        ".gitmodules.lock",
+        Meaning::Part(Part::PlainLock(Protected::Modules)),
+    ),
+    (
+        ".gitconfig.lock",
+        Meaning::Part(Part::PlainLock(Protected::UserConfig)),
+    ),
     ("commondir", Meaning::Part(Part::CommonDirectory)),
     ("head", Meaning::Part(Part::Head)),
     ("objects", Meaning::Part(Part::Objects)),
@@ -151,12 +220,27 @@ const MEANINGS: [(&str, Meaning); 10] = [
 ];
 
 fn meaning(name: &[u8]) -> Option<Meaning> {
-    let found = MEANINGS.iter().find(|(word, _)| is_alias(name, word));
+    find(&MEANINGS, name)
+}
+
+/// What a list of words has for a name. It is asked about every component of every path.
+fn find<T: Copy>(words: &[(&str, T)], name: &[u8]) -> Option<T> {
+    let found = if name.is_ascii() {
+        let mut words = words.iter();
+        words.find(|(word, _)| word.len() == name.len() && is_named(name, word))
+    } else {
+        words.iter().find(|(word, _)| is_alias(name, word))
+    };
     found.map(|(_, meaning)| *meaning)
 }
 
-fn is_hooks(component: &[u8]) -> bool {
-    is_alias(component, "hooks")
+/// As [`is_alias`], which folds; most names need no folding.
+fn is_named(name: &[u8], word: &str) -> bool {
+    if name.is_ascii() {
+        name.eq_ignore_ascii_case(word.as_bytes())
+    } else {
+        is_alias(name, word)
+    }
 }
 
 fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {

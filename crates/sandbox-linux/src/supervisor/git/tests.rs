@@ -172,7 +172,12 @@ impl Supervised {
         let is_there = rustix::fs::statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
         self.allow(path, if is_there { Plain::Open } else { Plain::Create })?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
-        rustix::fs::openat(&directory, &name, flags, Mode::from_bits_retain(0o644))
+        let file = rustix::fs::openat(&directory, &name, flags, Mode::from_bits_retain(0o644))?;
+        if !is_there {
+            let session = &mut self.session;
+            session.note_file(directory.as_fd(), &name, file.as_fd());
+        }
+        Ok(file)
     }
 
     fn write(&mut self, path: &str, content: &str) -> Result<OwnedFd, Errno> {
@@ -220,7 +225,7 @@ fn is_in_table(path: &str) -> bool {
     let inside = &parts[start + 1..];
     let last = inside.last().copied().unwrap_or("");
     match inside.first().copied() {
-        Some("hooks") => true,
+        Some("hooks" | "remotes" | "branches") => true,
         Some("config" | "config.worktree") => inside.len() == 1,
         Some("modules") => {
             inside.contains(&"hooks") || matches!(last, "config" | "config.worktree")
@@ -245,11 +250,17 @@ fn what_a_foreign_repository_executes_stays_as_it_is() {
     world.foreign("x");
     world.host("plain", "");
     world.host("x/hooks/lib/deep/file", "");
+    world.host("x/branches/deep/origin", "");
+    world.host("x/remotes/origin", "");
     for path in [
         "x/hooks",
         "x/hooks/pre-commit",
         "x/hooks/new.sample",
         "x/hooks/lib/deep/file",
+        "x/remotes",
+        "x/remotes/origin",
+        "x/branches",
+        "x/branches/deep/origin",
         "x/config",
         "x/Config",
         "x/con\u{fb01}g",
@@ -346,7 +357,6 @@ fn work_in_a_foreign_repository_is_not_hindered() {
         "shallow",
         "FETCH_HEAD",
         "modules",
-        "config.lock",
         "commondir.lock",
         "refs",
         "objects",
@@ -611,9 +621,10 @@ fn only_small_regular_files_are_installed() {
     );
     world.remove("x/config.lock").unwrap();
     world.write("plain", "").unwrap();
-    world.symlink("../plain", "x/config.lock").unwrap();
+    assert!(world.symlink("../plain", "x/config.lock").is_err());
+    symlink("../plain", world.path("x/config.lock")).unwrap();
     assert!(world.rename("x/config.lock", "x/config").is_err());
-    world.remove("x/config.lock").unwrap();
+    fs::remove_file(world.path("x/config.lock")).unwrap();
     let fifo = world.path("x/config.lock");
     let kind = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, fifo, kind, Mode::RUSR, 0).unwrap();
@@ -1019,6 +1030,86 @@ fn what_git_resolves_is_closed() {
         }
     }
     assert!(seen >= 10, "{seen}");
+}
+
+/// A lock file is changed by the session that made it, and nothing else gets its name.
+#[test]
+fn a_lock_is_its_makers() {
+    let mut world = Supervised::new();
+    world.foreign("x");
+    fs::create_dir(world.path("own")).unwrap();
+    world.own("own/.git");
+    fs::create_dir(world.path("d")).unwrap();
+    for lock in [
+        "x/config.lock",
+        "x/config.worktree.lock",
+        "x/CONFIG.LOCK",
+        "own/.git/config.lock",
+        "d/.gitmodules.lock",
+        ".gitconfig.lock",
+    ] {
+        let existing = [
+            Plain::Open,
+            Plain::Away,
+            Plain::LinkAway,
+            Plain::Remove,
+            Plain::Metadata,
+        ];
+        let never = [
+            Plain::Onto("x/HEAD"),
+            Plain::LinkOnto,
+            Plain::Symlink,
+            Plain::Node,
+            Plain::MakeDirectory,
+        ];
+        let made = world.open(lock).unwrap();
+        for change in existing {
+            assert_eq!(
+                world.ask(lock, change),
+                GitVerdict::Pass,
+                "{lock} {change:?}"
+            );
+        }
+        for change in never {
+            assert_eq!(
+                world.ask(lock, change),
+                GitVerdict::Refuse,
+                "{lock} {change:?}"
+            );
+        }
+        world.remove(lock).unwrap();
+        drop(made);
+        // The host's has the inode again, on file systems that give it at once.
+        world.host(lock, "");
+        for change in existing.into_iter().chain(never) {
+            assert_eq!(
+                world.ask(lock, change),
+                GitVerdict::Refuse,
+                "{lock} {change:?}"
+            );
+        }
+        fs::remove_file(world.path(lock)).unwrap();
+        for change in never {
+            assert_eq!(
+                world.ask(lock, change),
+                GitVerdict::Refuse,
+                "{lock} {change:?}"
+            );
+        }
+        assert_eq!(world.ask(lock, Plain::Create), GitVerdict::Pass, "{lock}");
+    }
+    // Elsewhere such names are nobody's.
+    world.host("d/config.lock", "");
+    assert_eq!(world.ask("d/config.lock", Plain::Open), GitVerdict::Pass);
+}
+
+#[test]
+fn only_so_many_directories_are_looked_at() {
+    let mut world = Supervised::new();
+    let path = |count: usize| format!("{}file", "hooks/".repeat(count));
+    fs::create_dir_all(world.path(&path(70))).unwrap();
+    assert_eq!(world.ask(&path(60), Plain::Create), GitVerdict::Pass);
+    assert_eq!(world.ask(&path(70), Plain::Create), GitVerdict::Refuse);
 }
 
 #[test]
