@@ -1,8 +1,9 @@
 //! Repositories of every shape: git works in them, and what git would execute is not planted.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use sandbox_tests::{Bed, Output, host, need};
+use sandbox_tests::{Bed, Output, host, need, python};
 use serde_json::Value;
 
 use crate::rules;
@@ -355,6 +356,68 @@ fn a_new_repository_works_and_is_protected_at_once() {
         let found = outside(&bed, &format!("git -C fresh config --local {key}"));
         assert!(!found.text().contains(value), "{key}: {found}");
     }
+}
+
+/// git tries what modes mean on the settings of a repository that is there, and writes them as they were.
+#[test]
+fn a_repository_can_be_initialised_again() {
+    need!("git");
+    let bed = Bed::new();
+    prepare(&bed);
+    for shape in ["plain", "main", "vendor/a/b/nested"] {
+        let config = bed.work().join(shape).join(".git/config");
+        let state = || {
+            let mode = std::fs::metadata(&config).unwrap().permissions().mode();
+            (mode, std::fs::read(&config).unwrap())
+        };
+        let before = state();
+        inside(&bed, &format!("git init {shape}")).ok();
+        inside(&bed, &format!("cd {shape} && git init -q -b other")).ok();
+        assert_eq!(state(), before, "{shape}");
+        // Nothing else of the mode is the command's.
+        for mode in ["777", "600", "4744"] {
+            inside(&bed, &format!("chmod {mode} {shape}/.git/config")).refused();
+        }
+        assert_eq!(state(), before, "{shape}");
+    }
+}
+
+/// libgit2 (cargo, and others) makes the settings of a new repository empty before it writes their lock file.
+#[test]
+fn settings_of_a_new_repository_can_be_made_empty_first() {
+    need!("git");
+    let python = python!();
+    let bed = Bed::new();
+    let program = "import os, sys\n\
+        os.makedirs('new/.git'); os.chdir('new/.git')\n\
+        kept = os.open('config', os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)\n\
+        def refused(call):\n    \
+            try: call()\n    \
+            except OSError as error: return error.errno in (9, 13, 22)\n    \
+            return False\n\
+        evil = b'[core]\\n\\tfsmonitor = evil\\n'\n\
+        print(refused(lambda: os.write(kept, evil)), end=' ')\n\
+        print(refused(lambda: os.ftruncate(kept, 9)), end=' ')\n\
+        print(refused(lambda: os.open(f'/proc/self/fd/{kept}', os.O_WRONLY)), end=' ')\n\
+        print(refused(lambda: open('config', 'wb').write(evil)))\n\
+        open('config.lock', 'w').write('[core]\\n\\trepositoryformatversion = 0\\n\\tbare = false\\n')\n\
+        os.rename('config.lock', 'config')\n\
+        print(os.path.getsize('config') > 0)\n\
+        for name in ('objects', 'refs', 'refs/heads'): os.mkdir(name)\n\
+        open('HEAD.lock', 'w').write('ref: refs/heads/main\\n'); os.rename('HEAD.lock', 'HEAD')";
+    let srt = bed.srt().flat(&settings()).py(&python, program, &[]);
+    let output = srt.run().ok();
+    assert_eq!(output.text(), "True True True True\nTrue\n", "{output}");
+    outside(
+        &bed,
+        "git -C new status --porcelain && git -C new config --list --local",
+    )
+    .ok();
+    let config = std::fs::read_to_string(bed.work().join("new/.git/config")).unwrap();
+    assert!(
+        !config.contains("evil") && config.contains("bare"),
+        "{config}"
+    );
 }
 
 #[test]

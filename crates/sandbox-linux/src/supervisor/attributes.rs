@@ -50,9 +50,19 @@ impl Answering<'_> {
     }
 
     pub(super) fn change_mode(&mut self, path: PathArgument, mode: Mode) -> Result<Outcome, Errno> {
-        let handle = self.subject(path, true)?;
-        let status = rustix::fs::fstat(&handle)?;
-        let is_directory = FileType::from_raw_mode(status.st_mode).is_dir();
+        let object = self.object_of(path, true)?;
+        let status = rustix::fs::fstat(&object.handle)?;
+        let kind = FileType::from_raw_mode(status.st_mode);
+        let is_directory = kind.is_dir();
+        // git asks with the file's type in the number as well.
+        let wanted = Mode::from_raw_mode(mode.as_raw_mode());
+        let difference = Mode::from_raw_mode(status.st_mode) ^ wanted;
+        let change = if kind.is_file() && difference == Mode::XUSR {
+            Change::TryExecution
+        } else {
+            Change::Metadata
+        };
+        let handle = self.permit_object(object, Access::Write, &change)?;
         let mode = if is_directory {
             mode
         } else {
@@ -172,12 +182,18 @@ impl Answering<'_> {
 
     /// What is changed: the object of a path, or of a descriptor where there is no path.
     fn subject(&mut self, path: PathArgument, follow: bool) -> Result<OwnedFd, Errno> {
-        let object = if path.address == 0 && path.directory != libc::AT_FDCWD {
-            Object::of_descriptor(self.view.caller.base(path.directory)?)
-        } else {
-            self.view.object(path, follow)?
-        };
+        let object = self.object_of(path, follow)?;
         self.permit_object(object, Access::Write, &Change::Metadata)
+    }
+
+    fn object_of(&self, path: PathArgument, follow: bool) -> Result<Object, Errno> {
+        if path.address == 0 && path.directory != libc::AT_FDCWD {
+            Ok(Object::of_descriptor(
+                self.view.caller.base(path.directory)?,
+            ))
+        } else {
+            self.view.object(path, follow)
+        }
     }
 
     fn times(&self, argument: TimesArgument) -> Result<Timestamps, Errno> {

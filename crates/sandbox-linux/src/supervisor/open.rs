@@ -1,6 +1,9 @@
 //! Opening files.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::{
+    ffi::CStr,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
@@ -129,16 +132,10 @@ impl Answering<'_> {
         let name = place.name.as_c_str();
         let mode = without_set_id(mode);
         if creates && !flags.contains(OFlags::TMPFILE) {
-            // A new file is a regular one, so there is nothing to wait for.
-            let fresh = flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::EXCL;
-            match rustix::fs::openat(directory, name, fresh, mode) {
-                Ok(file) => {
-                    let session = &mut self.state.git;
-                    session.note_file(directory, name, file.as_fd());
-                    return Ok(Attempt::Created(file, through));
-                }
+            match self.create(directory, name, (flags, mode), asked_about) {
+                Ok(file) => return Ok(Attempt::Created(file, through)),
                 Err(Errno::EXIST) if !flags.contains(OFlags::EXCL) => {
-                    if asked_about == AskedAbout::Nothing {
+                    if matches!(asked_about, AskedAbout::Nothing | AskedAbout::Empty) {
                         return Ok(Attempt::Changed);
                     }
                 }
@@ -175,6 +172,25 @@ impl Answering<'_> {
             }
             Err(errno) => Err(errno),
         }
+    }
+
+    /// Makes a file, which is a new one.
+    fn create(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        name: &CStr,
+        (flags, mode): (OFlags, Mode),
+        asked_about: AskedAbout,
+    ) -> Result<OwnedFd, Errno> {
+        // A new file is a regular one, so there is nothing to wait for.
+        let fresh = flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::EXCL;
+        let file = rustix::fs::openat(directory, name, fresh, mode)?;
+        if asked_about == AskedAbout::Empty {
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            return rustix::fs::openat(directory, name, flags, Mode::empty());
+        }
+        self.state.git.note_file(directory, name, file.as_fd());
+        Ok(file)
     }
 
     /// Permission to open a place; what is refused may still be a symlink to something permitted.
@@ -231,6 +247,9 @@ impl Answering<'_> {
         if permitted.vets_config {
             self.report_settings(place);
             return Err(Errno::ACCESS);
+        }
+        if permitted.only_empty {
+            asked_about = AskedAbout::Empty;
         }
         Ok(Permission::Judged(permitted.through, asked_about))
     }
@@ -331,6 +350,8 @@ enum AskedAbout {
     Name,
     /// A file that is to be made.
     Nothing,
+    /// One that is to be made and stays empty: the caller can't write to it.
+    Empty,
     /// This device and inode.
     File(u64, u64),
 }
@@ -339,7 +360,7 @@ impl AskedAbout {
     /// Whether it is about a file that was opened.
     fn is(self, file: BorrowedFd<'_>) -> Result<bool, Errno> {
         match self {
-            Self::Name | Self::Nothing => Ok(true),
+            Self::Name | Self::Nothing | Self::Empty => Ok(true),
             Self::File(device, inode) => {
                 let status = rustix::fs::fstat(file)?;
                 Ok((status.st_dev, status.st_ino) == (device, inode))

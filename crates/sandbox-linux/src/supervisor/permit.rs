@@ -38,6 +38,8 @@ pub(super) struct Permitted {
     pub(super) through: Through,
     /// Whether it is a repository's settings, which are read and copied in place of a rename.
     pub(super) vets_config: bool,
+    /// Whether the caller gets no descriptor for writing to what it creates.
+    pub(super) only_empty: bool,
 }
 
 /// Where a permitted call is performed.
@@ -112,11 +114,12 @@ impl Answering<'_> {
     ) -> Result<Permitted, Errno> {
         match self.git_verdict(place, change) {
             GitVerdict::Pass => {}
-            verdict @ (GitVerdict::Permit | GitVerdict::VetConfig) => {
+            verdict @ (GitVerdict::Permit | GitVerdict::PermitEmpty | GitVerdict::VetConfig) => {
                 let through = self.permit_unless(place, access, true)?;
                 return Ok(Permitted {
                     through,
                     vets_config: verdict == GitVerdict::VetConfig,
+                    only_empty: verdict == GitVerdict::PermitEmpty,
                 });
             }
             GitVerdict::Assemble => {
@@ -125,6 +128,7 @@ impl Answering<'_> {
                 return Ok(Permitted {
                     through,
                     vets_config: false,
+                    only_empty: false,
                 });
             }
             GitVerdict::Refuse => {
@@ -135,6 +139,7 @@ impl Answering<'_> {
         Ok(Permitted {
             through: self.permit(place, access)?,
             vets_config: false,
+            only_empty: false,
         })
     }
 

@@ -16,6 +16,7 @@ pub(super) enum Answer {
     /// It says nothing.
     Nothing,
     Permit,
+    PermitEmpty,
     Assemble,
     VetConfig,
     /// The table must decide, whatever another directory would permit.
@@ -105,7 +106,8 @@ impl Question<'_> {
             | Change::RenameAway
             | Change::LinkAway
             | Change::Remove
-            | Change::Metadata => {
+            | Change::Metadata
+            | Change::TryExecution => {
                 let name = CString::new(self.name).map_err(|_nul| Errno::INVAL)?;
                 session.has_made(Identity::at(self.parent, &name)?)
             }
@@ -130,7 +132,8 @@ impl Question<'_> {
             | Change::RenameAway
             | Change::LinkAway
             | Change::Remove
-            | Change::Metadata => false,
+            | Change::Metadata
+            | Change::TryExecution => false,
         };
         if !creates || !with.is_git_directory() {
             Answer::Nothing
@@ -177,6 +180,7 @@ impl Question<'_> {
                 (Standing::Own, _) => self.relaxed(part, standing).unwrap_or(Answer::Refuse),
                 // Which branch a branch follows may change: `install_config` compares.
                 _ if part == Part::Config && self.renames_lock() => Answer::VetConfig,
+                (_, Change::TryExecution) if part == Part::Config => Answer::Permit,
                 // `rm -rf` of a nested repository: what the table names is its own affair.
                 (_, Change::Remove) => Answer::Nothing,
                 _ => Answer::Refuse,
@@ -190,14 +194,19 @@ impl Question<'_> {
             return Some(Answer::Permit);
         }
         let permitted = match part {
-            Part::Directory(_) => matches!(self.change, Change::MakeDirectory | Change::Metadata),
+            Part::Directory(_) => {
+                self.changes_metadata() || matches!(self.change, Change::MakeDirectory)
+            }
             Part::Below { of, direct } => of == Closed::Hooks && direct && self.is_sample(),
             Part::Config | Part::WorktreeConfig => {
                 if standing == Standing::Own || parts::is_conventional(self.parent_path) {
                     if self.renames_lock() {
                         return Some(Answer::VetConfig);
                     }
-                    matches!(self.change, Change::Metadata)
+                    if matches!(self.change, Change::CreateFile) {
+                        return Some(Answer::PermitEmpty);
+                    }
+                    self.changes_metadata()
                 } else {
                     false
                 }
@@ -217,6 +226,10 @@ impl Question<'_> {
         permitted.then_some(Answer::Permit)
     }
 
+    fn changes_metadata(&self) -> bool {
+        matches!(self.change, Change::Metadata | Change::TryExecution)
+    }
+
     /// git never executes a hook of such a name.
     fn is_sample(&self) -> bool {
         self.name.is_ascii() && self.name.ends_with(b".sample") && self.writes_file()
@@ -227,7 +240,8 @@ impl Question<'_> {
             Change::CreateFile
             | Change::OpenExistingForWrite
             | Change::RenameAway
-            | Change::Metadata => true,
+            | Change::Metadata
+            | Change::TryExecution => true,
             Change::RenameOnto {
                 source_is_directory,
                 ..

@@ -15,6 +15,7 @@
 //! - [`GitVerdict::Pass`]: the table decides. [`GitVerdict::Refuse`]: `EACCES`.
 //! - [`GitVerdict::Permit`]: what a row of the table's git group refuses is permitted; no other
 //!   refusal is lifted.
+//! - [`GitVerdict::PermitEmpty`]: as `Permit`, for a file that nobody inside gets open for writing.
 //! - [`GitVerdict::VetConfig`]: as `Permit`, but [`install_config`] is called in place of the rename.
 //! - [`GitVerdict::Assemble`]: as `Pass`, but [`assemble`] has to succeed right before the change.
 //!
@@ -111,6 +112,9 @@ pub(super) enum Change<'a> {
     Remove,
     /// Mode, owner, times or extended attributes.
     Metadata,
+    /// A mode that differs in nothing but whether the owner may execute the file: git tries that on its settings to
+    /// learn whether modes mean anything.
+    TryExecution,
 }
 
 /// The answer: see the module's header.
@@ -120,6 +124,8 @@ pub(super) enum GitVerdict {
     Pass,
     /// Permitted, although the table's git rows refuse it.
     Permit,
+    /// The settings may be made, empty and for reading alone: libgit2 does so before it writes the lock file.
+    PermitEmpty,
     /// Permitted if the settings are harmless.
     VetConfig,
     /// The directory becomes a git directory if nothing in it is dangerous.
@@ -167,6 +173,7 @@ pub(super) fn judge(
     match answer {
         Answer::Nothing | Answer::Table => GitVerdict::Pass,
         Answer::Permit => GitVerdict::Permit,
+        Answer::PermitEmpty => GitVerdict::PermitEmpty,
         Answer::VetConfig => GitVerdict::VetConfig,
         Answer::Assemble => GitVerdict::Assemble,
         Answer::Refuse => GitVerdict::Refuse,

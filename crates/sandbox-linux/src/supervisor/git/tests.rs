@@ -137,7 +137,8 @@ impl Supervised {
         let verdict = self.ask(path, plain);
         let (directory, _, name) = self.place(path);
         match verdict {
-            GitVerdict::Refuse => return Err(Errno::ACCESS),
+            // What is made empty is not written.
+            GitVerdict::Refuse | GitVerdict::PermitEmpty => return Err(Errno::ACCESS),
             GitVerdict::Permit => return Ok(true),
             GitVerdict::VetConfig => {
                 let Plain::Onto(from) = plain else {
@@ -518,8 +519,11 @@ fn git_init_works_and_planting_does_not() {
             fs::create_dir_all(world.path(&at("hooks/x"))).unwrap();
             for change in PLANTING {
                 let verdict = world.ask(&at(name), change);
-                let is_mode = name == "config" && matches!(change, Plain::Metadata);
-                assert_eq!(verdict == GitVerdict::Refuse, !is_mode, "{name} {change:?}");
+                // The mode, and a file that stays empty.
+                let is_harmless =
+                    name == "config" && matches!(change, Plain::Metadata | Plain::Create);
+                let expected = !is_harmless;
+                assert_eq!(verdict == GitVerdict::Refuse, expected, "{name} {change:?}");
             }
         }
         let sample = at("hooks/pre-commit.sample");
