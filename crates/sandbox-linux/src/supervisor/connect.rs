@@ -140,7 +140,7 @@ impl Answering<'_> {
         };
         let landing = landing.ok_or(Errno::NOENT)?;
         // The entry may list a directory, and a rule may close a place in it.
-        if closes(self.world.rules.policy(), &landing) {
+        if closes(self.world.rules.policy()?, &landing) {
             self.tell(
                 Operation::UnixSocket,
                 &Denial::unlisted_socket(shown(landing.as_bytes())),
