@@ -1,4 +1,5 @@
 //! The tool's process has no descriptors left: what can't be found out then is refused, and is found out later.
+//! And what waits inside takes few of them.
 
 use std::{
     fs,
@@ -8,6 +9,8 @@ use std::{
 };
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use serde_json::Value;
+
 use sandbox_tests::{Bed, Running, python, timeout, wait_until};
 
 use crate::rules;
@@ -52,7 +55,81 @@ plain()
 print('plain', flush=True)
 ";
 
-/// A command that waits to be told.
+/// More connects than may wait at a time.
+const CONNECTS: &str = "
+import errno, os, socket, sys, threading, time
+server = socket.socket(socket.AF_UNIX)
+server.bind('\\0shortage-%d' % os.getpid())
+server.listen(0)
+results = []
+def one():
+    try:
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(server.getsockname())
+        results.append((client, 'done'))
+    except OSError as error:
+        results.append((None, errno.errorcode[error.errno]))
+threads = [threading.Thread(target=one, daemon=True) for _ in range(150)]
+for thread in threads:
+    thread.start()
+count = -1
+while count < len(results):
+    count = len(results)
+    time.sleep(1)
+print('waiting', ' '.join(sorted(result for _, result in results)), flush=True)
+for name in ('made', '.bashrc'):
+    try:
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT, 0o600))
+        print(name, 'done', flush=True)
+    except OSError as error:
+        print(name, errno.errorcode[error.errno], flush=True)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.002)
+# Whoever waits gets its turn.
+for _ in range(150):
+    server.settimeout(0.2)
+    try:
+        server.accept()
+    except OSError:
+        break
+for thread in threads:
+    thread.join(5)
+print('ended', sum(result == 'done' for _, result in results), flush=True)
+os._exit(0)
+";
+
+/// Readers of FIFOs that nobody may open for writing any more, and that are gone.
+const READERS: &str = "
+import os, signal, sys, threading, time
+for number in range(100):
+    name = 'fifo%d' % number
+    os.mkfifo(name, 0o600)
+    reader = os.fork()
+    if reader == 0:
+        try:
+            os.open(name, os.O_RDONLY)
+        finally:
+            os._exit(1)
+    time.sleep(0.005)
+    os.chmod(name, 0)
+    os.kill(reader, signal.SIGKILL)
+    os.waitpid(reader, 0)
+os.mkfifo('last', 0o600)
+def write():
+    time.sleep(0.1)
+    with open('last', 'w') as last:
+        time.sleep(0.1)
+        last.write('through')
+threading.Thread(target=write).start()
+start = time.monotonic()
+fifo = os.open('last', os.O_RDONLY)
+opened = time.monotonic() - start
+print('read', os.read(fifo, 100).decode(), 0.09 < opened < 0.19, os.read(fifo, 100), flush=True)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.002)
+";
+
+/// A command that waits to be told, and what it has printed.
 struct Attempt {
     bed: Bed,
     running: Running,
@@ -60,6 +137,24 @@ struct Attempt {
 }
 
 impl Attempt {
+    /// Starts a program that gets the words and then the file to wait for, after a line of the shell.
+    fn of(
+        bed: Bed,
+        python: &Path,
+        settings: &Value,
+        (line, program): (&str, &str),
+        words: &[&str],
+    ) -> Self {
+        let log = bed.file("log", "");
+        let line = format!("{line}exec \"$@\" > {}", log.display());
+        let go = bed.root().join("go").display().to_string();
+        let words: Vec<_> = words.iter().copied().chain([go.as_str()]).collect();
+        let srt = bed.srt().flat(settings);
+        let srt = srt.under(["/bin/sh", "-c", line.as_str(), "sh"]);
+        let running = srt.py(python, program, &words).spawn();
+        Self { bed, running, log }
+    }
+
     fn start(python: &Path, what: &str) -> Self {
         let bed = Bed::new();
         let work = bed.work();
@@ -69,15 +164,10 @@ impl Attempt {
         fs::create_dir_all(work.join("node_modules/package")).unwrap();
         symlink("node_modules", work.join("via")).unwrap();
         symlink("dot/bashrc", work.join(".bashrc")).unwrap();
-        let log = bed.file("log", "");
         let many: Vec<_> = (0..MANY).map(|number| format!("closed/{number}")).collect();
         let many: Vec<_> = many.iter().map(String::as_str).collect();
-        let line = format!("exec \"$@\" > {}", log.display());
-        let srt = bed.srt().flat(&rules(&[], &[], &["."], &many));
-        let goes = bed.root().join("short").display().to_string();
-        let srt = srt.under(["/bin/sh", "-c", line.as_str(), "sh"]);
-        let running = srt.py(python, TRIES, &[what, goes.as_str()]).spawn();
-        let attempt = Self { bed, running, log };
+        let settings = rules(&[], &[], &["."], &many);
+        let attempt = Self::of(bed, python, &settings, ("", TRIES), &[what]);
         attempt.wait_for("ready");
         // By now the tool has raised its limit.
         std::thread::sleep(Duration::from_millis(100));
@@ -101,9 +191,16 @@ impl Attempt {
             .to_owned()
     }
 
-    fn go(&self, go: &str) -> String {
+    fn go(&self, go: &str) {
         self.bed.file(go, "");
-        self.wait_for(go)
+    }
+
+    /// The tool's descriptors, or its threads (`task`).
+    fn numbers(&self, what: &str) -> Vec<u64> {
+        let open = fs::read_dir(format!("/proc/{}/{what}", self.running.pid())).unwrap();
+        open.map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .map(|name| name.parse().unwrap())
+            .collect()
     }
 
     fn limit(&self, current: Option<u64>) -> Rlimit {
@@ -119,19 +216,17 @@ impl Attempt {
     /// Tries with this many descriptors that the tool could still have, and once more with all of them.
     fn results(self, free: Option<usize>) -> [String; 2] {
         let before = free.map(|free| {
-            let open = fs::read_dir(format!("/proc/{}/fd", self.running.pid())).unwrap();
-            let open: Vec<u64> = open
-                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .map(|name| name.parse().unwrap())
-                .collect();
+            let open = self.numbers("fd");
             let mut numbers = (0..).filter(|number| !open.contains(number));
             self.limit(numbers.nth(free))
         });
-        let short = self.go("short");
+        self.go("short");
+        let short = self.wait_for("short");
         if let Some(before) = before {
             self.limit(before.current);
         }
-        let again = self.go("again");
+        self.go("again");
+        let again = self.wait_for("again");
         self.wait_for("plain");
         let Self { bed, running, .. } = self;
         let output = running.finish(timeout(20.0)).ok();
@@ -176,4 +271,40 @@ fn what_was_moved_to_the_name_of_a_repository_opens_nothing() {
 #[test]
 fn no_symlink_shows_a_store_of_packages() {
     refused_however_few("store");
+}
+
+#[test]
+fn connects_that_wait_leave_descriptors_for_all_other_calls() {
+    let python = python!();
+    let settings = rules(&[], &[], &["."], &[]);
+    let started = ("ulimit -n 256; ", CONNECTS);
+    let attempt = Attempt::of(Bed::new(), &python, &settings, started, &[]);
+    let waiting = attempt.wait_for("waiting");
+    assert_eq!(attempt.wait_for("made"), "made done");
+    assert_eq!(attempt.wait_for(".bashrc"), ".bashrc EACCES");
+    let descriptors = attempt.numbers("fd").len();
+    let refused = waiting.matches("EAGAIN").count();
+    assert!(descriptors < 128, "{descriptors}: {waiting}");
+    assert!(refused >= 110, "{refused}: {waiting}");
+    attempt.go("go");
+    let ended = attempt.wait_for("ended");
+    let ended: usize = ended.split(' ').nth(1).unwrap().parse().unwrap();
+    assert_eq!(ended + refused, 150, "{waiting}");
+    assert!(ended > 20, "{ended}: {waiting}");
+    let is_there = |name: &str| attempt.bed.work().join(name).symlink_metadata().is_ok();
+    assert!(is_there("made") && !is_there(".bashrc"));
+    attempt.running.finish(timeout(20.0)).ok();
+}
+
+#[test]
+fn readers_of_fifos_that_nobody_can_open_leave_nothing_behind() {
+    let python = python!();
+    // Every open is judged by its name.
+    let settings = rules(&["**/*.hidden"], &[], &["."], &[]);
+    let attempt = Attempt::of(Bed::new(), &python, &settings, ("", READERS), &[]);
+    assert_eq!(attempt.wait_for("read"), "read through True b''");
+    let (descriptors, threads) = (attempt.numbers("fd").len(), attempt.numbers("task").len());
+    assert!(descriptors < 100 && threads < 30, "{descriptors} {threads}");
+    attempt.go("go");
+    attempt.running.finish(timeout(20.0)).ok();
 }

@@ -59,16 +59,22 @@ pub(crate) fn reachable_way(path: &Path) -> Result<Option<Way>, Errno> {
         Err(error) => match Errno::from_io_error(&error) {
             Some(errno) if is_out_of_reach(errno) => Ok(None),
             Some(errno) => Err(errno),
-            None => Err(Errno::INVAL),
+            None => Err(Errno::IO),
         },
     }
 }
 
-/// Whether an error says of a path that nothing can be reached by it, by nobody who has no further rights.
+/// Whether an error says of a path that nothing can be reached by it with these rights: there is nothing, it is closed, or
+/// nothing can have such a name there.
 pub(crate) fn is_out_of_reach(errno: Errno) -> bool {
     matches!(
         errno,
-        Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP | Errno::NAMETOOLONG
+        Errno::NOENT
+            | Errno::NOTDIR
+            | Errno::ACCESS
+            | Errno::LOOP
+            | Errno::NAMETOOLONG
+            | Errno::INVAL
     )
 }
 
