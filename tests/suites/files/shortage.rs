@@ -11,7 +11,7 @@ use std::{
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 
-use sandbox_tests::{Bed, Running, python, timeout, wait_until};
+use sandbox_tests::{Bed, Running, python, timeout, tree_hash, wait_until};
 
 use crate::rules;
 
@@ -52,6 +52,61 @@ for go in ('short', 'again'):
     except OSError as error:
         print(go, errno.errorcode[error.errno], flush=True)
 plain()
+print('plain', flush=True)
+";
+
+/// Everything that is closed, from another call on each time: what one call finds out is known to the next. Prints
+/// what was not refused.
+const EVERYTHING: &str = "
+import os, socket, sys, time
+(turn, hidden), go = map(int, sys.argv[1].split()), sys.argv[2]
+top = os.path.dirname(go)
+W, C = os.O_WRONLY, os.O_WRONLY | os.O_CREAT
+closed = os.open('sub/CLAUDE.md', os.O_RDONLY)
+def bind(name):
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(name)
+calls = [(what, a) for what, *a in [
+    (os.open, '.bashrc', W), (os.open, 'dot/bashrc', W | os.O_TRUNC), (os.unlink, 'dot/bashrc'),
+    (os.rename, 'dot/bashrc', 'moved'), (os.rename, 'dot', 'moved'), (os.link, 'dot/bashrc', 'second'),
+    (os.rename, 'old', 'dot/bashrc'), (os.symlink, 'old', 'dot/bashrc/x'), (os.truncate, '.bashrc', 0),
+    (os.open, 'sub/CLAUDE.md', W), (os.unlink, 'sub/CLAUDE.md'), (os.link, 'sub/CLAUDE.md', 'second'),
+    (os.chmod, 'sub/CLAUDE.md', 0o600), (os.utime, 'sub/CLAUDE.md', (1, 1)), (os.truncate, 'sub/CLAUDE.md', 0),
+    (os.open, '/proc/self/fd/%d' % closed, W), (os.open, '/dev/fd/%d' % closed, W | os.O_TRUNC),
+    (os.open, 'sub/../via/../sub/CLAUDE.md', W), (os.open, 'round/sub/CLAUDE.md', W),
+    (os.rename, 'old', '.zshrc'), (os.link, 'old', '.zshrc'), (os.symlink, 'old', '.zshrc'), (os.mkdir, '.zshrc'),
+    (os.open, '.zshrc', C), (os.mkfifo, '.zshrc'), (bind, '.zshrc'), (bind, top + '/work/sub/.zshrc'),
+    (os.symlink, 'via/package', 'shown'), (os.symlink, '../round/via/package', 'sub/shown'),
+    (os.open, 'closed/7', C), (os.mkdir, 'closed/8'), (os.rename, 'closed', 'moved'), (os.rename, 'old', 'closed/9'),
+    (os.open, 'behind', W), (os.open, 'real', W), (os.unlink, 'real'), (os.rename, 'links', 'moved'),
+    (os.open, 'repository/.git/hooks/pre-commit', C), (os.symlink, '../..', 'repository/.git/hooks/x'),
+    (os.rename, 'repository/.git/hooks', 'moved'), (os.open, 'repository/.git/config', W),
+    (os.rename, 'old', 'repository/.git/config'), (os.open, 'bare/hooks/x', C), (os.open, 'bare/config', W),
+    (os.mkdir, 'bare/hooks/y'), (os.rename, 'bare/hooks', 'moved'), (os.open, '../outside/x', C),
+    (os.mkdir, '../outside/y'), (os.rename, 'old', '../outside/z'), (os.open, '/proc/1/oom_score_adj', W),
+]]
+R = os.O_RDONLY
+if hidden:
+    calls += [(what, a) for what, *a in [
+        (os.open, 'x.hidden', R), (os.open, 'seen', R), (os.open, 'round/x.hidden', R), (os.link, 'x.hidden', 'second'),
+        (os.rename, 'x.hidden', 'moved'), (os.open, '/proc/self/cwd/x.hidden', R),
+        (os.open, 'sub/y.hidden', R), (os.rename, 'old', 'new.hidden'), (os.open, 'new.hidden', C),
+    ]]
+calls = calls[turn % len(calls):] + calls[:turn % len(calls)]
+print('ready', flush=True)
+for go in ('short', 'again'):
+    while not os.path.exists(os.path.join(top, go)):
+        time.sleep(0.002)
+    done = []
+    for what, arguments in calls:
+        try:
+            what(*arguments)
+            done.append((what.__name__, arguments))
+        except OSError:
+            pass
+    print(go, done, flush=True)
+os.close(os.open('plain', C, 0o600))
+os.unlink('plain')
 print('plain', flush=True)
 ";
 
@@ -155,7 +210,7 @@ impl Attempt {
         Self { bed, running, log }
     }
 
-    fn start(python: &Path, what: &str) -> Self {
+    fn start(python: &Path, program: &str, what: &str, hidden: &[&str]) -> Self {
         let bed = Bed::new();
         let work = bed.work();
         for name in ["dot/bashrc", "old", "sub/CLAUDE.md"] {
@@ -164,10 +219,27 @@ impl Attempt {
         fs::create_dir_all(work.join("node_modules/package")).unwrap();
         symlink("node_modules", work.join("via")).unwrap();
         symlink("dot/bashrc", work.join(".bashrc")).unwrap();
+        symlink(".", work.join("round")).unwrap();
+        bed.file("work/x.hidden", "hidden");
+        bed.file("work/sub/y.hidden", "hidden");
+        symlink("x.hidden", work.join("seen")).unwrap();
+        for repository in ["repository/.git", "bare"] {
+            for name in ["objects", "refs", "hooks"] {
+                fs::create_dir_all(work.join(repository).join(name)).unwrap();
+            }
+            bed.file(format!("work/{repository}/HEAD"), "ref: refs/heads/main\n");
+            bed.file(format!("work/{repository}/config"), "[core]\n");
+        }
+        // A closed name that leads through one link to another place.
+        fs::create_dir_all(work.join("closed/0")).unwrap();
+        fs::create_dir_all(work.join("links")).unwrap();
+        bed.file("work/real", "old");
+        symlink("../real", work.join("links/one")).unwrap();
+        symlink("links/one", work.join("behind")).unwrap();
         let many: Vec<_> = (0..MANY).map(|number| format!("closed/{number}")).collect();
-        let many: Vec<_> = many.iter().map(String::as_str).collect();
-        let settings = rules(&[], &[], &["."], &many);
-        let attempt = Self::of(bed, python, &settings, ("", TRIES), &[what]);
+        let many: Vec<_> = many.iter().map(String::as_str).chain(["behind"]).collect();
+        let settings = rules(hidden, &[], &["."], &many);
+        let attempt = Self::of(bed, python, &settings, ("", program), &[what]);
         attempt.wait_for("ready");
         // By now the tool has raised its limit.
         std::thread::sleep(Duration::from_millis(100));
@@ -215,32 +287,34 @@ impl Attempt {
 
     /// Tries with this many descriptors that the tool could still have, and once more with all of them.
     fn results(self, free: Option<usize>) -> [String; 2] {
-        let before = free.map(|free| {
+        let (work, outside) = (self.bed.work(), self.bed.outside());
+        let trees = || (tree_hash(work), tree_hash(outside));
+        let (before, before_outside) = trees();
+        let limits = free.map(|free| {
             let open = self.numbers("fd");
             let mut numbers = (0..).filter(|number| !open.contains(number));
             self.limit(numbers.nth(free))
         });
         self.go("short");
         let short = self.wait_for("short");
-        if let Some(before) = before {
-            self.limit(before.current);
+        if let Some(limits) = limits {
+            self.limit(limits.current);
         }
         self.go("again");
         let again = self.wait_for("again");
         self.wait_for("plain");
-        let Self { bed, running, .. } = self;
+        let (after, after_outside) = trees();
+        let changes = before.changes(&after);
+        let changes_outside = before_outside.changes(&after_outside);
+        let Self {
+            bed: _bed, running, ..
+        } = self;
         let output = running.finish(timeout(20.0)).ok();
-        let work = bed.work();
-        for name in ["dot/bashrc", "sub/CLAUDE.md"] {
-            let content = fs::read(work.join(name)).ok();
-            assert_eq!(
-                content.as_deref(),
-                Some(&b"old"[..]),
-                "{free:?} {name}: {output}"
-            );
-        }
-        let is_shown = work.join("shown").symlink_metadata().is_ok();
-        assert!(!is_shown, "{free:?}: {output}");
+        assert!(changes.is_empty(), "{free:?}: {changes:#?} {output}");
+        assert!(
+            changes_outside.is_empty(),
+            "{free:?}: {changes_outside:#?} {output}"
+        );
         [short, again]
     }
 }
@@ -248,7 +322,7 @@ impl Attempt {
 fn refused_however_few(what: &str) {
     let python = python!();
     for free in (0..=ENOUGH).map(Some).chain([None]) {
-        let [short, again] = Attempt::start(&python, what).results(free);
+        let [short, again] = Attempt::start(&python, TRIES, what, &[]).results(free);
         let refusals = ["short EACCES", "short EMFILE"];
         assert!(refusals.contains(&short.as_str()), "{free:?}: {short}");
         assert_eq!(again, "again EACCES", "{free:?}: {short}");
@@ -271,6 +345,24 @@ fn what_was_moved_to_the_name_of_a_repository_opens_nothing() {
 #[test]
 fn no_symlink_shows_a_store_of_packages() {
     refused_however_few("store");
+}
+
+#[test]
+fn nothing_that_is_closed_is_done_however_few() {
+    let python = python!();
+    for free in (0..=ENOUGH).map(Some).chain([None]) {
+        for (turn, hidden) in [
+            (0, &[][..]),
+            (17, &["**/*.hidden"]),
+            (34, &[]),
+            (51, &["**/*.hidden"]),
+        ] {
+            let turn = format!("{} {}", turn + free.unwrap_or(ENOUGH), hidden.len());
+            let attempt = Attempt::start(&python, EVERYTHING, &turn, hidden);
+            let [short, again] = attempt.results(free);
+            assert_eq!([short, again], ["short []", "again []"], "{free:?} {turn}");
+        }
+    }
 }
 
 #[test]
