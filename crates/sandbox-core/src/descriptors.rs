@@ -27,7 +27,8 @@ impl DescriptorLimit {
     #[must_use]
     pub fn connections_when_raised(self) -> u32 {
         let most = self.limits.maximum.unwrap_or(u64::MAX);
-        at_most((most.saturating_sub(OWN)) / EACH)
+        let waiting = (most / WAITING_SHARE).min(MOST_WAITING);
+        at_most(most.saturating_sub(OWN + waiting) / EACH)
     }
 
     /// Raises the limit as far as everybody may.
@@ -61,6 +62,9 @@ fn at_most(connections: u64) -> u32 {
 const EACH: u64 = 2;
 /// Descriptors that a process with one command needs for itself, pipes of busy tunnels included.
 const OWN: u64 = 160;
+/// What calls of a command may hold that wait, of which the supervisor keeps account (`sandbox-linux`).
+const WAITING_SHARE: u64 = 8;
+const MOST_WAITING: u64 = 1280;
 const FEWEST: u64 = 16;
 /// More are no command's legitimate need, and the kernel's memory for them is the user's.
 const MOST: u64 = 16_384;

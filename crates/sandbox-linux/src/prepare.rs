@@ -117,10 +117,11 @@ impl Prepared {
         &self.plan
     }
 
-    /// The file policy as it is enforced.
+    /// The file policy as it is enforced; without what its symlinks lead to where that can't be told now, and
+    /// nothing is permitted.
     #[must_use]
     pub fn filesystem(&self) -> &FilesystemPolicy {
-        self.rules.policy()
+        self.rules.known_policy()
     }
 
     /// Whether the supervisor refuses to change a path because git takes programs or settings from it, in a repository
@@ -134,7 +135,8 @@ impl Prepared {
     /// or to a directory above it.
     #[must_use]
     pub fn is_behind_protected_link(&self, path: &AbsolutePath) -> bool {
-        self.plan.supervision != Supervision::Off && self.rules.is_landing(path.as_bytes())
+        let is_landing = || self.rules.is_landing(path.as_bytes()).unwrap_or(true);
+        self.plan.supervision != Supervision::Off && is_landing()
     }
 }
 

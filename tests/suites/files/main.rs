@@ -29,6 +29,7 @@ mod procfs;
 mod protected;
 mod races;
 mod roots;
+mod shortage;
 mod through_links;
 mod together;
 mod ways;

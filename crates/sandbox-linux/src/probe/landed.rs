@@ -1,11 +1,12 @@
 //! Where symlinks among paths closed for writing lead, looked for when a sandbox runs: lists may be too long to be
 //! looked at before a start.
 
+use rustix::io::Errno;
 use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, PathRule};
 
 use super::{
     lookup::{Found, Lookup},
-    way::walk,
+    way::reachable_way,
 };
 
 /// What symlinks among a policy's write denies lead to.
@@ -19,7 +20,10 @@ pub(crate) struct LandedWrites {
 }
 
 /// Looks for the symlinks among a policy's write denies.
-pub(crate) fn landed_writes(policy: &FilesystemPolicy) -> LandedWrites {
+///
+/// # Errors
+/// What can't be told now may be told later.
+pub(crate) fn landed_writes(policy: &FilesystemPolicy) -> Result<LandedWrites, Errno> {
     let mut lookup = Lookup::default();
     let mut landed = LandedWrites::default();
     let is_long = policy.deny_write.len() > super::EXAMINED_WRITE_DENIES;
@@ -31,29 +35,35 @@ pub(crate) fn landed_writes(policy: &FilesystemPolicy) -> LandedWrites {
         if is_long && lookup.is_no_link(path) {
             continue;
         }
-        landed.add(&mut lookup, rule, path);
+        landed.add(&mut lookup, rule, path)?;
     }
-    landed
+    Ok(landed)
 }
 
 impl LandedWrites {
     /// Adds the place that a rule's path leads to, if that is another one.
-    fn add(&mut self, lookup: &mut Lookup, rule: &PathRule, path: &AbsolutePath) {
+    fn add(
+        &mut self,
+        lookup: &mut Lookup,
+        rule: &PathRule,
+        path: &AbsolutePath,
+    ) -> Result<(), Errno> {
         let place = match lookup.find(path) {
             Ok(Found::There(found)) => Some(found.canonical),
             Ok(Found::Missing(elsewhere)) => elsewhere,
-            Err(_out_of_sight) => walk(path.as_path()).ok().and_then(|way| way.end),
+            Err(_out_of_sight) => reachable_way(path.as_path())?.and_then(|way| way.end),
         };
         let Some(place) = place.filter(|place| place != path) else {
-            return;
+            return Ok(());
         };
         self.rules.push(PathRule {
             pattern: PathPattern::Subtree(place),
             origin: rule.origin.clone(),
         });
-        if let Ok(way) = walk(path.as_path()) {
+        if let Some(way) = reachable_way(path.as_path())? {
             let links = way.links.into_iter().filter(|link| link != path);
             self.links.extend(links.map(|link| (link, rule.clone())));
         }
+        Ok(())
     }
 }

@@ -25,7 +25,7 @@ use self::{
 pub(crate) use self::{
     landed::{LandedWrites, landed_writes},
     listing::open_to_list,
-    way::{Way, walk},
+    way::{Way, is_out_of_reach, reachable_way},
 };
 use crate::{
     facts::{FileIdentity, HostFacts, KnownPaths, MissingPath, PathKind, WriteLinks},

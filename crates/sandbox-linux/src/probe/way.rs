@@ -7,6 +7,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use rustix::io::Errno;
 use sandbox_policy::AbsolutePath;
 
 /// Where a path leads.
@@ -48,6 +49,33 @@ pub(crate) fn walk(path: &Path) -> io::Result<Way> {
     }
     let end = Some(clean(&at)?);
     Ok(Way { links, end })
+}
+
+/// As [`walk`]; none where no way can be walked at all. Any other error may pass: who takes it for the absence of a
+/// way would forget one.
+pub(crate) fn reachable_way(path: &Path) -> Result<Option<Way>, Errno> {
+    match walk(path) {
+        Ok(way) => Ok(Some(way)),
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(errno) if is_out_of_reach(errno) => Ok(None),
+            Some(errno) => Err(errno),
+            None => Err(Errno::IO),
+        },
+    }
+}
+
+/// Whether an error says of a path that nothing can be reached by it with these rights: there is nothing, it is closed, or
+/// nothing can have such a name there.
+pub(crate) fn is_out_of_reach(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::NOENT
+            | Errno::NOTDIR
+            | Errno::ACCESS
+            | Errno::LOOP
+            | Errno::NAMETOOLONG
+            | Errno::INVAL
+    )
 }
 
 fn ends_there(error: &io::Error) -> bool {

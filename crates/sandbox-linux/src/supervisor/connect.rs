@@ -140,7 +140,7 @@ impl Answering<'_> {
         };
         let landing = landing.ok_or(Errno::NOENT)?;
         // The entry may list a directory, and a rule may close a place in it.
-        if closes(self.world.rules.policy(), &landing) {
+        if closes(self.world.rules.policy()?, &landing) {
             self.tell(
                 Operation::UnixSocket,
                 &Denial::unlisted_socket(shown(landing.as_bytes())),
@@ -242,6 +242,14 @@ impl Answering<'_> {
 }
 
 impl Target {
+    /// How many it holds.
+    pub(super) fn descriptors(&self) -> u64 {
+        match self {
+            Self::Address(_) => 0,
+            Self::Socket(_) => 1,
+        }
+    }
+
     /// Its address, as the kernel reads it.
     pub(super) fn name(&self) -> Result<Vec<u8>, Errno> {
         match self {
@@ -286,8 +294,9 @@ fn wait(world: &World, id: u64, socket: OwnedFd, target: Target) -> Result<(), E
     if Arc::strong_count(&running) > MOST_WAITING {
         return Err(Errno::AGAIN);
     }
+    let held = world.holdings.hold(1 + target.descriptors())?;
     // The thread may outlive the sandbox, so it holds nothing of it but this.
-    let listener = rustix::io::fcntl_dupfd_cloexec(&world.listener, 0)?;
+    let listener = Arc::clone(&world.listener);
     let run = move || {
         let answer = match target.connect(socket.as_fd()) {
             Ok(()) | Err(Errno::ISCONN) => Answer::Value(0),
@@ -295,7 +304,7 @@ fn wait(world: &World, id: u64, socket: OwnedFd, target: Target) -> Result<(), E
         };
         // ENOENT: the caller is gone.
         sys::notify::answer(listener.as_fd(), id, answer).unwrap_or(());
-        drop(running);
+        drop((socket, target, held, running));
     };
     thread::Builder::new()
         .name("sandbox-connect".into())

@@ -1,23 +1,18 @@
 //! Opens of FIFOs that wait for the other end (fifo(7)): the supervisor itself must never wait.
 //!
-//! A writer is tried again until there is a reader. A reader waits on a thread of its own, as nothing
-//! but a blocking open tells when a writer has come.
+//! Both ends are looked at again and again. A writer is tried until there is a reader. A reader's end is open
+//! already, so that writers find one, and is handed out when there is a writer. No thread waits in an open: only
+//! another open could end that, and who may not write to the FIFO any more can't make one.
 
-use std::{
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
     fs::{Mode, OFlags},
+    pipe::{PipeFlags, SpliceFlags},
 };
 
-use super::{Outcome, World, caller::Caller, open::descriptor, resolve::handle_path};
+use super::{Outcome, World, caller::Caller, held::Held, open::descriptor, resolve::handle_path};
 use crate::sys::{self, Errno, notify::Answer};
 
 /// How often waiting opens are looked at.
@@ -26,124 +21,89 @@ pub(super) const PAUSE_NANOSECONDS: i64 = 2_000_000;
 /// An open of a FIFO whose other end is not open.
 #[derive(Debug)]
 pub(super) struct WaitingOpen {
-    id: u64,
-    thread: i32,
-    flags: OFlags,
-    /// The FIFO: a handle for a writer, an open end for a reader, so that writers find one.
-    fifo: OwnedFd,
-    end: End,
+    pub(super) id: u64,
+    pub(super) thread: i32,
+    pub(super) flags: OFlags,
+    /// The FIFO: a handle for a writer, an open end for a reader.
+    pub(super) fifo: OwnedFd,
+    pub(super) end: End,
+    #[expect(dead_code, reason = "given back with the FIFO")]
+    pub(super) held: Held,
 }
 
-#[derive(Debug)]
-enum End {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
     Writer,
-    /// Whether somebody has answered.
-    Reader(Arc<AtomicBool>),
+    Reader,
 }
 
 impl WaitingOpen {
     /// More than these are refused (`EAGAIN`).
     pub(super) const MOST: usize = 256;
 
-    /// An open for writing that found no reader.
-    pub(super) fn writer(id: u64, thread: i32, fifo: OwnedFd, flags: OFlags) -> Self {
-        Self {
-            id,
-            thread,
-            flags,
-            fifo,
-            end: End::Writer,
+    /// Looks again; none once the call needs nothing more.
+    pub(super) fn look(self, world: &World, probe: &mut Option<Probe>) -> Option<Self> {
+        let listener = world.listener.as_fd();
+        if !sys::notify::is_waiting(listener, self.id) {
+            return None;
         }
-    }
-
-    /// Threads that may wait for a writer at a time, those included that nobody can wake.
-    const MOST_READERS: usize = 64;
-
-    /// An open for reading; `fifo` is open for reading without waiting.
-    pub(super) fn reader(
-        world: &World,
-        (id, caller): (u64, i32),
-        fifo: OwnedFd,
-        flags: OFlags,
-    ) -> Result<Self, Errno> {
-        let running = Arc::clone(&world.waiting_readers);
-        if Arc::strong_count(&running) > Self::MOST_READERS {
-            return Err(Errno::AGAIN);
-        }
-        let answered = Arc::new(AtomicBool::new(false));
-        let claim = Arc::clone(&answered);
-        // The thread may outlive the sandbox, so it holds nothing of it but this.
-        let listener = rustix::io::fcntl_dupfd_cloexec(&world.listener, 0)?;
-        let proc = rustix::io::fcntl_dupfd_cloexec(&world.proc, 0)?;
-        let handle = reopen(
-            world.proc.as_fd(),
-            fifo.as_fd(),
-            OFlags::PATH | OFlags::CLOEXEC,
-        )?;
-        let run = move || {
-            let asked = plain(flags) - OFlags::NONBLOCK;
-            // Returns when there is a writer, or somebody who only wakes it.
-            let opened = reopen(proc.as_fd(), handle.as_fd(), asked);
-            if !claim.swap(true, Ordering::SeqCst) {
-                let outcome = opened.and_then(|file| descriptor(file, flags));
-                settle(listener.as_fd(), id, outcome);
-            }
-            drop(running);
-        };
-        thread::Builder::new()
-            .name("sandbox-fifo".into())
-            .spawn(run)
-            .map_err(|_failed| Errno::AGAIN)?;
-        Ok(Self {
-            id,
-            thread: caller,
-            flags,
-            fifo,
-            end: End::Reader(answered),
-        })
-    }
-
-    /// Looks again; false once the call needs nothing more.
-    pub(super) fn still_waits(&self, listener: BorrowedFd<'_>, proc: BorrowedFd<'_>) -> bool {
-        let is_waiting = sys::notify::is_waiting(listener, self.id);
         let caller = Caller {
             thread: self.thread,
-            proc,
+            proc: world.proc.as_fd(),
         };
-        let outcome = match &self.end {
-            End::Reader(answered) if answered.load(Ordering::SeqCst) => return false,
-            End::Writer if !is_waiting => return false,
-            End::Reader(_) if !is_waiting => Err(Errno::NOENT),
+        let outcome = match self.end {
             // The kernel lets nothing but a fatal signal end the call itself.
-            End::Reader(_) | End::Writer if caller.has_caught_signal() => Err(Errno::INTR),
-            // A writer that came and went has left data, or the end of it.
-            End::Reader(_) if has_news(self.fifo.as_fd()) => self
-                .fifo
-                .try_clone()
-                .map_err(|_full| Errno::MFILE)
-                .and_then(|file| descriptor(file, self.flags)),
-            End::Reader(_) => return true,
+            _ if caller.has_caught_signal() => Err(Errno::INTR),
+            End::Reader => match has_partner(self.fifo.as_fd(), probe) {
+                Ok(false) => return Some(self),
+                Ok(true) => descriptor(self.fifo, self.flags),
+                Err(errno) => Err(errno),
+            },
             End::Writer => {
                 let asked = plain(self.flags) | OFlags::NONBLOCK;
-                let opened = reopen(proc, self.fifo.as_fd(), asked);
+                let opened = reopen(world.proc.as_fd(), self.fifo.as_fd(), asked);
                 match opened.and_then(|file| descriptor(file, self.flags)) {
-                    Err(Errno::NXIO) => return true,
+                    Err(Errno::NXIO) => return Some(self),
                     outcome => outcome,
                 }
             }
         };
-        if let End::Reader(answered) = &self.end {
-            if answered.swap(true, Ordering::SeqCst) {
-                return false;
-            }
-            // Its thread must not wait for ever.
-            let asked = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            reopen(proc, self.fifo.as_fd(), asked)
-                .map(drop)
-                .unwrap_or(());
-        }
         settle(listener, self.id, outcome);
-        false
+        None
+    }
+}
+
+/// A pipe that tells whether another one has writers.
+#[derive(Debug)]
+pub(super) struct Probe {
+    read: OwnedFd,
+    write: OwnedFd,
+}
+
+/// Whether a FIFO that is open for reading without waiting has a writer, or has had one meanwhile: that has left
+/// data, or the end of it.
+pub(super) fn has_partner(fifo: BorrowedFd<'_>, probe: &mut Option<Probe>) -> Result<bool, Errno> {
+    if has_news(fifo) {
+        return Ok(true);
+    }
+    let probe = match probe {
+        Some(probe) => probe,
+        None => {
+            let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+            probe.insert(Probe { read, write })
+        }
+    };
+    // tee(2) takes nothing out, and waits for data only where there is a writer.
+    let copy = || rustix::pipe::tee(fifo, &probe.write, 1, SpliceFlags::NONBLOCK);
+    match rustix::io::retry_on_intr(copy) {
+        Ok(0) => Ok(false),
+        Ok(_) => {
+            // It came just now. Its copy must not fill the probe.
+            rustix::io::read(&probe.read, &mut [0_u8])?;
+            Ok(true)
+        }
+        Err(Errno::AGAIN) => Ok(true),
+        Err(errno) => Err(errno),
     }
 }
 

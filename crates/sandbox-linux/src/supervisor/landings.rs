@@ -17,7 +17,7 @@ use sandbox_policy::{
 };
 
 use super::{caller::PLACE, resolve::is_link};
-use crate::probe::{self, Way};
+use crate::probe::{self, Way, is_out_of_reach};
 
 /// What a closed name leads to that is a symlink, or through: there nothing is changed.
 #[derive(Debug)]
@@ -53,7 +53,13 @@ const FEW: usize = 64;
 const LARGE: usize = 512;
 
 /// The places that the links lead to, and the links on the way.
-pub(super) fn find(policy: &FilesystemPolicy, starts: &[AbsolutePath]) -> Vec<Landing> {
+///
+/// # Errors
+/// What can't be told now may be told later, as when this process has too many descriptors (`EMFILE`).
+pub(super) fn find(
+    policy: &FilesystemPolicy,
+    starts: &[AbsolutePath],
+) -> Result<Vec<Landing>, Errno> {
     let roots = policy.allow_write.iter();
     let mut roots: Vec<_> = roots
         .filter_map(|allow| match &allow.rule.pattern {
@@ -71,39 +77,41 @@ pub(super) fn find(policy: &FilesystemPolicy, starts: &[AbsolutePath]) -> Vec<La
     let mut landings = Vec::new();
     for root in roots {
         match rows.as_ref().and_then(|rows| rows.present_in(root)) {
-            Some(rows) => find_in(root, rows.into_iter(), &mut landings),
-            None => find_in(root, policy.protected.iter(), &mut landings),
+            Some(rows) => find_in(root, rows.into_iter(), &mut landings)?,
+            None => find_in(root, policy.protected.iter(), &mut landings)?,
         }
     }
-    landings
+    Ok(landings)
 }
 
 fn find_in(
     root: &AbsolutePath,
     rows: impl Iterator<Item = &'static ProtectedPath>,
     landings: &mut Vec<Landing>,
-) {
+) -> Result<(), Errno> {
     let mut rows = rows.peekable();
     if rows.peek().is_none() {
-        return;
+        return Ok(());
     }
     // Each root is looked up once.
-    let Ok(directory) = rustix::fs::open(root.as_path(), PLACE, Mode::empty()) else {
-        return;
+    let directory = match rustix::fs::open(root.as_path(), PLACE, Mode::empty()) {
+        Err(errno) if is_out_of_reach(errno) => return Ok(()),
+        opened => opened?,
     };
     let mut kinds = Kinds::default();
     for row in rows {
         let path = root.as_path().join(row.path);
-        match kinds.at_end_of(&directory, row.path) {
+        match kinds.at_end_of(&directory, row.path)? {
             Kind::Link => {
-                if let Some(end) = add(root, row, &path, landings) {
-                    add_entries(root, row, end.as_path(), landings);
+                if let Some(end) = add(root, row, &path, landings)? {
+                    add_entries(root, row, end.as_path(), landings)?;
                 }
             }
-            Kind::Directory => add_entries(root, row, &path, landings),
+            Kind::Directory => add_entries(root, row, &path, landings)?,
             Kind::Other => {}
         }
     }
+    Ok(())
 }
 
 /// What the names that lead to rows are, each looked at once.
@@ -120,27 +128,32 @@ enum Kind {
 
 impl Kinds {
     /// What is at the end of a row, or a symlink before that.
-    fn at_end_of(&mut self, root: &OwnedFd, row: &'static str) -> Kind {
+    fn at_end_of(&mut self, root: &OwnedFd, row: &'static str) -> Result<Kind, Errno> {
         let ends = row.match_indices('/').map(|(at, _)| at).chain([row.len()]);
         let mut kind = Kind::Directory;
         for prefix in ends.filter_map(|end| row.get(..end)) {
-            let look = || kind_of(root, prefix);
-            kind = *self.0.entry(prefix).or_insert_with(look);
+            kind = match self.0.get(prefix) {
+                Some(known) => *known,
+                None => kind_of(root, prefix)?,
+            };
+            self.0.insert(prefix, kind);
             if kind != Kind::Directory {
                 break;
             }
         }
-        kind
+        Ok(kind)
     }
 }
 
-fn kind_of(root: &OwnedFd, path: &str) -> Kind {
+fn kind_of(root: &OwnedFd, path: &str) -> Result<Kind, Errno> {
     let found = rustix::fs::statat(root, path, AtFlags::SYMLINK_NOFOLLOW);
     let kind = found.map(|found| FileType::from_raw_mode(found.st_mode));
     match kind {
-        Ok(FileType::Symlink) => Kind::Link,
-        Ok(FileType::Directory) => Kind::Directory,
-        _ => Kind::Other,
+        Ok(FileType::Symlink) => Ok(Kind::Link),
+        Ok(FileType::Directory) => Ok(Kind::Directory),
+        Ok(_) => Ok(Kind::Other),
+        Err(errno) if is_out_of_reach(errno) => Ok(Kind::Other),
+        Err(errno) => Err(errno),
     }
 }
 
@@ -151,8 +164,10 @@ fn add(
     row: &ProtectedPath,
     path: &Path,
     landings: &mut Vec<Landing>,
-) -> Option<AbsolutePath> {
-    let Way { links, end } = probe::walk(path).ok()?;
+) -> Result<Option<AbsolutePath>, Errno> {
+    let Some(Way { links, end }) = probe::reachable_way(path)? else {
+        return Ok(None);
+    };
     // A link to the tree that it lies in must not close all of it.
     let end = end.filter(|end| !root.is_within(end));
     // The name itself is protected as such.
@@ -163,25 +178,42 @@ fn add(
         name: path.as_os_str().as_bytes().to_vec(),
         rule: (row.path.to_owned(), Origin::BuiltIn(row.reason)),
     }));
-    end
+    Ok(end)
 }
 
 /// Adds what the symlinks in a protected directory lead to: a hook is often one into the repository.
-fn add_entries(root: &AbsolutePath, row: &ProtectedPath, path: &Path, landings: &mut Vec<Landing>) {
-    let Ok(directory) = probe::open_to_list(path.as_os_str()) else {
-        return;
+fn add_entries(
+    root: &AbsolutePath,
+    row: &ProtectedPath,
+    path: &Path,
+    landings: &mut Vec<Landing>,
+) -> Result<(), Errno> {
+    let directory = match probe::open_to_list(path.as_os_str()) {
+        Err(errno) if is_out_of_reach(errno) => return Ok(()),
+        opened => opened?,
     };
-    let entries = Dir::new(directory).into_iter().flatten().flatten();
-    let links = entries.filter_map(|entry| {
-        let may_be_link = matches!(entry.file_type(), FileType::Symlink | FileType::Unknown);
+    let mut count = 0;
+    for entry in Dir::new(directory)? {
+        let entry = entry?;
+        if !matches!(entry.file_type(), FileType::Symlink | FileType::Unknown) {
+            continue;
+        }
         let path = path.join(OsStr::from_bytes(entry.file_name().to_bytes()));
-        let is_one = may_be_link && rustix::fs::lstat(&path).is_ok_and(|found| is_link(&found));
-        is_one.then_some(path)
-    });
-    for link in links.take(MOST_LINKS) {
+        let is_one = match rustix::fs::lstat(&path) {
+            Err(errno) if is_out_of_reach(errno) => false,
+            found => is_link(&found?),
+        };
+        if !is_one {
+            continue;
+        }
         // What lies in a directory that one leads to is not looked at.
-        let _end = add(root, row, &link, landings);
+        let _end = add(root, row, &path, landings)?;
+        count += 1;
+        if count == MOST_LINKS {
+            break;
+        }
     }
+    Ok(())
 }
 
 /// Links in a protected directory that are followed: whoever makes more of them has another aim.
@@ -270,7 +302,10 @@ mod tests {
         symlink(&target, root(6).join(".bashrc")).unwrap();
         fs::write(root(7).join("\u{212a}"), "").unwrap();
         symlink(&target, root(7).join(".zshrc")).unwrap();
-        let places = |policy| find(&policy, &[]).into_iter().map(|landing| landing.place);
+        let places = |policy| {
+            let found = find(&policy, &[]).unwrap().into_iter();
+            found.map(|landing| landing.place)
+        };
         let many: Vec<_> = places(policy(0..=FEW)).collect();
         let few: Vec<_> = (0..=FEW)
             .flat_map(|number| places(policy(number..=number)))

@@ -26,6 +26,7 @@ mod early;
 mod fifo;
 mod followed;
 mod git;
+mod held;
 mod id_maps;
 mod landings;
 mod missing;
@@ -52,7 +53,7 @@ use std::{
     cell::Cell,
     collections::HashSet,
     ffi::CStr,
-    fmt, io,
+    fmt, io, mem,
     os::fd::{AsFd, OwnedFd},
     sync::{Arc, OnceLock},
     thread,
@@ -61,8 +62,8 @@ use std::{
 pub use self::refusal::{Program, Refusal, RefusalSink};
 pub(crate) use self::rules::{MissingRoot, Rules};
 use self::{
-    caller::Caller, fifo::WaitingOpen, opened::Opened, request::Request, resolve::View,
-    socket_names::SocketNames,
+    caller::Caller, fifo::WaitingOpen, held::Holdings, opened::Opened, request::Request,
+    resolve::View, socket_names::SocketNames,
 };
 use crate::{
     filter,
@@ -89,7 +90,8 @@ pub(crate) struct SupervisorSockets {
 
 /// What does not change while it runs.
 struct World {
-    listener: OwnedFd,
+    /// Shared with the threads that wait, which may outlive the sandbox.
+    listener: Arc<OwnedFd>,
     root: OwnedFd,
     proc: OwnedFd,
     rules: Arc<Rules>,
@@ -97,10 +99,10 @@ struct World {
     calls: OnceLock<Calls>,
     /// The time (clock_gettime(2), `CLOCK_REALTIME_COARSE`), in seconds and nanoseconds.
     started: (i64, u32),
-    /// Held once more by each thread that waits for a FIFO's writer.
-    waiting_readers: Arc<()>,
-    /// The same for a server's room.
+    /// Held once more by each thread that waits for a server's room.
     waiting_connections: Arc<()>,
+    /// Descriptors of what waits.
+    holdings: Holdings,
 }
 
 /// The calls that are notified. Looked up when the first one is, so that no launch waits for it.
@@ -117,6 +119,8 @@ struct State {
     /// Mounts that belong to the sandbox.
     mounts: Vec<u64>,
     waiting: Vec<WaitingOpen>,
+    /// Made for the first open that waits for a writer.
+    fifo_probe: Option<fifo::Probe>,
     git: git::Session,
     /// Held while a change is made that other sandboxes must not judge at the same time.
     git_turn: Option<git::Turn>,
@@ -177,15 +181,15 @@ pub(crate) fn start(
 ) -> io::Result<()> {
     let SupervisorSockets { listener, root } = sockets;
     let world = World {
-        listener,
+        listener: Arc::new(listener),
         root,
         proc,
         rules,
         refused,
         calls: OnceLock::new(),
         started: now(),
-        waiting_readers: Arc::new(()),
         waiting_connections: Arc::new(()),
+        holdings: Holdings::default(),
     };
     let run = move || match prepare() {
         Ok(umask) => world.serve(umask),
@@ -240,6 +244,7 @@ impl World {
             },
             mounts: Vec::new(),
             waiting: Vec::new(),
+            fifo_probe: None,
             git: git::Session::new(self.rules.open_git_places()),
             git_turn: None,
             socket_names: SocketNames::default(),
@@ -289,6 +294,10 @@ impl World {
     /// Waits for a notification; false when nobody is left who could send one.
     fn wait(&self, state: &mut State) -> bool {
         loop {
+            // Also after each answer, which may have been what one waits for.
+            let waiting = mem::take(&mut state.waiting).into_iter();
+            let waiting = waiting.filter_map(|open| open.look(self, &mut state.fifo_probe));
+            state.waiting = waiting.collect();
             let mut poll = [PollFd::new(&self.listener, PollFlags::IN)];
             let pause = Timespec {
                 tv_sec: 0,
@@ -299,9 +308,6 @@ impl World {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(_errno) => return false,
             }
-            state
-                .waiting
-                .retain(|open| open.still_waits(self.listener.as_fd(), self.proc.as_fd()));
             let [poll] = &poll;
             let events = poll.revents();
             if events.contains(PollFlags::IN) {

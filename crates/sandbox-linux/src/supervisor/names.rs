@@ -138,7 +138,7 @@ impl Answering<'_> {
         require_no_mount(&place)?;
         let through = permitted.through;
         let is_repository =
-            place.name.as_bytes() == b".git" && self.had_repository(place.directory.as_fd());
+            place.name.as_bytes() == b".git" && self.had_repository(place.directory.as_fd())?;
         rustix::fs::unlinkat(through.directory(&place), place.name.as_c_str(), flags)?;
         if is_repository {
             self.note_former_repository(&place)?;
@@ -179,7 +179,7 @@ impl Answering<'_> {
             self.permit_moved_socket(&to, &from)?;
         }
         // What lies in a directory moves with it: no rule may mean something else there.
-        if moves_directory && !self.world.rules.may_move(&from.path, &to.path) {
+        if moves_directory && !self.world.rules.may_move(&from.path, &to.path)? {
             return Err(self.refuse_move(&from, &to));
         }
         let (old_directory, new_directory) =

@@ -11,7 +11,7 @@ use super::{
     Answering, Outcome,
     attributes::without_set_id,
     caller::Caller,
-    fifo::WaitingOpen,
+    fifo::{self, End, WaitingOpen},
     git::{self, Change},
     opened::{Created, Opened},
     permit::{Access, Through, is_there},
@@ -68,11 +68,7 @@ impl Answering<'_> {
                         created: Some(created),
                     }));
                 }
-                Attempt::Fifo(fifo) => {
-                    let waiting =
-                        WaitingOpen::writer(self.id, self.view.caller.thread, fifo, flags);
-                    return self.wait(waiting);
-                }
+                Attempt::Fifo(fifo) => return self.wait(fifo, flags, End::Writer),
                 Attempt::Link(link) => link,
                 Attempt::Changed if changes < MOST_CHANGES => {
                     changes += 1;
@@ -269,8 +265,7 @@ impl Answering<'_> {
             Err(Errno::NXIO) if !flags.contains(OFlags::NONBLOCK) => {
                 let status = rustix::fs::fstat(&handle)?;
                 if FileType::from_raw_mode(status.st_mode).is_fifo() {
-                    let thread = self.view.caller.thread;
-                    self.wait(WaitingOpen::writer(self.id, thread, handle, flags))
+                    self.wait(handle, flags, End::Writer)
                 } else {
                     Err(Errno::NXIO)
                 }
@@ -284,20 +279,26 @@ impl Answering<'_> {
         let reads = !flags.intersects(OFlags::WRONLY | OFlags::RDWR | OFlags::NONBLOCK);
         if reads {
             let status = rustix::fs::fstat(&file)?;
-            if FileType::from_raw_mode(status.st_mode).is_fifo() {
-                let caller = (self.id, self.view.caller.thread);
-                let waiting = WaitingOpen::reader(self.world, caller, file, flags)?;
-                return self.wait(waiting);
+            let is_fifo = FileType::from_raw_mode(status.st_mode).is_fifo();
+            if is_fifo && !fifo::has_partner(file.as_fd(), &mut self.state.fifo_probe)? {
+                return self.wait(file, flags, End::Reader);
             }
         }
         descriptor(file, flags)
     }
 
-    fn wait(&mut self, waiting: WaitingOpen) -> Result<Outcome, Errno> {
+    fn wait(&mut self, fifo: OwnedFd, flags: OFlags, end: End) -> Result<Outcome, Errno> {
         if self.state.waiting.len() >= WaitingOpen::MOST {
             return Err(Errno::AGAIN);
         }
-        self.state.waiting.push(waiting);
+        self.state.waiting.push(WaitingOpen {
+            id: self.id,
+            thread: self.view.caller.thread,
+            flags,
+            fifo,
+            end,
+            held: self.world.holdings.hold(1)?,
+        });
         Ok(Outcome::Later)
     }
 

@@ -151,11 +151,11 @@ impl Answering<'_> {
         let mut missing_roots = rules.missing_roots.iter();
         let denial = if missing_roots.any(|root| is_within(&root.path, path)) {
             Rules::no_root(path)
-        } else if let Some(landing) = rules.landing_below(path) {
+        } else if let Some(landing) = rules.landing_below(path)? {
             Rules::on_closed_way(path, landing)
-        } else if !rules.judge().may_link(path) {
+        } else if !rules.judge()?.may_link(path) {
             rules.misleading_link(path)
-        } else if self.shows_store(place, text) {
+        } else if self.shows_store(place, text)? {
             Rules::shows_store(path)
         } else {
             return Ok(());
@@ -166,16 +166,16 @@ impl Answering<'_> {
 
     /// Whether a symlink would show something outside of a store of packages that lies in one: less is
     /// protected there. What is a file now may be a directory later.
-    fn shows_store(&self, place: &Place, text: &[u8]) -> bool {
+    fn shows_store(&self, place: &Place, text: &[u8]) -> Result<bool, Errno> {
         if self.world.rules.write_root(&place.path).is_none() || is_in_store(&place.path) {
-            return false;
+            return Ok(false);
         }
         let written = match text {
             [b'/', ..] => text.to_vec(),
             text => [place.parent_path(), b"/", text].concat(),
         };
-        let target = self.view.target_place(place, text);
-        is_in_store(&written) || target.is_some_and(|target| is_in_store(&target.path))
+        let target = self.view.target_place(place, text)?;
+        Ok(is_in_store(&written) || target.is_some_and(|target| is_in_store(&target.path)))
     }
 
     /// The same for an existing name that is moved or linked there, if it is a symlink.
@@ -228,23 +228,23 @@ impl Answering<'_> {
                 Err(errno) => Err(errno),
             };
         }
-        let is_excused = || {
-            let denial = self.denial(path, access);
-            denial.is_some_and(|denial| match access {
-                _ if excused => Rules::is_about_git(&denial),
-                Access::Remove => {
-                    Rules::is_protection(&denial) && self.is_in_nested_repository(place)
+        let is_excused = || -> Result<bool, Errno> {
+            let denial = denial(self.world.rules.policy()?, path, access);
+            denial.map_or(Ok(false), |denial| match access {
+                _ if excused => Ok(Rules::is_about_git(&denial)),
+                Access::Remove if Rules::is_protection(&denial) => {
+                    self.is_in_nested_repository(place)
                 }
-                Access::Read | Access::Write | Access::MakeDirectory => false,
+                Access::Read | Access::Write | Access::Remove | Access::MakeDirectory => Ok(false),
             })
         };
         if access != Access::Read
-            && let Some(landing) = self.world.rules.landing(path)
+            && let Some(landing) = self.world.rules.landing(path)?
         {
             self.report(&Rules::behind_link(path, landing));
             return Err(Errno::ACCESS);
         }
-        if self.is_permitted(path, access) || is_excused() {
+        if self.is_permitted(path, access)? || is_excused()? {
             self.observe(path, access);
             return self.through(place, access);
         }
@@ -276,8 +276,8 @@ impl Answering<'_> {
                 Err(errno) => Err(errno),
             },
             None => {
-                let is_landing = access != Access::Read && self.world.rules.is_landing(path);
-                Ok(!is_landing && self.is_permitted(path, access))
+                let is_landing = access != Access::Read && self.world.rules.is_landing(path)?;
+                Ok(!is_landing && self.is_permitted(path, access)?)
             }
         }
     }
@@ -319,23 +319,23 @@ impl Answering<'_> {
         }
     }
 
-    fn is_permitted(&self, path: &[u8], access: Access) -> bool {
+    fn is_permitted(&self, path: &[u8], access: Access) -> Result<bool, Errno> {
         let rules = &self.world.rules;
         // The private devices; the kernel decides about each.
         if is_within(path, b"/dev") && access != Access::Read {
-            return true;
+            return Ok(true);
         }
-        match access {
+        Ok(match access {
             Access::Read => rules.may_read(path),
-            Access::Write => rules.judge().may_write(path),
-            Access::Remove => rules.judge().may_remove(path),
+            Access::Write => rules.judge()?.may_write(path),
+            Access::Remove => rules.judge()?.may_remove(path),
             Access::MakeDirectory => {
-                rules.judge().may_write(path)
+                rules.judge()?.may_write(path)
                     || (rules.may_read(path)
                         && rules.missing_roots.iter().any(|root| root.leads_to(path)))
-                    || rules.leads_to_opened(path)
+                    || rules.leads_to_opened(path)?
             }
-        }
+        })
     }
 
     /// Reports a refusal; returns the error for the caller.
@@ -354,7 +354,7 @@ impl Answering<'_> {
     }
 
     pub(super) fn denial(&self, path: &[u8], access: Access) -> Option<Denial> {
-        denial(self.world.rules.policy(), path, access)
+        denial(self.world.rules.known_policy(), path, access)
     }
 
     /// Tells what the strict policy would have refused, in a permissive run.

@@ -37,7 +37,7 @@ impl Rules {
     /// Why something in a repository is refused: by the row of the table that names the path, or else by
     /// the one for the same part of a repository of the usual name. Both are opened by that name.
     pub(super) fn planted(&self, path: &[u8], part: Option<Protected>) -> Denial {
-        let by_table = permit::denial(self.policy(), path, Access::Write);
+        let by_table = permit::denial(self.known_policy(), path, Access::Write);
         if let Some(denial) = by_table.filter(|denial| denial.rule.is_some()) {
             return denial;
         }
@@ -60,7 +60,7 @@ impl Rules {
     /// in it would have to go.
     pub(super) fn moved_rule(&self, from: &[u8], to: &[u8]) -> Denial {
         let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(from));
-        let policy = self.policy();
+        let policy = self.known_policy();
         let found = [from, to].into_iter().find_map(|place| {
             let rule = rule_inside(policy, place)?;
             Some((shown(place), rule))
@@ -69,7 +69,7 @@ impl Rules {
             Some((place, (rule, origin))) => format!(
                 "the rule `{rule}` of {origin} closes something in `{place}`: moving the directory would undo it"
             ),
-            None => match self.landing_below(from).or_else(|| self.landing_below(to)) {
+            None => match self.landing_in_move(from, to).unwrap_or(None) {
                 Some(landing) => format!(
                     "`{}` is closed, and leads there by a symlink: moving the directory would lead it elsewhere",
                     shown(&landing.name)
@@ -87,7 +87,7 @@ impl Rules {
     pub(super) fn misleading_link(&self, path: &[u8]) -> Denial {
         let object = shown(path);
         let mut denial = Denial::by_default(DenialReason::WriteDenied, object);
-        denial.note = Some(match rule_inside(self.policy(), path) {
+        denial.note = Some(match rule_inside(self.known_policy(), path) {
             Some((rule, origin)) => format!(
                 "a symlink here would stand for paths that the rule `{rule}` of {origin} names"
             ),

@@ -133,7 +133,7 @@ impl Answering<'_> {
 
     /// The refusal of the symlink on the way to a path that nothing is changed through.
     fn closed_link(&self, request: Request, path: &AbsolutePath) -> Option<Denial> {
-        let policy = self.world.rules.policy();
+        let policy = self.world.rules.known_policy();
         let through = |link: AbsolutePath| policy.judge_through(&link).into_denial();
         request
             .changes()

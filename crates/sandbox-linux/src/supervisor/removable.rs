@@ -11,7 +11,7 @@ use super::{
     rules::is_within,
     trees::is_old,
 };
-use crate::sys::Errno;
+use crate::{probe::is_out_of_reach, sys::Errno};
 
 /// Directories that are remembered; what is in the others stays.
 const MOST_FORMER_REPOSITORIES: usize = 100_000;
@@ -19,42 +19,42 @@ const MOST_FORMER_REPOSITORIES: usize = 100_000;
 impl Answering<'_> {
     /// A repository somewhere below a write root may be removed with all that is in it, whatever the
     /// table protects there: nothing is planted by that.
-    pub(super) fn is_in_nested_repository(&self, place: &Place) -> bool {
+    pub(super) fn is_in_nested_repository(&self, place: &Place) -> Result<bool, Errno> {
         let Some(root) = self.world.rules.write_root(&place.path) else {
-            return false;
+            return Ok(false);
         };
-        let mut directory = rustix::io::fcntl_dupfd_cloexec(&place.directory, 0);
+        let mut current = rustix::io::fcntl_dupfd_cloexec(&place.directory, 0)?;
         let mut path = place.parent_path();
-        while let Ok(current) = directory {
+        loop {
             // At the top nothing of the path is left: `..` leads nowhere else from there.
             if path.is_empty() || !is_within(path, &root) || path == root {
-                return false;
+                return Ok(false);
             }
-            let is_repository = self.had_repository(current.as_fd());
-            let identity = mount_and_inode(current.as_fd());
-            let is_former = identity.is_ok_and(|it| self.state.former_repositories.contains(&it));
-            if is_repository || is_former {
-                return true;
+            let identity = mount_and_inode(current.as_fd())?;
+            let is_former = self.state.former_repositories.contains(&identity);
+            if is_former || self.had_repository(current.as_fd())? {
+                return Ok(true);
             }
             let end = path.iter().rposition(|byte| *byte == b'/');
             path = path.get(..end.unwrap_or(0)).unwrap_or_default();
             let flags = PLACE | OFlags::DIRECTORY;
-            directory = rustix::fs::openat(&current, c"..", flags, Mode::empty());
+            current = match rustix::fs::openat(&current, c"..", flags, Mode::empty()) {
+                Err(errno) if is_out_of_reach(errno) => return Ok(false),
+                above => above?,
+            };
         }
-        false
     }
 
     /// Whether a directory has a repository that is older than the sandbox, and was there then.
-    pub(super) fn had_repository(&self, directory: BorrowedFd<'_>) -> bool {
+    pub(super) fn had_repository(&self, directory: BorrowedFd<'_>) -> Result<bool, Errno> {
         let moved = &self.state.moved_repositories;
-        let is_moved = || {
-            let own = open_place(directory, &c".git".to_owned());
-            let identity = own.and_then(|own| mount_and_inode(own.as_fd()));
-            identity.is_ok_and(|identity| moved.contains(&identity))
-        };
-        is_old(directory, c".git", self.world.started)
-            && moved.len() < MOST_FORMER_REPOSITORIES
-            && !is_moved()
+        let is_known = is_old(directory, c".git", self.world.started)
+            && moved.len() < MOST_FORMER_REPOSITORIES;
+        if !is_known {
+            return Ok(false);
+        }
+        let own = open_place(directory, &c".git".to_owned())?;
+        Ok(!moved.contains(&mount_and_inode(own.as_fd())?))
     }
 
     /// Takes note of what gets the name of a repository: it is as old as before, but was not there.

@@ -19,7 +19,7 @@ use super::{
     request::PathArgument,
     rules::{Rules, is_within},
 };
-use crate::sys::Errno;
+use crate::{probe::is_out_of_reach, sys::Errno};
 
 /// Symlinks on one way; more are a loop (path_resolution(7)).
 pub(super) const LINK_LIMIT: u32 = 40;
@@ -199,13 +199,17 @@ impl View<'_> {
     }
 
     /// The place that a symlink with this text at a place would lead to; none if there is no way yet.
-    pub(super) fn target_place(&self, link: &Place, text: &[u8]) -> Option<Place> {
+    pub(super) fn target_place(&self, link: &Place, text: &[u8]) -> Result<Option<Place>, Errno> {
         let start = if text.starts_with(b"/") {
             self.root
         } else {
             link.directory.as_fd()
         };
-        self.place_from(start, text, &mut 0).ok()
+        match self.place_from(start, text, &mut 0) {
+            Ok(place) => Ok(Some(place)),
+            Err(errno) if is_out_of_reach(errno) => Ok(None),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// The place of an object that was found through a descriptor, if it has one in the sandbox.
@@ -320,11 +324,11 @@ impl View<'_> {
 
     /// A rule that names a symlink closes the way through it.
     pub(super) fn permit_link(&self, path: &[u8]) -> Result<(), Errno> {
-        let is_open = || {
-            self.rules.may_read(path)
-                && (!self.changes || self.rules.judge().may_write_through(path))
+        let is_open = || -> Result<bool, Errno> {
+            Ok(self.rules.may_read(path)
+                && (!self.changes || self.rules.judge()?.may_write_through(path)))
         };
-        if is_ours(path) || is_open() {
+        if is_ours(path) || is_open()? {
             Ok(())
         } else {
             Err(Errno::ACCESS)

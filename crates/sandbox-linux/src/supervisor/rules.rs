@@ -3,7 +3,7 @@
 use std::{
     os::fd::OwnedFd,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
@@ -25,6 +25,7 @@ use crate::{
     facts::WriteLinks,
     plan::{FilterSpec, LinuxPlan, NestedNamespaces, SocketGuard, Supervision, Tracing},
     probe::{self, LandedWrites},
+    sys::Errno,
 };
 
 /// The file policy, made ready for questions; one value serves every launch of a sandbox.
@@ -40,6 +41,8 @@ pub(crate) struct Rules {
     planned: Arc<FilesystemPolicy>,
     /// What symlinks among the write denies come to; made there as well.
     completed: OnceLock<Completed>,
+    /// Held by whoever looks for those.
+    completing: Mutex<()>,
     /// What a permissive run would be refused.
     observed: Option<Observed>,
     /// The user's home and the working directory, whose protected names are often links.
@@ -120,6 +123,7 @@ impl Rules {
             landings: OnceLock::new(),
             planned: Arc::clone(&plan.filesystem),
             completed: OnceLock::new(),
+            completing: Mutex::new(()),
             observed: plan.observed.as_ref().map(|policy| Observed {
                 policy: Arc::clone(policy),
                 judge: OnceLock::new(),
@@ -145,8 +149,14 @@ impl Rules {
         self.supervision == Supervision::Opens
     }
 
-    pub(crate) fn judge(&self) -> &FileJudge {
-        self.judge.get_or_init(|| FileJudge::new(self.policy()))
+    /// # Errors
+    /// The policy is not complete, and can't be completed now.
+    pub(crate) fn judge(&self) -> Result<&FileJudge, Errno> {
+        if let Some(judge) = self.judge.get() {
+            return Ok(judge);
+        }
+        let policy = self.policy()?;
+        Ok(self.judge.get_or_init(|| FileJudge::new(policy)))
     }
 
     /// The policy that would refuse an access if this were not a permissive run.
@@ -166,22 +176,24 @@ impl Rules {
         let rules = self.planned.deny_read.len() + self.planned.deny_write.len();
         let is_short = rules.max(self.planned.allow_write.len()) <= SOON_COMPILED;
         if is_short || self.supervision == Supervision::Opens {
-            self.judge();
-            self.landings();
+            // What can't be found out now is looked for when it is asked for.
+            self.judge().map(drop).unwrap_or(());
+            self.landings().map(drop).unwrap_or(());
         }
     }
 
     /// Whether a path may be read. A program's first opens do not wait until thousands of rules are
-    /// compiled: the few that say something about the path are searched for.
+    /// compiled: the few that say something about the path are searched for. What can't be told may not.
     pub(super) fn may_read(&self, path: &[u8]) -> bool {
         match self.judge.get() {
             None if self.is_long() => {
                 self.early.fetch_add(1, Ordering::Relaxed);
                 // What completes the policy are write denies.
                 let ends = self.ends.get_or_init(|| early::Ends::new(&self.planned));
-                early::may_read(self.policy(), ends, path)
+                let policy = self.policy();
+                policy.is_ok_and(|policy| early::may_read(policy, ends, path))
             }
-            Some(_) | None => self.judge().may_read(path),
+            Some(_) | None => self.judge().is_ok_and(|judge| judge.may_read(path)),
         }
     }
 
@@ -203,13 +215,9 @@ impl Rules {
             return;
         }
         if !self.is_long() {
-            self.beside(|rules| {
-                rules.judge();
-            });
+            self.beside(|rules| rules.judge().map(drop).unwrap_or(()));
         } else if self.completed.get().is_none() && self.leaves_links() {
-            self.beside(|rules| {
-                rules.policy();
-            });
+            self.beside(|rules| rules.policy().map(drop).unwrap_or(()));
         }
     }
 
@@ -217,9 +225,7 @@ impl Rules {
     pub(super) fn compile_for_more(self: &Arc<Self>) {
         let has_asked = self.early.load(Ordering::Relaxed) >= EARLY;
         if has_asked && !self.is_compiling.swap(true, Ordering::Relaxed) {
-            self.beside(|rules| {
-                rules.judge();
-            });
+            self.beside(|rules| rules.judge().map(drop).unwrap_or(()));
         }
     }
 
@@ -233,43 +239,62 @@ impl Rules {
     }
 
     /// The whole policy; it tells the reason of a no.
-    pub(crate) fn policy(&self) -> &FilesystemPolicy {
-        match self.write_links {
+    ///
+    /// # Errors
+    /// Where its symlinks lead can't be told now.
+    pub(crate) fn policy(&self) -> Result<&FilesystemPolicy, Errno> {
+        Ok(match self.write_links {
             WriteLinks::Known => &self.planned,
             WriteLinks::LeftToSupervisor => {
-                self.completed().policy.as_ref().unwrap_or(&self.planned)
+                self.completed()?.policy.as_ref().unwrap_or(&self.planned)
             }
-        }
+        })
     }
 
-    fn completed(&self) -> &Completed {
-        self.completed.get_or_init(|| self.complete())
+    /// As much of it as is known, for what is told of a refusal.
+    pub(crate) fn known_policy(&self) -> &FilesystemPolicy {
+        self.policy().unwrap_or(&self.planned)
+    }
+
+    /// An error is no answer, and is not kept: the next one who asks has it looked for again.
+    fn completed(&self) -> Result<&Completed, Errno> {
+        if let Some(completed) = self.completed.get() {
+            return Ok(completed);
+        }
+        // Who comes meanwhile waits, as the same work would take as long. It guards nothing but that.
+        let turn = self.completing.lock();
+        let _turn = turn.unwrap_or_else(PoisonError::into_inner);
+        if let Some(completed) = self.completed.get() {
+            return Ok(completed);
+        }
+        let completed = self.complete()?;
+        Ok(self.completed.get_or_init(|| completed))
     }
 
     fn leaves_links(&self) -> bool {
         self.write_links == WriteLinks::LeftToSupervisor
     }
 
-    fn complete(&self) -> Completed {
-        let LandedWrites { rules, links } = probe::landed_writes(&self.planned);
+    fn complete(&self) -> Result<Completed, Errno> {
+        let LandedWrites { rules, links } = probe::landed_writes(&self.planned)?;
         let is_known = self.write_links == WriteLinks::Known || rules.is_empty();
         let policy = (!is_known).then(|| {
             let mut policy = FilesystemPolicy::clone(&self.planned);
             policy.deny_write.extend(rules);
             policy
         });
-        Completed { policy, links }
+        Ok(Completed { policy, links })
     }
 
     /// Whether a path is, or lies in, what a closed or protected name leads to or through: `~/.bashrc` is often
     /// a symlink into a directory of its owner's.
-    pub(crate) fn is_landing(&self, path: &[u8]) -> bool {
-        self.landing(path).is_some()
+    pub(crate) fn is_landing(&self, path: &[u8]) -> Result<bool, Errno> {
+        Ok(self.landing(path)?.is_some())
     }
 
     /// The closed name that leads to a path, or to what it lies in.
-    pub(super) fn landing(&self, path: &[u8]) -> Option<&Landing> {
-        let landings = self.landings();
+    pub(super) fn landing(&self, path: &[u8]) -> Result<Option<&Landing>, Errno> {
+        let landings = self.landings()?;
         let above = std::iter::successors(Some(path), |path| {
             let end = path.iter().rposition(|byte| *byte == b'/')?;
             path.get(..end).filter(|above| !above.is_empty())
@@ -278,49 +303,65 @@ impl Rules {
             let found = landings.binary_search_by(|landing| (*landing.place).cmp(place));
             found.ok().and_then(|index| landings.get(index))
         };
-        above.into_iter().find_map(find)
+        Ok(above.into_iter().find_map(find))
     }
 
     /// The same for a directory on the way there.
-    pub(super) fn landing_below(&self, path: &[u8]) -> Option<&Landing> {
+    pub(super) fn landing_below(&self, path: &[u8]) -> Result<Option<&Landing>, Errno> {
         let below = [path.strip_suffix(b"/").unwrap_or(path), b"/"].concat();
-        let landings = self.landings();
+        let landings = self.landings()?;
         let next = landings.partition_point(|landing| landing.place < below);
         let next = landings.get(next);
-        next.filter(|landing| landing.place.starts_with(&below))
+        Ok(next.filter(|landing| landing.place.starts_with(&below)))
     }
 
     /// Whether a directory may be moved: no rule means something else for what lies in it, and no protected
     /// name leads there.
-    pub(super) fn may_move(&self, from: &[u8], to: &[u8]) -> bool {
-        let leads = self.landing_below(from).or_else(|| self.landing_below(to));
-        leads.is_none() && self.judge().keeps_verdicts(from, to)
+    pub(super) fn may_move(&self, from: &[u8], to: &[u8]) -> Result<bool, Errno> {
+        Ok(self.landing_in_move(from, to)?.is_none() && self.judge()?.keeps_verdicts(from, to))
     }
 
     /// Whether a directory that only the table of protected paths closes leads to a write root in it, which a
     /// user has named: without the directory nobody could make that.
-    pub(super) fn leads_to_opened(&self, path: &[u8]) -> bool {
+    pub(super) fn leads_to_opened(&self, path: &[u8]) -> Result<bool, Errno> {
+        let judge = self.judge()?;
         let mut roots = self.planned.allow_write.iter();
         let leads = roots.any(|root| match &root.rule.pattern {
             PathPattern::Subtree(root) => {
-                is_below(root.as_bytes(), path) && self.judge().may_write(root.as_bytes())
+                is_below(root.as_bytes(), path) && judge.may_write(root.as_bytes())
             }
             PathPattern::Glob(_) => false,
         });
-        leads
-            && denial(self.policy(), path, Access::MakeDirectory)
-                .is_some_and(|denial| Self::is_protection(&denial))
+        if !leads {
+            return Ok(false);
+        }
+        let denial = denial(self.policy()?, path, Access::MakeDirectory);
+        Ok(denial.is_some_and(|denial| Self::is_protection(&denial)))
     }
 
-    fn landings(&self) -> &[Landing] {
-        self.landings.get_or_init(|| {
-            let mut landings = landings::find(&self.planned, &self.starts);
-            let links = self.completed().links.iter();
-            landings.extend(links.map(|(link, rule)| Landing::of_link(link, rule)));
-            landings.sort_by(|one, other| one.place.cmp(&other.place));
-            landings.dedup_by(|one, other| one.place == other.place);
-            landings
-        })
+    /// What a closed name leads to that would be moved along.
+    pub(super) fn landing_in_move(
+        &self,
+        from: &[u8],
+        to: &[u8],
+    ) -> Result<Option<&Landing>, Errno> {
+        match self.landing_below(from)? {
+            None => self.landing_below(to),
+            found => Ok(found),
+        }
+    }
+
+    /// As for the policy, an error is not kept.
+    fn landings(&self) -> Result<&[Landing], Errno> {
+        if let Some(landings) = self.landings.get() {
+            return Ok(landings);
+        }
+        let mut landings = landings::find(&self.planned, &self.starts)?;
+        let links = self.completed()?.links.iter();
+        landings.extend(links.map(|(link, rule)| Landing::of_link(link, rule)));
+        landings.sort_by(|one, other| one.place.cmp(&other.place));
+        landings.dedup_by(|one, other| one.place == other.place);
+        Ok(self.landings.get_or_init(|| landings))
     }
 
     /// The places of a repository that the settings leave open.

@@ -313,8 +313,9 @@ impl Answering<'_> {
             return Err(Errno::AGAIN);
         }
         let value = i64::try_from(value).map_err(|_large| Errno::MSGSIZE)?;
+        let held = self.world.holdings.hold(1 + message.descriptors())?;
         let socket = rustix::io::fcntl_dupfd_cloexec(socket, 0)?;
-        let listener = rustix::io::fcntl_dupfd_cloexec(&self.world.listener, 0)?;
+        let listener = Arc::clone(&self.world.listener);
         let id = self.id;
         let run = move || {
             let answer = match message.send(&socket, 0) {
@@ -323,7 +324,7 @@ impl Answering<'_> {
             };
             // ENOENT: the caller is gone.
             sys::notify::answer(listener.as_fd(), id, answer).unwrap_or(());
-            drop(running);
+            drop((socket, message, held, running));
         };
         thread::Builder::new()
             .name("sandbox-send".into())
@@ -334,6 +335,12 @@ impl Answering<'_> {
 }
 
 impl Message {
+    /// How many it holds.
+    fn descriptors(&self) -> u64 {
+        let target = self.to.as_ref().map_or(0, Target::descriptors);
+        target + self.passed.len() as u64
+    }
+
     fn send(&self, socket: &OwnedFd, more: i32) -> Result<usize, Errno> {
         let name = match &self.to {
             None => Vec::new(),

@@ -14,7 +14,7 @@ use super::{
     resolve::{PROC_SUPER_MAGIC, Place, mount_and_inode},
     rules::{Rules, is_within},
 };
-use crate::{kernel_trees, sys::Errno};
+use crate::{kernel_trees, probe::is_out_of_reach, sys::Errno};
 
 impl Answering<'_> {
     /// A directory that came over a socket may belong to the host's mounts, whose paths look the same. And
@@ -91,11 +91,12 @@ fn is_device_tree(object: BorrowedFd<'_>, path: &[u8]) -> Result<bool, Errno> {
     if is_within(path, b"/dev") {
         return Ok(false);
     }
-    let [root, devices] = [c"/", c"/dev"].map(rustix::fs::stat);
-    let device = rustix::fs::fstat(object)?.st_dev;
-    let (Ok(root), Ok(devices)) = (root, devices) else {
-        return Ok(false);
+    let root = rustix::fs::stat(c"/")?;
+    let devices = match rustix::fs::stat(c"/dev") {
+        Err(errno) if is_out_of_reach(errno) => return Ok(false),
+        found => found?,
     };
+    let device = rustix::fs::fstat(object)?.st_dev;
     Ok(devices.st_dev != root.st_dev && devices.st_dev == device)
 }
 
