@@ -97,6 +97,13 @@ impl PathPattern {
         matches!(parsed, Ok(Self::Subtree(subtree)) if subtree.as_bytes() == path.as_bytes())
     }
 
+    /// The very name at a path. Other than [`Self::Subtree`] it says nothing of what a symlink there leads to.
+    #[must_use]
+    pub fn name_at(path: &AbsolutePath) -> Self {
+        let plain = path.as_bytes().len();
+        Self::Glob(Glob::new(path.clone(), plain, SetSyntax::Plain))
+    }
+
     /// Reads an entry: `~`, `~/x`, relative paths (against the base), globs. A trailing `/**` or
     /// `/` of an otherwise literal entry means the directory with everything below it.
     pub fn parse(

@@ -229,6 +229,28 @@ fn a_glob_can_be_moved_to_where_its_prefix_leads() {
 }
 
 #[test]
+fn a_name_is_that_name_whatever_is_in_it() {
+    for text in ["/a/b", "/a/[b]*?", "/b", "/[a]/**/c"] {
+        let pattern = PathPattern::name_at(&path(text));
+        assert_eq!(pattern.to_string(), text);
+        for (other, depth) in [
+            (text, Some(path(text).depth())),
+            ("/a/bx", None),
+            ("/a", None),
+        ] {
+            assert_eq!(pattern.region(&path(other)), depth, "{text} {other}");
+        }
+        let PathPattern::Glob(glob) = pattern else {
+            panic!("{text} is no name")
+        };
+        assert_eq!(Some(glob.static_prefix()), path(text).parent().as_ref());
+        let moved = PathPattern::Glob(glob.moved(&path("/m")));
+        let name = path(text).as_path().file_name().unwrap().to_owned();
+        assert_eq!(moved, PathPattern::name_at(&path("/m").join(name).unwrap()));
+    }
+}
+
+#[test]
 fn tokens_tell_backends_what_to_render() {
     let literal = |text: &str| GlobToken::Literal(text.as_bytes().into());
     let [before, set, run, after, any, anything, end] = glob("/a/[+-9x]*]?**.c")
