@@ -81,6 +81,9 @@ pub enum PatternError {
     /// `*/..`: which directory that is can't be told from the text.
     #[error("`..` after a wildcard names no definite directory: write the path without `..`")]
     ParentOfWildcard,
+    /// A set with a byte that is part of no character.
+    #[error("a set holds characters, and a byte in this one is part of none: `?` is any such byte")]
+    ByteInSet,
 }
 
 impl PathPattern {

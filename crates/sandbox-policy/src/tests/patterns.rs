@@ -229,6 +229,41 @@ fn a_glob_can_be_moved_to_where_its_prefix_leads() {
 }
 
 #[test]
+fn a_byte_that_is_no_character_is_in_no_set() {
+    let parse = |text: &[u8], syntax| PathPattern::parse(OsStr::from_bytes(text), syntax, &base());
+    for text in [
+        &b"/[\xfe]q"[..],
+        b"d/[a\xfe]",
+        b"[[\xfe]",
+        b"~/[!\xfe]*",
+        b"**/[\xfe]",
+    ] {
+        for syntax in [
+            PatternSyntax::Glob,
+            PatternSyntax::FloatingGlob,
+            PatternSyntax::Gitignore,
+        ] {
+            assert_eq!(
+                parse(text, syntax),
+                Err(PatternError::ByteInSet),
+                "{text:?}"
+            );
+        }
+        assert!(parse(text, PatternSyntax::Literal).is_ok());
+    }
+    for text in [
+        &b"/[a]\xfe]"[..],
+        b"/\xfe[a]",
+        b"/[\xfe",
+        b"/\xfe]",
+        b"/[/\xfe]",
+        b"/[\xc3\xa9]",
+    ] {
+        assert!(parse(text, PatternSyntax::Glob).is_ok(), "{text:?}");
+    }
+}
+
+#[test]
 fn a_name_is_that_name_whatever_is_in_it() {
     for text in ["/a/b", "/a/[b]*?", "/b", "/[a]/**/c"] {
         let pattern = PathPattern::name_at(&path(text));
