@@ -46,20 +46,32 @@ impl Guarded {
         guarded
     }
 
-    /// The link and what it leads to: replacing either changes what a later run reads.
+    /// The name, by its real place, and what it leads to: replacing either changes what a later run reads.
     fn add(&mut self, path: &Path) {
-        let way = walk(path);
-        // Of a name behind a link the real place is closed, and the link.
-        let parent = path.parent().and_then(|parent| walk(parent).end);
-        let name = parent.zip(path.file_name());
-        let name = name.and_then(|(parent, name)| parent.join(name).ok());
-        for place in way.end.into_iter().chain(name) {
-            // Each is asked about with all rules, so none is twice.
-            if !self.places.contains(&place) {
-                self.places.push(place);
+        let above = path.parent().map(walk).unwrap_or_default();
+        let name = above.end.zip(path.file_name());
+        let name = name.and_then(|(above, name)| above.join(name).ok());
+        match name {
+            Some(name) if fs::read_link(name.as_path()).is_err() => {
+                self.add_place(name);
+                self.add_links(above.links);
+            }
+            name => {
+                let way = walk(path);
+                way.end
+                    .into_iter()
+                    .chain(name)
+                    .for_each(|place| self.add_place(place));
+                self.add_links(way.links);
             }
         }
-        self.add_links(way.links);
+    }
+
+    fn add_place(&mut self, place: AbsolutePath) {
+        // Each is asked about with all rules, so none is twice.
+        if !self.places.contains(&place) {
+            self.places.push(place);
+        }
     }
 
     fn add_links(&mut self, links: Vec<AbsolutePath>) {
