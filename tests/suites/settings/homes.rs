@@ -140,6 +140,23 @@ fn links_further_up_stay_too() {
 }
 
 #[test]
+fn a_home_that_is_not_there_yet_is_made_by_nobody_inside() {
+    let linked = Linked::new("homes/me", &[("homes/me", "../data/none")]);
+    let homes = linked.at("homes");
+    let rules = flat(&json!({"allowWrite": [".", homes], "denyRead": [], "denyWrite": []}));
+    let file = linked.bed.file("rules.json", rules.to_string());
+    let options = ["-s", file.to_str().unwrap()];
+    for line in EXCHANGES {
+        let output = linked.run(&options, line);
+        assert!(linked.leads("homes/me").is_some(), "{line}\n{output}");
+        let _refused = output.refused();
+    }
+    linked
+        .run(&options, "ln -s x homes/link && rm homes/link")
+        .ok();
+}
+
+#[test]
 fn a_link_of_the_working_directory_and_a_root_of_everything_hold_it_too() {
     let linked = Linked::new("work/me", &[("work/me", "../data/me")]);
     linked.user_settings(&json!({"allowWrite": ["."], "denyRead": ["~/.ssh"], "denyWrite": []}));

@@ -40,8 +40,11 @@ impl Guarded {
         for path in flat.iter().chain(&named.trust_store) {
             guarded.add(path.as_path());
         }
-        if let Some(home) = &named.home {
-            guarded.add_links(walk(home.as_path()).links);
+        // The files above were looked for in the real home.
+        if let Some(named) = &named.home
+            && home != Some(named)
+        {
+            guarded.add_links(walk(named.as_path()).links);
         }
         guarded
     }
