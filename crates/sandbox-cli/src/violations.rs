@@ -102,7 +102,8 @@ impl Log {
     /// Closes it to commands: what they are refused is not theirs to rewrite.
     pub(crate) fn guard(&self, policy: &mut FilesystemPolicy) {
         if let Some(path) = &self.guarded {
-            policy.guard(path, Origin::BuiltIn("refusals are written to it"));
+            let origin = Origin::BuiltIn("refusals are written to it");
+            sandbox_core::settings::guard(policy, path, origin);
         }
     }
 }

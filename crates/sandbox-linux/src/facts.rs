@@ -36,6 +36,8 @@ pub struct HostFacts {
     /// Where symlinks lead that denied paths are, or would be, behind and that `paths` does not have:
     /// by the paths as written, or by the directories that patterns begin in.
     pub landings: BTreeMap<AbsolutePath, AbsolutePath>,
+    /// The symlinks on the ways of denied paths that lead elsewhere, by their real places.
+    pub deny_links: BTreeSet<AbsolutePath>,
     /// Where the entries of listed Unix sockets lead, by their paths as written.
     pub sockets: BTreeMap<AbsolutePath, AbsolutePath>,
     /// Where datagram sockets are bound.

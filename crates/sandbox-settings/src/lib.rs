@@ -44,7 +44,7 @@ pub use edit::{Addition, EditError, json_text, replace_file, with_additions};
 pub use error::{SettingsError, SettingsErrorKind, SettingsErrors, TrustError};
 pub use layer::{Choice, Format, IgnoredKey, Layer};
 pub use live::{NetworkLine, NetworkUpdate};
-pub use load::{MANAGED_SETTINGS, ProjectTrust, Sources, load, trust_files};
+pub use load::{MANAGED_SETTINGS, ProjectTrust, Sources, guard, load, trust_files};
 pub use notice::{EntryMeaning, SettingsNotice};
 pub use overrides::Overrides;
 pub use remember::{RememberError, remember_host};

@@ -30,6 +30,11 @@ pub enum EntryMeaning {
     NoAlternatives,
     /// A backslash.
     NoEscapes,
+    /// A name that is a variable's, `$HOME` or `${HOME}`.
+    NoVariables {
+        /// How the directory is written that the variable usually names, if there is a way.
+        instead: Option<&'static str>,
+    },
     /// A permission rule that begins with `!`.
     NoReversal,
     /// A refused tool without anything that it is refused for; nothing is closed by it.
@@ -84,6 +89,13 @@ impl fmt::Display for EntryMeaning {
                 "a backslash is plain text here and escapes nothing: `{\"path\": …, \"literal\": true}` in the lists of \
                  `filesystem` names a path whatever is in its name",
             ),
+            Self::NoVariables { instead } => {
+                f.write_str("variables are not filled in here: the name is `$` and what follows it")?;
+                match instead {
+                    Some(instead) => write!(f, "; that directory is `{instead}`"),
+                    None => Ok(()),
+                }
+            }
             Self::NoReversal => f.write_str("a `!` at the beginning is plain text here: it takes back nothing"),
             Self::WholeTool { instead } => write!(
                 f,
@@ -111,7 +123,7 @@ pub(crate) fn meanings(text: &str, syntax: PatternSyntax) -> Vec<EntryMeaning> {
     let mut found = Vec::new();
     // No early end: this is a few instructions for sixteen bytes.
     let is_plain = text.bytes().fold(true, |plain, byte| {
-        plain & !matches!(byte, b'[' | b'{' | b'\\')
+        plain & !matches!(byte, b'[' | b'{' | b'\\' | b'$')
     });
     if is_plain || syntax == PatternSyntax::Literal {
         return found;
@@ -133,7 +145,27 @@ pub(crate) fn meanings(text: &str, syntax: PatternSyntax) -> Vec<EntryMeaning> {
     if text.contains('\\') {
         found.push(EntryMeaning::NoEscapes);
     }
+    if let Some(name) = text.split('/').find_map(variable) {
+        found.push(EntryMeaning::NoVariables {
+            instead: match name {
+                "HOME" => Some("~"),
+                "PWD" => Some("."),
+                _ => None,
+            },
+        });
+    }
     found
+}
+
+/// The variable that a whole name would be in a shell. `$` stands in names of files too (`Outer$Inner.class`).
+fn variable(name: &str) -> Option<&str> {
+    let name = name.strip_prefix('$')?;
+    let braced = name.strip_prefix('{');
+    let name = braced.map_or(Some(name), |inside| inside.strip_suffix('}'))?;
+    let begins = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
+    let goes_on = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let is_name = name.as_bytes().first().is_some_and(begins) && name.bytes().all(goes_on);
+    is_name.then_some(name)
 }
 
 fn opens_and_closes(name: &str, openings: &[&str], closing: &str) -> bool {

@@ -128,7 +128,7 @@ impl Overrides {
             ("--allow-write", &self.allow_write, PathEffect::AllowWrite),
             ("--deny-write", &self.deny_write, PathEffect::DenyWrite),
             ("--allow-read", &self.allow_read, PathEffect::AllowRead),
-            ("--deny-read", &self.deny_read, PathEffect::DenyReadForGood),
+            ("--deny-read", &self.deny_read, PathEffect::DenyRead),
         ] {
             let mut list = PathList::new(key, effect);
             for value in values {

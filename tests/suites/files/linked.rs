@@ -231,3 +231,59 @@ fn an_overlay_is_judged_like_any_other() {
         "the lower directory changed"
     );
 }
+
+/// What a rule names by way of a symlink in a write root is named by a later run's rules too.
+#[test]
+fn links_on_the_way_to_what_is_closed_stay() {
+    let bed = Bed::new();
+    let root = bed.root();
+    for file in ["ws/c/key", "ws/d/key", "ws/e/key"] {
+        bed.file(file, "SECRET");
+    }
+    fs::create_dir(root.join("x")).unwrap();
+    for (to, name) in [
+        ("../ws/b", "x/a"),
+        ("c", "ws/b"),
+        ("d", "ws/f"),
+        ("../ws/g", "x/g"),
+        ("e/key", "ws/g"),
+        ("../ws/h/gone", "x/h"),
+        ("e", "ws/h"),
+    ] {
+        symlink(to, root.join(name)).unwrap();
+    }
+    let place = |name: &str| root.join(name).display().to_string();
+    let ws = place("ws");
+    for (closed, link, file) in [
+        ("x/a/key", "ws/b", Some("ws/c/key")),
+        ("x/a/k*", "ws/b", Some("ws/c/key")),
+        ("ws/f/k*", "ws/f", Some("ws/d/key")),
+        ("ws/f/**/key", "ws/f", Some("ws/d/key")),
+        ("x/g", "ws/g", Some("ws/e/key")),
+        ("x/h", "ws/h", None),
+    ] {
+        let settings = rules(&[&place(closed)], &[], &[".", &ws], &[]);
+        let run = |line: &str| {
+            let line = format!("cd '{}'; {line}", root.display());
+            bed.srt().flat(&settings).sh(&line).run()
+        };
+        let target = fs::read_link(root.join(link)).unwrap();
+        for line in [
+            format!("rm {link} && mkdir {link}"),
+            format!("mv {link} ws/away"),
+            format!("ln -sfn nowhere {link}"),
+            "mkdir ws/new; mv -T ws/new ".to_owned() + link,
+        ] {
+            let output = run(&line);
+            let led = fs::read_link(root.join(link)).ok();
+            assert_eq!(led.as_ref(), Some(&target), "{closed}: {line}\n{output}");
+            let _refused = output.refused();
+            if let Some(file) = file {
+                run(&format!("cat {file}")).refused().prints("");
+            }
+        }
+        // The control: other links, and what this one leads to.
+        run("rmdir ws/new; ln -s x ws/other && rm ws/other && echo x > ws/b/file && rm ws/c/file")
+            .ok();
+    }
+}

@@ -525,3 +525,29 @@ fn the_places_of_private_directories_stay() {
         assert!(Path::new(place).symlink_metadata().is_ok(), "{output}");
     }
 }
+
+/// What is made there can be used and is lost, so the user is told.
+#[test]
+fn a_missing_root_in_a_private_directory_is_said_to_be_lost() {
+    let bed = Bed::new();
+    for scratch in ["/tmp", "/var/tmp"] {
+        let directory = format!("{scratch}/{}", bed.marker());
+        let root = format!("{directory}/x");
+        let line = format!("mkdir -p {root} && echo x > {root}/file && cat {root}/file");
+        let output = bed.srt().options(["--allow-write", &root]).sh(&line).run();
+        let output = output.ok().prints("x\n");
+        let said = output.errors();
+        assert!(said.contains(&root) && said.contains("private"), "{output}");
+        assert!(!said.contains("can't be created"), "{output}");
+        assert!(std::fs::symlink_metadata(&directory).is_err(), "{scratch}");
+    }
+    // The control: elsewhere it is created on the host, and nothing is said.
+    let root = bed.outside().join("new/x");
+    let line = format!("mkdir -p {0} && echo x > {0}/file", root.display());
+    let output = bed
+        .srt()
+        .options(["--allow-write".as_ref(), root.as_os_str()]);
+    let output = output.sh(&line).run().ok();
+    assert!(!output.errors().contains("notice"), "{output}");
+    assert_eq!(std::fs::read(root.join("file")).unwrap(), b"x\n");
+}

@@ -7,6 +7,7 @@
 mod environment;
 mod errors;
 mod explain;
+mod homes;
 mod meant;
 mod report;
 mod trust;

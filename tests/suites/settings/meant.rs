@@ -1,7 +1,7 @@
 //! Entries that close less, or something else, than their author may think: either they hold as they are meant,
 //! or a notice says what they mean.
 
-use std::fmt::Write as _;
+use std::{ffi::OsStr, fmt::Write as _, os::unix::ffi::OsStrExt};
 
 use sandbox_tests::{Bed, Output, host, need};
 use serde_json::{Value, json};
@@ -63,6 +63,10 @@ fn what_a_pattern_does_not_mean_is_said_with_its_place() {
             ("a{1..3}", "{…}"),
             ("x\\*", "backslash"),
             ("[[:alpha:]]x", "[:…:]"),
+            ("$HOME/x", "that directory is `~`"),
+            ("${HOME}/.ssh", "that directory is `~`"),
+            ("$PWD/f", "that directory is `.`"),
+            ("a/${NAME}/f", "variables"),
         ] {
             let bed = Bed::new();
             let output = bed
@@ -92,7 +96,17 @@ fn what_a_pattern_does_not_mean_is_said_with_its_place() {
         // The control: what means here what it means everywhere, and what is no pattern at all.
         let bed = Bed::new();
         let entries = [
-            "*.pem", "./[ab]x", "**/.env", "a[b-d]", "a{b}", "plain", "./w?",
+            "*.pem",
+            "./[ab]x",
+            "**/.env",
+            "a[b-d]",
+            "a{b}",
+            "plain",
+            "./w?",
+            "A$B.class",
+            "$1",
+            "a/$",
+            "$RECYCLE.BIN",
         ];
         let output = bed
             .srt()
@@ -318,6 +332,88 @@ fn a_path_that_is_closed_and_opened_at_once_is_named() {
         .run()
         .ok();
     assert!(notices(&output).is_empty(), "{output}");
+}
+
+/// A set holds characters: a byte that is part of none would be in none.
+#[test]
+fn a_byte_in_a_set_is_an_error_and_any_byte_closes_it() {
+    let bed = Bed::new();
+    let name = OsStr::from_bytes(b"\xfeq");
+    let file = bed.work().join(name);
+    std::fs::write(&file, "as it was").unwrap();
+    let run = |option: &str, pattern: &[u8]| {
+        let pattern = OsStr::from_bytes(pattern);
+        let run = bed.srt().options([OsStr::new(option), pattern]);
+        run.sh("cat ./*q; echo new > \"$(ls | head -n1)\"").run()
+    };
+    for option in ["--deny-read", "--deny-write"] {
+        for pattern in [&b"[\xfe]q"[..], b"d/[a\xfe]/q", b"**/[!\xfe]x"] {
+            let output = run(option, pattern).exits(125).prints("");
+            assert!(
+                output.errors().contains("a set holds characters"),
+                "{output}"
+            );
+        }
+        run(option, b"?q").refused();
+        assert_eq!(std::fs::read(&file).unwrap(), b"as it was");
+    }
+    // No set at all.
+    run("--deny-write", b"\xfeq[a]").ok();
+    assert_eq!(std::fs::read(&file).unwrap(), b"new\n");
+}
+
+/// Options mean what the same entries of a file mean, and no file opens what an option closes.
+#[test]
+fn an_option_opens_what_another_option_closes() {
+    let files = ["sec/k", "sec/d/k", "sec/d/e/k"];
+    let bed = Bed::new();
+    for file in files {
+        bed.file(format!("work/{file}"), "told");
+    }
+    let line = format!(
+        "for f in {}; do cat $f >/dev/null 2>&1 && echo $f; done; true",
+        files.join(" ")
+    );
+    let text = |deny: &[&str], allow: &[&str]| {
+        json!({
+            "network": {"allowedDomains": [], "deniedDomains": []},
+            "filesystem": {"denyRead": deny, "allowRead": allow, "allowWrite": [], "denyWrite": []},
+        })
+    };
+    for (deny, allow, read) in [
+        (&["sec"][..], &[][..], &[][..]),
+        (&["sec"], &["sec/d"], &["sec/d/k", "sec/d/e/k"]),
+        (&["sec", "sec/d/e"], &["sec/d"], &["sec/d/k"]),
+        (&["sec", "**/k"], &["sec/d"], &[]),
+        (&["sec/d"], &["sec"], &["sec/k"]),
+        (&["sec"], &["."], &[]),
+        (&["sec/d"], &["sec/d"], &files),
+    ] {
+        let expected: String = read.iter().map(|file| format!("{file}\n")).collect();
+        let option = |name: &'static str, paths: &[&'static str]| -> Vec<&'static str> {
+            paths.iter().flat_map(|path| [name, path]).collect()
+        };
+        let (denies, allows) = (option("--deny-read", deny), option("--allow-read", allow));
+        let options = denies.iter().chain(&allows).copied();
+        let context = |output: &Output| format!("{deny:?} {allow:?}\n{output}");
+        let output = bed.srt().options(options).sh(&line).run().ok();
+        let expected = if read.len() == files.len() {
+            files.join("\n") + "\n"
+        } else {
+            expected
+        };
+        assert_eq!(output.text(), expected, "{}", context(&output));
+        let output = bed.srt().flat(&text(deny, allow)).sh(&line).run().ok();
+        assert_eq!(output.text(), expected, "{}", context(&output));
+        // A file's entries open nothing of it, nor do an option's in what a file closes.
+        let output = bed.srt().flat(&text(&[], allow)).options(denies);
+        let closed = output.sh(&line).run().ok();
+        let alone = bed.srt().flat(&text(deny, &[])).sh(&line).run().ok();
+        assert_eq!(closed.text(), alone.text(), "{}", context(&closed));
+        let output = bed.srt().flat(&text(deny, &[])).options(allows);
+        let closed = output.sh(&line).run().ok();
+        assert_eq!(closed.text(), alone.text(), "{}", context(&closed));
+    }
 }
 
 /// A file can bring any number of such entries along; what a user wrote is named before what a project wrote.

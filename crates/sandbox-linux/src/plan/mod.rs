@@ -120,6 +120,14 @@ pub enum PlanNotice {
         /// The rule's origin.
         origin: String,
     },
+    /// A write root that does not exist, below a private directory such as `/tmp`.
+    #[error("`{}` does not exist, and what lies above it is private inside: it can be created there, and nothing of it is left at the end (allowed by {origin})", path.as_path().display())]
+    PrivateWriteRoot {
+        /// The path as written.
+        path: AbsolutePath,
+        /// The rule's origin.
+        origin: String,
+    },
     /// A write root below something that is no directory.
     #[error("`{}` does not exist and can't be created inside: `{}` is no directory (allowed by {origin})", path.as_path().display(), file.as_path().display())]
     BlockedWriteRoot {
@@ -425,6 +433,7 @@ fn missing_roots(
         if path.as_path().starts_with(shown::PRIVATE_MEMORY) {
             continue;
         }
+        let shown = || shown::mounted(mounts, &found.above);
         match judged.of(&found.above) {
             mounts::Region::Writable => {}
             _ if found.kind == PathKind::File => notices.push(PlanNotice::BlockedWriteRoot {
@@ -435,9 +444,15 @@ fn missing_roots(
             mounts::Region::ReadOnly => roots.push((*found).clone()),
             // A working directory below `/tmp` is the host's, whatever is around it.
             mounts::Region::Hidden | mounts::Region::Scratch
-                if shown::mounted(mounts, &found.above) == Shown::Host(BindAccess::ReadOnly) =>
+                if shown() == Shown::Host(BindAccess::ReadOnly) =>
             {
                 roots.push((*found).clone());
+            }
+            mounts::Region::Scratch if shown() == Shown::Private => {
+                notices.push(PlanNotice::PrivateWriteRoot {
+                    path: path.clone(),
+                    origin: allow.rule.origin.to_string(),
+                });
             }
             mounts::Region::Hidden | mounts::Region::Scratch => {
                 notices.push(PlanNotice::MissingWriteRoot {

@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 
 use sandbox_policy::{
-    AbsolutePath, FileVerdict, FilesystemPolicy, PathPattern, PathRule, ReadAllow, ReadDeny,
-    RuleList,
+    AbsolutePath, FileVerdict, FilesystemPolicy, Origin, PathPattern, PathRule, ReadAllow,
+    ReadDeny, RuleList,
 };
 
 use super::{PlanError, PlanNotice, shown::PRIVATE_MEMORY};
@@ -74,6 +74,13 @@ pub(super) fn resolve(
                 layer: *layer,
             });
         }
+    }
+    for link in &facts.deny_links {
+        // A later run's rules would name what the command puts in its place.
+        resolved.guard_link(
+            link,
+            Origin::BuiltIn("a closed path leads through this symlink"),
+        );
     }
     Ok(resolved)
 }

@@ -2,8 +2,8 @@
 
 use std::{
     cell::OnceCell,
-    collections::{BTreeMap, HashSet},
-    io,
+    collections::{BTreeMap, BTreeSet, HashSet},
+    fs, io,
 };
 
 use sandbox_policy::{
@@ -14,6 +14,7 @@ use super::{
     ProbeError,
     lookup::{self, Found, Lookup},
     named, start_error, unexaminable, unless_out_of_reach,
+    way::walk,
 };
 use crate::facts::{KnownPaths, PathFacts};
 
@@ -34,6 +35,7 @@ pub(super) struct Denied<'p> {
     policy: &'p FilesystemPolicy,
     pub(super) lookup: Lookup,
     pub(super) landings: BTreeMap<AbsolutePath, AbsolutePath>,
+    pub(super) ways: Ways,
     roots: OnceCell<WriteRoots<'p>>,
 }
 
@@ -43,6 +45,7 @@ impl<'p> Denied<'p> {
             policy,
             lookup,
             landings: BTreeMap::new(),
+            ways: Ways::default(),
             roots: OnceCell::new(),
         }
     }
@@ -118,6 +121,7 @@ impl<'p> Denied<'p> {
                 }
                 Some(Found::There(found)) => self.keep(rule, found, false)?,
                 Some(Found::Missing(Some(elsewhere))) => {
+                    self.ways.add(path);
                     self.landings.insert(path.clone(), elsewhere);
                 }
                 Some(Found::Missing(None)) | None => {}
@@ -161,6 +165,7 @@ impl<'p> Denied<'p> {
                     }
                 }
                 Some(Found::Missing(Some(elsewhere))) => {
+                    self.ways.add(path);
                     self.landings.insert(path.clone(), elsewhere);
                 }
                 Some(Found::Missing(None)) | None => {}
@@ -192,6 +197,9 @@ impl<'p> Denied<'p> {
     fn keep(&mut self, rule: &PathRule, found: PathFacts, is_long: bool) -> Result<(), ProbeError> {
         let path = named(rule);
         let canonical = found.canonical.clone();
+        if canonical != *path {
+            self.ways.add(path);
+        }
         match &rule.pattern {
             PathPattern::Subtree(_) if !is_long => self.lookup.record(path, found),
             PathPattern::Subtree(_) if canonical == *path => return Ok(()),
@@ -203,6 +211,28 @@ impl<'p> Denied<'p> {
         let roots = (self.roots).get_or_init(|| WriteRoots::new(self.policy, paths));
         learn_above(&mut self.lookup, path, &canonical, roots)
             .map_err(|source| start_error(path, source))
+    }
+}
+
+/// The symlinks that rules lead through.
+#[derive(Default)]
+pub(super) struct Ways {
+    pub(super) links: BTreeSet<AbsolutePath>,
+    directories: HashSet<AbsolutePath>,
+}
+
+impl Ways {
+    /// Adds those of a path that leads elsewhere. What can't be walked is out of the command's sight as well.
+    fn add(&mut self, path: &AbsolutePath) {
+        let walked = |path: &AbsolutePath| walk(path.as_path()).map(|way| way.links);
+        if let Some(directory) = path.parent()
+            && self.directories.insert(directory.clone())
+        {
+            self.links.extend(walked(&directory).into_iter().flatten());
+        }
+        if fs::read_link(path.as_path()).is_ok() {
+            self.links.extend(walked(path).into_iter().flatten());
+        }
     }
 }
 

@@ -106,6 +106,7 @@ pub fn probe(
     let Denied {
         mut lookup,
         landings,
+        ways,
         ..
     } = denied;
     // Where a symlink leads from a rule could be between two roots.
@@ -141,6 +142,7 @@ pub fn probe(
         inner_roots,
         folding_roots,
         landings,
+        deny_links: ways.links,
         datagram_sockets: listed.datagrams,
         known_sockets: listed.known,
         sockets: listed.landings,

@@ -156,6 +156,25 @@ impl FilesystemPolicy {
         self.scratch = scratch;
     }
 
+    /// Denies putting something else in the place of a symlink, where a write root would permit it. What the
+    /// link leads to is judged by its own name, other than by [`Self::guard`].
+    pub fn guard_link(&mut self, link: &AbsolutePath, origin: Origin) {
+        let is_inside = |root: &ReadAllow| match &root.rule.pattern {
+            // A root that the link leads to does not hold the link.
+            PathPattern::Subtree(root) => link.is_within(root) && link != root,
+            pattern @ PathPattern::Glob(_) => pattern.opens(link).is_some(),
+        };
+        if !self.allow_write.iter().any(is_inside) {
+            return;
+        }
+        let scratch = std::mem::take(&mut self.scratch);
+        if self.judge_write(link).is_allowed() {
+            let pattern = PathPattern::name_at(link);
+            self.deny_write.push(PathRule { pattern, origin });
+        }
+        self.scratch = scratch;
+    }
+
     /// May this path be removed, other than to put something in its place? As `judge_write`, but
     /// what is protected in a git repository inside the write root may go: who may remove the
     /// repository has to empty it first.

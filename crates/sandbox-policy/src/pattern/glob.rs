@@ -98,12 +98,13 @@ impl Glob {
     pub fn moved(&self, to: &AbsolutePath) -> Self {
         // The prefix is a directory, so what follows it begins with a slash.
         let (prefix, literal) = (self.static_prefix().as_bytes(), self.literal().as_bytes());
+        let prefix = prefix.strip_suffix(b"/").unwrap_or(prefix);
         let rest = literal.strip_prefix(prefix).unwrap_or(literal);
-        let rest = rest.strip_prefix(b"/").unwrap_or(rest);
         let to = to.as_bytes();
         let to = to.strip_suffix(b"/").unwrap_or(to);
-        let literal = AbsolutePath::from_clean_bytes(&[to, b"/", rest].concat());
-        Self::new(literal, to.len(), self.0.sets)
+        let literal = AbsolutePath::from_clean_bytes(&[to, rest].concat());
+        let plain = to.len() + self.0.plain.saturating_sub(prefix.len());
+        Self::new(literal, plain, self.0.sets)
     }
 
     /// How its text is to be read.

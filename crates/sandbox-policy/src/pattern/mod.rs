@@ -81,6 +81,9 @@ pub enum PatternError {
     /// `*/..`: which directory that is can't be told from the text.
     #[error("`..` after a wildcard names no definite directory: write the path without `..`")]
     ParentOfWildcard,
+    /// A set with a byte that is part of no character.
+    #[error("a set holds characters, and a byte in this one is part of none: `?` is any such byte")]
+    ByteInSet,
 }
 
 impl PathPattern {
@@ -95,6 +98,13 @@ impl PathPattern {
         let parsed = Self::parse(path.as_ref(), PatternSyntax::Glob, &base);
         // `/a/**` is the directory, not what is named so.
         matches!(parsed, Ok(Self::Subtree(subtree)) if subtree.as_bytes() == path.as_bytes())
+    }
+
+    /// The very name at a path. Other than [`Self::Subtree`] it says nothing of what a symlink there leads to.
+    #[must_use]
+    pub fn name_at(path: &AbsolutePath) -> Self {
+        let plain = path.as_bytes().len();
+        Self::Glob(Glob::new(path.clone(), plain, SetSyntax::Plain))
     }
 
     /// Reads an entry: `~`, `~/x`, relative paths (against the base), globs. A trailing `/**` or

@@ -17,6 +17,9 @@ pub(super) fn pattern(
     if let Some(path) = plain(text.as_encoded_bytes(), base) {
         return Ok(PathPattern::Subtree(path));
     }
+    if syntax != PatternSyntax::Literal && has_byte_in_set(text.as_encoded_bytes()) {
+        return Err(PatternError::ByteInSet);
+    }
     if syntax.is_floating() {
         return floating(text, syntax, base);
     }
@@ -63,6 +66,25 @@ fn floating(
         return pattern(&anywhere, anchored, base);
     }
     pattern(text, anchored, base)
+}
+
+/// Whether brackets hold a byte that is part of no character, which no set can: the text would close nothing
+/// but a file that is named exactly so.
+fn has_byte_in_set(text: &[u8]) -> bool {
+    if std::str::from_utf8(text).is_ok() {
+        return false;
+    }
+    let in_set = |name: &[u8]| {
+        let mut openings = name.iter().enumerate().filter(|(_, byte)| **byte == b'[');
+        openings.any(|(at, _)| {
+            let inside = name.get(at + 1..).unwrap_or_default();
+            let mut ends = inside.iter().enumerate().skip(1);
+            let end = ends.find(|(_, byte)| **byte == b']');
+            let inside = end.and_then(|(end, _)| inside.get(..end));
+            inside.is_some_and(|inside| std::str::from_utf8(inside).is_err())
+        })
+    };
+    text.split(|byte| *byte == b'/').any(in_set)
 }
 
 /// A clean path in which nothing is special.

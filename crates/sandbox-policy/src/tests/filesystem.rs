@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use super::{origin, path, path_rule};
 use crate::{
-    Denial, DenialReason, FileVerdict, FilesystemPolicy, Firmness, LayerId, Protection, ReadAllow,
-    ReadDeny, RuleList,
+    Denial, DenialReason, FileJudge, FileVerdict, FilesystemPolicy, Firmness, LayerId, Protection,
+    ReadAllow, ReadDeny, RuleList,
 };
 
 static NOTHING: LazyLock<FilesystemPolicy> = LazyLock::new(|| FilesystemPolicy {
@@ -283,4 +283,28 @@ fn objects_that_are_not_text_are_escaped() {
         NOTHING.judge_write(&raw).into_denial().unwrap().object,
         "/a/\\xff"
     );
+}
+
+#[test]
+fn a_guarded_link_closes_its_name_and_nothing_behind_it() {
+    let guarded = |root: &str, link: &str| {
+        let mut policy = policy(&[], &[], &[root], &[]);
+        policy.guard_link(&path(link), origin(1));
+        policy
+    };
+    let closed = guarded("/w", "/w/link");
+    assert!(!closed.judge_write(&path("/w/link")).is_allowed());
+    assert!(!closed.judge_remove(&path("/w/link")).is_allowed());
+    assert!(closed.judge_through(&path("/w/link")).is_allowed());
+    assert!(closed.judge_write(&path("/w/link2")).is_allowed());
+    let judge = FileJudge::new(&closed);
+    assert!(!judge.may_remove(b"/w/link") && judge.may_remove(b"/w/link2"));
+    assert!(!judge.keeps_verdicts(b"/w/link", b"/w/other"));
+    let above = FileJudge::new(&guarded("/w", "/w/a/link"));
+    assert!(!above.keeps_verdicts(b"/w/a", b"/w/b"));
+    assert!(above.keeps_verdicts(b"/w/c", b"/w/b"));
+    // A root that the link leads to, or another one, needs no rule.
+    for (root, link) in [("/w/link", "/w/link"), ("/x", "/w/link")] {
+        assert!(guarded(root, link).deny_write.is_empty(), "{root}");
+    }
 }

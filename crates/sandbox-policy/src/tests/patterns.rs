@@ -229,6 +229,63 @@ fn a_glob_can_be_moved_to_where_its_prefix_leads() {
 }
 
 #[test]
+fn a_byte_that_is_no_character_is_in_no_set() {
+    let parse = |text: &[u8], syntax| PathPattern::parse(OsStr::from_bytes(text), syntax, &base());
+    for text in [
+        &b"/[\xfe]q"[..],
+        b"d/[a\xfe]",
+        b"[[\xfe]",
+        b"~/[!\xfe]*",
+        b"**/[\xfe]",
+    ] {
+        for syntax in [
+            PatternSyntax::Glob,
+            PatternSyntax::FloatingGlob,
+            PatternSyntax::Gitignore,
+        ] {
+            assert_eq!(
+                parse(text, syntax),
+                Err(PatternError::ByteInSet),
+                "{text:?}"
+            );
+        }
+        assert!(parse(text, PatternSyntax::Literal).is_ok());
+    }
+    for text in [
+        &b"/[a]\xfe]"[..],
+        b"/\xfe[a]",
+        b"/[\xfe",
+        b"/\xfe]",
+        b"/[/\xfe]",
+        b"/[\xc3\xa9]",
+    ] {
+        assert!(parse(text, PatternSyntax::Glob).is_ok(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_name_is_that_name_whatever_is_in_it() {
+    for text in ["/a/b", "/a/[b]*?", "/b", "/[a]/**/c"] {
+        let pattern = PathPattern::name_at(&path(text));
+        assert_eq!(pattern.to_string(), text);
+        for (other, depth) in [
+            (text, Some(path(text).depth())),
+            ("/a/bx", None),
+            ("/a", None),
+        ] {
+            assert_eq!(pattern.region(&path(other)), depth, "{text} {other}");
+        }
+        let PathPattern::Glob(glob) = pattern else {
+            panic!("{text} is no name")
+        };
+        assert_eq!(Some(glob.static_prefix()), path(text).parent().as_ref());
+        let moved = PathPattern::Glob(glob.moved(&path("/m")));
+        let name = path(text).as_path().file_name().unwrap().to_owned();
+        assert_eq!(moved, PathPattern::name_at(&path("/m").join(name).unwrap()));
+    }
+}
+
+#[test]
 fn tokens_tell_backends_what_to_render() {
     let literal = |text: &str| GlobToken::Literal(text.as_bytes().into());
     let [before, set, run, after, any, anything, end] = glob("/a/[+-9x]*]?**.c")

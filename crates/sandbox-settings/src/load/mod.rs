@@ -4,7 +4,9 @@
 //! A file is read once. What is parsed, what is hashed and what messages quote are the same bytes.
 
 mod file;
+mod guarded;
 mod trust_store;
+mod way;
 
 use std::{
     io,
@@ -28,6 +30,8 @@ use crate::{
 };
 
 use file::{ReadError, SIZE_LIMIT, read};
+pub(crate) use guarded::Guarded;
+pub use guarded::guard;
 pub use trust_store::trust_files;
 
 /// Where settings are looked for.
@@ -82,6 +86,7 @@ pub const MANAGED_SETTINGS: &str = if cfg!(target_os = "macos") {
 pub fn load(sources: &Sources) -> Result<Settings, SettingsErrors> {
     // Where the places really are: a home behind a symlink must not be another place than the
     // working directory in it.
+    let named = sources;
     let sources = &Sources {
         working_directory: real_place(&sources.working_directory),
         home: sources.home.as_ref().map(real_place),
@@ -119,7 +124,7 @@ pub fn load(sources: &Sources) -> Result<Settings, SettingsErrors> {
         return Err(SettingsErrors(errors));
     }
     let places = Places {
-        guarded: guarded(sources, &candidates),
+        guarded: Guarded::new(named, sources.home.as_ref(), &candidates),
         secretive: secretive(&layers),
     };
     Ok(resolve(layers, &base, &places))
@@ -202,27 +207,6 @@ fn candidates(sources: &Sources) -> Vec<Candidate> {
         (None, None) => {}
     }
     candidates
-}
-
-/// Paths that decide about later runs: the user's own files, whether or not they are there yet, and
-/// the trust store. Files of a project are guarded by their content's hash.
-fn guarded(sources: &Sources, candidates: &[Candidate]) -> Vec<AbsolutePath> {
-    let own = candidates
-        .iter()
-        .filter(|candidate| !candidate.layer.comes_with_project())
-        .filter_map(|candidate| AbsolutePath::new(&candidate.path).ok())
-        // The link and what it leads to: replacing either changes what a later run reads.
-        .flat_map(|path| [real_place(&path), path]);
-    let home = sources.home.iter();
-    let flat = home.filter_map(|home| home.join(".srt-settings.json").ok());
-    let mut paths = Vec::new();
-    for path in own.chain(flat).chain(sources.trust_store.clone()) {
-        // Each is asked about with all rules, so none is twice.
-        if !paths.contains(&path) {
-            paths.push(path);
-        }
-    }
-    paths
 }
 
 /// A file that was read and parsed.

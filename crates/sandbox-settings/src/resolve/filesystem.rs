@@ -62,10 +62,7 @@ pub(super) fn filesystem(
     {
         open_everything(&mut rules, origin);
     }
-    for path in &places.guarded {
-        let origin = Origin::BuiltIn("it decides what later runs may do");
-        rules.guard(path, origin);
-    }
+    places.guarded.close(&mut rules);
     hide(&mut rules, &places.secretive);
     rules
 }

@@ -21,6 +21,7 @@ use crate::{
     finding::shown,
     layer::{Choice, IgnoredKey, Layer},
     live::{self, LiveBase},
+    load::Guarded,
     notice::{SettingsNotice, opened_again},
     settings::{
         Execution, HeldBack, IgnoredViolation, LoadedFile, MacosOptions, Settings, decided_by_flat,
@@ -58,7 +59,7 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) struct Places {
     /// They decide about later runs: nothing that runs inside may write them.
-    pub(crate) guarded: Vec<AbsolutePath>,
+    pub(crate) guarded: Guarded,
     /// Settings files that hold a login: nothing that runs inside may read them.
     pub(crate) secretive: Vec<AbsolutePath>,
 }

@@ -62,6 +62,7 @@ impl Host {
             inner_roots: Vec::new(),
             folding_roots: Vec::new(),
             landings: BTreeMap::new(),
+            deny_links: BTreeSet::new(),
             datagram_sockets: BTreeSet::new(),
             known_sockets: BTreeSet::new(),
             socket_links: BTreeMap::new(),
