@@ -1,6 +1,9 @@
 //! Opening files.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::{
+    ffi::CStr,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
@@ -133,15 +136,12 @@ impl Answering<'_> {
             let fresh = flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::EXCL;
             match rustix::fs::openat(directory, name, fresh, mode) {
                 Ok(file) => {
-                    let session = &mut self.state.git;
-                    session.note_file(directory, name, file.as_fd());
+                    let file = self.created(directory, name, file, asked_about)?;
                     return Ok(Attempt::Created(file, through));
                 }
-                Err(Errno::EXIST) if !flags.contains(OFlags::EXCL) => {
-                    if asked_about == AskedAbout::Nothing {
-                        return Ok(Attempt::Changed);
-                    }
-                }
+                Err(Errno::EXIST) if flags.contains(OFlags::EXCL) => return Err(Errno::EXIST),
+                Err(Errno::EXIST) if asked_about.is_new() => return Ok(Attempt::Changed),
+                Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno),
             }
         }
@@ -175,6 +175,30 @@ impl Answering<'_> {
             }
             Err(errno) => Err(errno),
         }
+    }
+
+    /// What the caller gets for a file that was made. If it gets nothing, there is none.
+    fn created(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        name: &CStr,
+        file: OwnedFd,
+        asked_about: AskedAbout,
+    ) -> Result<OwnedFd, Errno> {
+        let session = &mut self.state.git;
+        if asked_about != AskedAbout::Lock {
+            session.note_file(directory, name, file.as_fd());
+            return Ok(file);
+        }
+        let stand_in = session.stand_in(directory, name, file.as_fd());
+        if stand_in.is_err() {
+            let own = rustix::fs::fstat(&file)?;
+            let there = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            if (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino) {
+                rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
+            }
+        }
+        stand_in
     }
 
     /// Permission to open a place; what is refused may still be a symlink to something permitted.
@@ -231,6 +255,9 @@ impl Answering<'_> {
         if permitted.vets_config {
             self.report_settings(place);
             return Err(Errno::ACCESS);
+        }
+        if permitted.stands_in {
+            asked_about = AskedAbout::Lock;
         }
         Ok(Permission::Judged(permitted.through, asked_about))
     }
@@ -331,15 +358,22 @@ enum AskedAbout {
     Name,
     /// A file that is to be made.
     Nothing,
+    /// A lock that is to be made, and stays empty.
+    Lock,
     /// This device and inode.
     File(u64, u64),
 }
 
 impl AskedAbout {
+    /// Whether it is about no file that exists.
+    fn is_new(self) -> bool {
+        matches!(self, Self::Nothing | Self::Lock)
+    }
+
     /// Whether it is about a file that was opened.
     fn is(self, file: BorrowedFd<'_>) -> Result<bool, Errno> {
         match self {
-            Self::Name | Self::Nothing => Ok(true),
+            Self::Name | Self::Nothing | Self::Lock => Ok(true),
             Self::File(device, inode) => {
                 let status = rustix::fs::fstat(file)?;
                 Ok((status.st_dev, status.st_ino) == (device, inode))

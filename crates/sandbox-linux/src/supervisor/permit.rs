@@ -38,6 +38,8 @@ pub(super) struct Permitted {
     pub(super) through: Through,
     /// Whether it is a repository's settings, which are read and copied in place of a rename.
     pub(super) vets_config: bool,
+    /// Whether it is the lock of a repository's settings, whose new file stays empty.
+    pub(super) stands_in: bool,
 }
 
 /// Where a permitted call is performed.
@@ -113,11 +115,19 @@ impl Answering<'_> {
     ) -> Result<Permitted, Errno> {
         match self.git_verdict(place, change) {
             GitVerdict::Pass => {}
+            GitVerdict::StandIn => {
+                return Ok(Permitted {
+                    through: self.permit(place, access)?,
+                    vets_config: false,
+                    stands_in: true,
+                });
+            }
             verdict @ (GitVerdict::Permit | GitVerdict::VetConfig) => {
                 let through = self.permit_unless(place, access, true)?;
                 return Ok(Permitted {
                     through,
                     vets_config: verdict == GitVerdict::VetConfig,
+                    stands_in: false,
                 });
             }
             GitVerdict::Assemble => {
@@ -126,6 +136,7 @@ impl Answering<'_> {
                 return Ok(Permitted {
                     through,
                     vets_config: false,
+                    stands_in: false,
                 });
             }
             GitVerdict::Refuse => {
@@ -136,6 +147,7 @@ impl Answering<'_> {
         Ok(Permitted {
             through: self.permit(place, access)?,
             vets_config: false,
+            stands_in: false,
         })
     }
 

@@ -16,6 +16,7 @@
 //! - [`GitVerdict::Permit`]: what a row of the table's git group refuses is permitted; no other
 //!   refusal is lifted.
 //! - [`GitVerdict::VetConfig`]: as `Permit`, but [`install_config`] is called in place of the rename.
+//! - [`GitVerdict::StandIn`]: as `Pass`, but the caller gets [`Session::stand_in`]'s file for the new one.
 //! - [`GitVerdict::Assemble`]: as `Pass`, but [`assemble`] has to succeed right before the change.
 //!
 //! # Terms
@@ -43,7 +44,8 @@
 //! - A lock file of settings (`config.lock`, `config.worktree.lock`, and those of `.gitmodules` and
 //!   `.gitconfig`) is the session's that made it: whoever made one renames whatever has that name by
 //!   then. A session makes it only where there is none, and nobody else changes it, or removes it, or
-//!   puts something in its place.
+//!   puts something in its place. What a command writes to it does not get its name: the directory could be
+//!   moved to where the host's git has its own lock.
 //! - A foreign git directory that was taken apart is not put together again in this session.
 //! - A name that nothing is decided about costs a scan of its bytes, no call and no allocation.
 
@@ -114,6 +116,8 @@ pub(super) enum GitVerdict {
     VetConfig,
     /// The directory becomes a git directory if nothing in it is dangerous.
     Assemble,
+    /// As [`GitVerdict::Pass`], but the file that is made stays empty: see [`Session::stand_in`].
+    StandIn,
     /// Refused.
     Refuse,
 }
@@ -159,6 +163,7 @@ pub(super) fn judge(
         Answer::Permit => GitVerdict::Permit,
         Answer::VetConfig => GitVerdict::VetConfig,
         Answer::Assemble => GitVerdict::Assemble,
+        Answer::StandIn => GitVerdict::StandIn,
         Answer::Refuse => GitVerdict::Refuse,
     }
 }

@@ -148,7 +148,7 @@ impl Supervised {
                 return Ok(false);
             }
             GitVerdict::Assemble => assemble(&mut self.session, directory.as_fd())?,
-            GitVerdict::Pass => {}
+            GitVerdict::Pass | GitVerdict::StandIn => {}
         }
         if is_in_table(path) {
             Err(Errno::ACCESS)
@@ -169,12 +169,16 @@ impl Supervised {
     /// Creates a file, or opens it for writing; the descriptor stays with the command.
     fn open(&mut self, path: &str) -> Result<OwnedFd, Errno> {
         let (directory, _, name) = self.place(path);
+        let stands_in = self.ask(path, Plain::Create) == GitVerdict::StandIn;
         let is_there = rustix::fs::statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
         self.allow(path, if is_there { Plain::Open } else { Plain::Create })?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&directory, &name, flags, Mode::from_bits_retain(0o644))?;
         if !is_there {
             let session = &mut self.session;
+            if stands_in {
+                return session.stand_in(directory.as_fd(), &name, file.as_fd());
+            }
             session.note_file(directory.as_fd(), &name, file.as_fd());
         }
         Ok(file)
@@ -1048,21 +1052,18 @@ fn a_lock_is_its_makers() {
         "d/.gitmodules.lock",
         ".gitconfig.lock",
     ] {
-        let existing = [
-            Plain::Open,
-            Plain::Away,
-            Plain::LinkAway,
-            Plain::Remove,
-            Plain::Metadata,
-        ];
+        let existing = [Plain::Away, Plain::Remove, Plain::Metadata];
         let never = [
+            Plain::Open,
+            Plain::LinkAway,
             Plain::Onto("x/HEAD"),
             Plain::LinkOnto,
             Plain::Symlink,
             Plain::Node,
             Plain::MakeDirectory,
         ];
-        let made = world.open(lock).unwrap();
+        let made = world.write(lock, "content").unwrap();
+        assert_eq!(world.read(lock), "");
         for change in existing {
             assert_eq!(
                 world.ask(lock, change),
@@ -1096,7 +1097,8 @@ fn a_lock_is_its_makers() {
                 "{lock} {change:?}"
             );
         }
-        assert_eq!(world.ask(lock, Plain::Create), GitVerdict::Pass, "{lock}");
+        let verdict = world.ask(lock, Plain::Create);
+        assert_eq!(verdict, GitVerdict::StandIn, "{lock}");
     }
     // Elsewhere such names are nobody's.
     world.host("d/config.lock", "");
