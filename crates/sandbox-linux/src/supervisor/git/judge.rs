@@ -54,7 +54,13 @@ impl Question<'_> {
             return Ok(Answer::Nothing);
         }
         if let Part::PlainLock(_) = part {
-            return self.judge_lock(session);
+            // Nothing but a rename by the table's leave follows, which needs the file itself.
+            let answer = self.judge_lock(session)?;
+            return Ok(if answer == Answer::StandIn {
+                Answer::Nothing
+            } else {
+                answer
+            });
         }
         let directory = ascent.at(above)?;
         let layout = Layout::read(directory)?;
