@@ -129,8 +129,13 @@ fn a_lock_is_made_and_given_up_by_one_sandbox() {
     need!("python3");
     let bed = Bed::new();
     prepare(&bed);
-    let own = "write create append empty truncate reopen link-to directory mode descriptor times link away remove\n";
     for lock in LOCKS {
+        // What git renames to settings stays empty.
+        let own = if lock.ends_with(".gitmodules.lock") {
+            "write create append empty truncate reopen link-to directory mode descriptor times link away remove\n"
+        } else {
+            "mode descriptor times remove\n"
+        };
         let output = python(&bed, WAYS, &[lock]).finish(timeout(60.0)).ok();
         assert_eq!(output.text(), own, "{lock}");
         assert!(!is_there(&bed.work().join(lock)), "{lock}");
@@ -388,4 +393,31 @@ fn the_old_places_of_where_to_send_are_closed() {
     inside(&bed, "mkdir made/objects").refused();
     inside(&bed, "rm made/branches/evil && mkdir made/objects").ok();
     inside(&bed, "cd super/sub && git update-ref refs/remotes/origin/other HEAD && git branch branches/x && git branch -D branches/x").ok();
+}
+
+/// A directory comes with what lies in it: another repository takes the place of the one whose lock the host
+/// has, and brings a lock of its own along.
+#[test]
+fn a_lock_brought_along_by_a_directory_holds_nothing() {
+    need!("git");
+    let bed = Bed::new();
+    prepare(&bed);
+    let line = "git clone -q plain evil && printf '[core]\\n\\tfsmonitor = evil\\n' > evil/.git/config.lock; ls evil/.git/config.lock";
+    inside(&bed, line).ok().prints("evil/.git/config.lock\n");
+    // Between the host's two steps, in a sandbox of its own.
+    std::fs::write(bed.work().join("plain/.git/config.lock"), "[core]\n").unwrap();
+    inside(&bed, "mv plain away && mv evil plain").ok();
+    let config = bed.work().join("plain/.git/config");
+    std::fs::rename(bed.work().join("plain/.git/config.lock"), &config).unwrap();
+    assert_eq!(std::fs::read_to_string(config).unwrap(), "");
+    // What a file of another name holds comes along.
+    let line = "mkdir one two && echo x > two/settings.lock && mv one gone && mv two one && cat one/settings.lock";
+    inside(&bed, line).ok().prints("x\n");
+    // A directory that has such a file already does not become a repository.
+    inside(
+        &bed,
+        "mkdir -p odd/refs && echo evil > odd/config.lock && mkdir odd/objects",
+    )
+    .refused();
+    inside(&bed, "rm odd/config.lock && mkdir odd/objects").ok();
 }

@@ -75,7 +75,7 @@ calls = [(what, a) for what, *a in [
     (os.open, '/proc/self/fd/%d' % closed, W), (os.open, '/dev/fd/%d' % closed, W | os.O_TRUNC),
     (os.open, 'sub/../via/../sub/CLAUDE.md', W), (os.open, 'round/sub/CLAUDE.md', W),
     (os.rename, 'old', '.zshrc'), (os.link, 'old', '.zshrc'), (os.symlink, 'old', '.zshrc'), (os.mkdir, '.zshrc'),
-    (os.open, '.zshrc', C), (os.mkfifo, '.zshrc'), (bind, '.zshrc'), (bind, top + '/work/sub/.zshrc'),
+    (os.open, '.zshrc', C), (os.mkfifo, '.zshrc'), (bind, '.zshrc'), (bind, os.path.join(top, 'work', 'sub/.zshrc')),
     (os.symlink, 'via/package', 'shown'), (os.symlink, '../round/via/package', 'sub/shown'),
     (os.open, 'closed/7', C), (os.mkdir, 'closed/8'), (os.rename, 'closed', 'moved'), (os.rename, 'old', 'closed/9'),
     (os.open, 'behind', W), (os.open, 'real', W), (os.unlink, 'real'), (os.rename, 'links', 'moved'),

@@ -197,6 +197,12 @@ impl Answering<'_> {
             }
             return installed.map(|()| Outcome::Done);
         }
+        // What was written to it would be lost.
+        let session = &self.state.git;
+        if git::is_lock(&from.name) && session.stands_in_at(old_directory, &from.name) {
+            self.report_settings(&from);
+            return Err(Errno::ACCESS);
+        }
         self.note_moved(&from, &to)?;
         if exchange {
             self.note_moved(&to, &from)?;

@@ -14,7 +14,7 @@ use super::{
     fifo::{self, End, WaitingOpen},
     git::{self, Change},
     opened::{Created, Opened},
-    permit::{Access, Through, is_there},
+    permit::{Access, NewFile, Through, is_there},
     request::PathArgument,
     resolve::{Ending, Landing, Object, Place, handle_path, is_link, open_place},
 };
@@ -128,13 +128,16 @@ impl Answering<'_> {
         let name = place.name.as_c_str();
         let mode = without_set_id(mode);
         if creates && !flags.contains(OFlags::TMPFILE) {
-            match self.create(directory, name, (flags, mode), asked_about) {
-                Ok(file) => return Ok(Attempt::Created(file, through)),
-                Err(Errno::EXIST) if !flags.contains(OFlags::EXCL) => {
-                    if matches!(asked_about, AskedAbout::Nothing | AskedAbout::Empty) {
-                        return Ok(Attempt::Changed);
-                    }
+            // A new file is a regular one, so there is nothing to wait for.
+            let fresh = flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::EXCL;
+            match rustix::fs::openat(directory, name, fresh, mode) {
+                Ok(file) => {
+                    let file = self.created(directory, name, file, asked_about)?;
+                    return Ok(Attempt::Created(file, through));
                 }
+                Err(Errno::EXIST) if flags.contains(OFlags::EXCL) => return Err(Errno::EXIST),
+                Err(Errno::EXIST) if asked_about.is_new() => return Ok(Attempt::Changed),
+                Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno),
             }
         }
@@ -170,23 +173,35 @@ impl Answering<'_> {
         }
     }
 
-    /// Makes a file, which is a new one.
-    fn create(
+    /// What the caller gets for a file that was made. If it gets nothing, there is none.
+    fn created(
         &mut self,
         directory: BorrowedFd<'_>,
         name: &CStr,
-        (flags, mode): (OFlags, Mode),
+        file: OwnedFd,
         asked_about: AskedAbout,
     ) -> Result<OwnedFd, Errno> {
-        // A new file is a regular one, so there is nothing to wait for.
-        let fresh = flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::EXCL;
-        let file = rustix::fs::openat(directory, name, fresh, mode)?;
-        if asked_about == AskedAbout::Empty {
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            return rustix::fs::openat(directory, name, flags, Mode::empty());
+        let session = &mut self.state.git;
+        match asked_about {
+            AskedAbout::New(NewFile::StandIn) => {}
+            AskedAbout::New(NewFile::Empty) => {
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                return rustix::fs::openat(directory, name, flags, Mode::empty());
+            }
+            AskedAbout::New(NewFile::Given) | AskedAbout::Name | AskedAbout::File(..) => {
+                session.note_file(directory, name, file.as_fd());
+                return Ok(file);
+            }
         }
-        self.state.git.note_file(directory, name, file.as_fd());
-        Ok(file)
+        let stand_in = session.stand_in(directory, name, file.as_fd());
+        if stand_in.is_err() {
+            let own = rustix::fs::fstat(&file)?;
+            let there = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            if (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino) {
+                rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
+            }
+        }
+        stand_in
     }
 
     /// Permission to open a place; what is refused may still be a symlink to something permitted.
@@ -205,7 +220,7 @@ impl Answering<'_> {
         let name = place.name.as_c_str();
         let exclusive = flags.contains(OFlags::CREATE | OFlags::EXCL);
         let mut change = Change::CreateFile;
-        let mut asked_about = AskedAbout::Nothing;
+        let mut asked_about = AskedAbout::New(NewFile::Given);
         match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(_) if exclusive => return Err(Errno::EXIST),
             Ok(status) if is_link(&status) => {
@@ -244,8 +259,8 @@ impl Answering<'_> {
             self.report_settings(place);
             return Err(Errno::ACCESS);
         }
-        if permitted.only_empty {
-            asked_about = AskedAbout::Empty;
+        if let AskedAbout::New(new) = &mut asked_about {
+            *new = permitted.new_file;
         }
         Ok(Permission::Judged(permitted.through, asked_about))
     }
@@ -350,18 +365,21 @@ enum AskedAbout {
     /// Whatever has the name.
     Name,
     /// A file that is to be made.
-    Nothing,
-    /// One that is to be made and stays empty: the caller can't write to it.
-    Empty,
+    New(NewFile),
     /// This device and inode.
     File(u64, u64),
 }
 
 impl AskedAbout {
+    /// Whether it is about no file that exists.
+    fn is_new(self) -> bool {
+        matches!(self, Self::New(_))
+    }
+
     /// Whether it is about a file that was opened.
     fn is(self, file: BorrowedFd<'_>) -> Result<bool, Errno> {
         match self {
-            Self::Name | Self::Nothing | Self::Empty => Ok(true),
+            Self::Name | Self::New(_) => Ok(true),
             Self::File(device, inode) => {
                 let status = rustix::fs::fstat(file)?;
                 Ok((status.st_dev, status.st_ino) == (device, inode))

@@ -38,8 +38,19 @@ pub(super) struct Permitted {
     pub(super) through: Through,
     /// Whether it is a repository's settings, which are read and copied in place of a rename.
     pub(super) vets_config: bool,
-    /// Whether the caller gets no descriptor for writing to what it creates.
-    pub(super) only_empty: bool,
+    /// What the caller gets for a file that it creates.
+    pub(super) new_file: NewFile,
+}
+
+/// What the caller of open(2) gets for a file that it creates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NewFile {
+    /// The file, for what it was asked.
+    Given,
+    /// The file, for reading alone: it stays empty.
+    Empty,
+    /// A file of the memory in its place, which stays empty: it is a lock of settings.
+    StandIn,
 }
 
 /// Where a permitted call is performed.
@@ -114,12 +125,23 @@ impl Answering<'_> {
     ) -> Result<Permitted, Errno> {
         match self.git_verdict(place, change) {
             GitVerdict::Pass => {}
+            GitVerdict::StandIn => {
+                return Ok(Permitted {
+                    through: self.permit(place, access)?,
+                    vets_config: false,
+                    new_file: NewFile::StandIn,
+                });
+            }
             verdict @ (GitVerdict::Permit | GitVerdict::PermitEmpty | GitVerdict::VetConfig) => {
                 let through = self.permit_unless(place, access, true)?;
                 return Ok(Permitted {
                     through,
                     vets_config: verdict == GitVerdict::VetConfig,
-                    only_empty: verdict == GitVerdict::PermitEmpty,
+                    new_file: if verdict == GitVerdict::PermitEmpty {
+                        NewFile::Empty
+                    } else {
+                        NewFile::Given
+                    },
                 });
             }
             GitVerdict::Assemble => {
@@ -128,7 +150,7 @@ impl Answering<'_> {
                 return Ok(Permitted {
                     through,
                     vets_config: false,
-                    only_empty: false,
+                    new_file: NewFile::Given,
                 });
             }
             GitVerdict::Refuse => {
@@ -139,7 +161,7 @@ impl Answering<'_> {
         Ok(Permitted {
             through: self.permit(place, access)?,
             vets_config: false,
-            only_empty: false,
+            new_file: NewFile::Given,
         })
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags},
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, SeekFrom},
     io::Errno,
 };
 
@@ -31,7 +31,10 @@ pub(in crate::supervisor) fn install_config(
     lock: &CStr,
     target: &CStr,
 ) -> Result<(), Errno> {
-    let settings = Settings::read(directory, lock)?;
+    let settings = match session.content_of(Identity::at(directory, lock)?) {
+        Some(content) => Settings::written(directory, lock, content)?,
+        None => Settings::read(directory, lock)?,
+    };
     if session.knows(Identity::of(directory)?) {
         settings.require_harmless(directory)?;
     } else {
@@ -70,7 +73,14 @@ pub(in crate::supervisor) fn assemble(
             c"config.worktree.lock",
         ),
     ] {
-        if !session.leaves_open(place) && kind_of(directory, name)?.is_some() {
+        if session.leaves_open(place) {
+            continue;
+        }
+        // Whoever holds it would rename it to settings that nobody has looked at.
+        if kind_of(directory, lock)?.is_some() {
+            return Err(Errno::ACCESS);
+        }
+        if kind_of(directory, name)?.is_some() {
             let settings = Settings::read(directory, name)?;
             settings.require_harmless(directory)?;
             settings.install(directory, lock, name)?;
@@ -91,6 +101,20 @@ impl Settings {
         let file = open_file(directory, name)?;
         let status = rustix::fs::fstat(&file)?;
         let content = read_up_to(file.as_fd(), SIZE_LIMIT)?;
+        let mode = Mode::from_raw_mode(status.st_mode) & Mode::from_bits_truncate(0o777);
+        Ok(Self { content, mode })
+    }
+
+    /// The content of a lock file whose name has an empty one.
+    fn written(
+        directory: BorrowedFd<'_>,
+        lock: &CStr,
+        content: BorrowedFd<'_>,
+    ) -> Result<Self, Errno> {
+        let status = rustix::fs::statat(directory, lock, AtFlags::SYMLINK_NOFOLLOW)?;
+        // Its offset is the command's too.
+        rustix::fs::seek(content, SeekFrom::Start(0))?;
+        let content = read_up_to(content, SIZE_LIMIT)?;
         let mode = Mode::from_raw_mode(status.st_mode) & Mode::from_bits_truncate(0o777);
         Ok(Self { content, mode })
     }

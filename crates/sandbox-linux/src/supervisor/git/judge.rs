@@ -21,6 +21,7 @@ pub(super) enum Answer {
     VetConfig,
     /// The table must decide, whatever another directory would permit.
     Table,
+    StandIn,
     Refuse,
 }
 
@@ -54,7 +55,13 @@ impl Question<'_> {
             return Ok(Answer::Nothing);
         }
         if let Part::PlainLock(_) = part {
-            return self.judge_lock(session);
+            // Nothing but a rename by the table's leave follows, which needs the file itself.
+            let answer = self.judge_lock(session)?;
+            return Ok(if answer == Answer::StandIn {
+                Answer::Nothing
+            } else {
+                answer
+            });
         }
         let directory = ascent.at(above)?;
         let layout = Layout::read(directory)?;
@@ -95,8 +102,7 @@ impl Question<'_> {
     /// who made it may change it or take it away, and nothing comes in its place.
     fn judge_lock(&self, session: &Session) -> Result<Answer, Errno> {
         let is_permitted = match self.change {
-            // The supervisor makes it with `O_EXCL`.
-            Change::CreateFile => true,
+            Change::CreateFile => return Ok(Answer::StandIn),
             Change::MakeDirectory
             | Change::RenameOnto { .. }
             | Change::LinkOnto
@@ -109,7 +115,10 @@ impl Question<'_> {
             | Change::Metadata
             | Change::TryExecution => {
                 let name = CString::new(self.name).map_err(|_nul| Errno::INVAL)?;
-                session.has_made(Identity::at(self.parent, &name)?)
+                let identity = Identity::at(self.parent, &name)?;
+                let writes = matches!(self.change, Change::OpenExistingForWrite | Change::LinkAway);
+                let stays_empty = writes && session.content_of(identity).is_some();
+                session.has_made(identity) && !stays_empty
             }
         };
         Ok(if is_permitted {

@@ -17,6 +17,7 @@
 //!   refusal is lifted.
 //! - [`GitVerdict::PermitEmpty`]: as `Permit`, for a file that nobody inside gets open for writing.
 //! - [`GitVerdict::VetConfig`]: as `Permit`, but [`install_config`] is called in place of the rename.
+//! - [`GitVerdict::StandIn`]: as `Pass`, but the caller gets [`Session::stand_in`]'s file for the new one.
 //! - [`GitVerdict::Assemble`]: as `Pass`, but [`assemble`] has to succeed right before the change.
 //!
 //! # Terms
@@ -44,7 +45,8 @@
 //! - A lock file of settings (`config.lock`, `config.worktree.lock`, and those of `.gitmodules` and
 //!   `.gitconfig`) is the session's that made it: whoever made one renames whatever has that name by
 //!   then. A session makes it only where there is none, and nobody else changes it, or removes it, or
-//!   puts something in its place.
+//!   puts something in its place. What a command writes to it does not get its name: the directory could be
+//!   moved to where the host's git has its own lock.
 //! - A foreign git directory that was taken apart is not put together again in this session.
 //! - A name that nothing is decided about costs a scan of its bytes, no call and no allocation.
 
@@ -130,6 +132,8 @@ pub(super) enum GitVerdict {
     VetConfig,
     /// The directory becomes a git directory if nothing in it is dangerous.
     Assemble,
+    /// As [`GitVerdict::Pass`], but the file that is made stays empty: see [`Session::stand_in`].
+    StandIn,
     /// Refused.
     Refuse,
 }
@@ -176,6 +180,7 @@ pub(super) fn judge(
         Answer::PermitEmpty => GitVerdict::PermitEmpty,
         Answer::VetConfig => GitVerdict::VetConfig,
         Answer::Assemble => GitVerdict::Assemble,
+        Answer::StandIn => GitVerdict::StandIn,
         Answer::Refuse => GitVerdict::Refuse,
     }
 }

@@ -6,7 +6,10 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
-use rustix::fs::{Mode, OFlags};
+use rustix::{
+    fs::{MemfdFlags, Mode, OFlags},
+    io::Errno,
+};
 
 use super::{
     directory::Identity,
@@ -53,6 +56,8 @@ pub(in crate::supervisor) struct Session {
 struct Lock {
     identity: Identity,
     handle: OwnedFd,
+    /// What the command writes, where the file of that name stays empty.
+    content: Option<OwnedFd>,
 }
 
 impl Session {
@@ -89,34 +94,76 @@ impl Session {
         name: &CStr,
         file: BorrowedFd<'_>,
     ) {
-        if !is_lock(name.to_bytes()) {
-            return;
+        if is_lock(name.to_bytes()) {
+            // One that is not remembered is another's.
+            self.remember(parent, name, file, None).unwrap_or(());
         }
+    }
+
+    /// The same for the lock of a git directory: the file stays empty, and what is returned takes its place for
+    /// whoever made it. A lock that is left behind, or gets to another place with the directory that it lies in,
+    /// holds nothing then that the host could rename to its settings.
+    pub(in crate::supervisor) fn stand_in(
+        &mut self,
+        parent: BorrowedFd<'_>,
+        name: &CStr,
+        file: BorrowedFd<'_>,
+    ) -> Result<OwnedFd, Errno> {
+        let flags = MemfdFlags::CLOEXEC;
+        // Hosts may refuse files in memory that could be executed; before Linux 6.3 none could be another.
+        let content = match rustix::fs::memfd_create(c"lock", flags | MemfdFlags::NOEXEC_SEAL) {
+            Err(Errno::INVAL) => rustix::fs::memfd_create(c"lock", flags),
+            made => made,
+        }?;
+        let kept = rustix::io::fcntl_dupfd_cloexec(&content, 0)?;
+        self.remember(parent, name, file, Some(kept))?;
+        Ok(content)
+    }
+
+    fn remember(
+        &mut self,
+        parent: BorrowedFd<'_>,
+        name: &CStr,
+        file: BorrowedFd<'_>,
+        content: Option<OwnedFd>,
+    ) -> Result<(), Errno> {
         let has_names = |lock: &Lock| {
             let status = rustix::fs::fstat(&lock.handle);
             status.is_ok_and(|status| status.st_nlink > 0)
         };
         self.locks.retain(has_names);
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        // One that is not remembered is another's.
-        let Ok(handle) = rustix::fs::openat(parent, name, flags, Mode::empty()) else {
-            return;
-        };
-        let identities = (Identity::of(handle.as_fd()), Identity::of(file));
-        let (Ok(identity), Ok(made)) = identities else {
-            return;
-        };
-        if identity == made {
-            if self.locks.len() >= MOST_LOCKS {
-                self.locks.pop_front();
-            }
-            self.locks.push_back(Lock { identity, handle });
+        let handle = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+        let identity = Identity::of(handle.as_fd())?;
+        if identity != Identity::of(file)? {
+            return Err(Errno::ACCESS);
         }
+        if self.locks.len() >= MOST_LOCKS {
+            self.locks.pop_front();
+        }
+        self.locks.push_back(Lock {
+            identity,
+            handle,
+            content,
+        });
+        Ok(())
     }
 
     /// Whether the command has made a lock file.
     pub(super) fn has_made(&self, identity: Identity) -> bool {
         self.locks.iter().any(|lock| lock.identity == identity)
+    }
+
+    /// What was written to a lock file whose name has an empty one.
+    pub(super) fn content_of(&self, identity: Identity) -> Option<BorrowedFd<'_>> {
+        let lock = self.locks.iter().find(|lock| lock.identity == identity)?;
+        lock.content.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whether a name is that of an empty lock file.
+    pub(in crate::supervisor) fn stands_in_at(&self, parent: BorrowedFd<'_>, name: &CStr) -> bool {
+        let identity = Identity::at(parent, name);
+        identity.is_ok_and(|identity| self.content_of(identity).is_some())
     }
 
     pub(super) fn leaves_open(&self, place: Protected) -> bool {
@@ -148,5 +195,5 @@ impl Session {
 
 /// How many directories are remembered: some megabytes at most.
 const LIMIT: usize = 1 << 16;
-/// How many lock files are: each costs a descriptor.
-const MOST_LOCKS: usize = 16;
+/// How many lock files are: each costs two descriptors.
+const MOST_LOCKS: usize = 64;

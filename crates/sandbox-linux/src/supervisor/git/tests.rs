@@ -149,7 +149,7 @@ impl Supervised {
                 return Ok(false);
             }
             GitVerdict::Assemble => assemble(&mut self.session, directory.as_fd())?,
-            GitVerdict::Pass => {}
+            GitVerdict::Pass | GitVerdict::StandIn => {}
         }
         if is_in_table(path) {
             Err(Errno::ACCESS)
@@ -170,12 +170,16 @@ impl Supervised {
     /// Creates a file, or opens it for writing; the descriptor stays with the command.
     fn open(&mut self, path: &str) -> Result<OwnedFd, Errno> {
         let (directory, _, name) = self.place(path);
+        let stands_in = self.ask(path, Plain::Create) == GitVerdict::StandIn;
         let is_there = rustix::fs::statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
         self.allow(path, if is_there { Plain::Open } else { Plain::Create })?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&directory, &name, flags, Mode::from_bits_retain(0o644))?;
         if !is_there {
             let session = &mut self.session;
+            if stands_in {
+                return session.stand_in(directory.as_fd(), &name, file.as_fd());
+            }
             session.note_file(directory.as_fd(), &name, file.as_fd());
         }
         Ok(file)
@@ -1052,13 +1056,10 @@ fn a_lock_is_its_makers() {
         "d/.gitmodules.lock",
         ".gitconfig.lock",
     ] {
-        let existing = [
-            Plain::Open,
-            Plain::Away,
-            Plain::LinkAway,
-            Plain::Remove,
-            Plain::Metadata,
-        ];
+        let is_plain = lock.contains(".git") && !lock.contains("config.lock");
+        let is_plain = is_plain || lock.starts_with(".gitconfig");
+        let existing = [Plain::Away, Plain::Remove, Plain::Metadata];
+        let writing = [Plain::Open, Plain::LinkAway];
         let never = [
             Plain::Onto("x/HEAD"),
             Plain::LinkOnto,
@@ -1066,7 +1067,12 @@ fn a_lock_is_its_makers() {
             Plain::Node,
             Plain::MakeDirectory,
         ];
-        let made = world.open(lock).unwrap();
+        let made = world.write(lock, "content").unwrap();
+        assert_eq!(world.read(lock), if is_plain { "content" } else { "" });
+        for change in writing {
+            let is_open = world.ask(lock, change) == GitVerdict::Pass;
+            assert_eq!(is_open, is_plain, "{lock} {change:?}");
+        }
         for change in existing {
             assert_eq!(
                 world.ask(lock, change),
@@ -1085,7 +1091,7 @@ fn a_lock_is_its_makers() {
         drop(made);
         // The host's has the inode again, on file systems that give it at once.
         world.host(lock, "");
-        for change in existing.into_iter().chain(never) {
+        for change in existing.into_iter().chain(never).chain(writing) {
             assert_eq!(
                 world.ask(lock, change),
                 GitVerdict::Refuse,
@@ -1100,7 +1106,8 @@ fn a_lock_is_its_makers() {
                 "{lock} {change:?}"
             );
         }
-        assert_eq!(world.ask(lock, Plain::Create), GitVerdict::Pass, "{lock}");
+        let verdict = world.ask(lock, Plain::Create);
+        assert_eq!(verdict == GitVerdict::StandIn, !is_plain, "{lock}");
     }
     // Elsewhere such names are nobody's.
     world.host("d/config.lock", "");
