@@ -187,3 +187,29 @@ fn signal_dispositions_are_handed_on() {
         assert_eq!(named(&inside.text()).len(), 2, "{inside}");
     }
 }
+
+/// Whatever the limit on descriptors, it works, or says that they are too few.
+#[test]
+fn too_few_descriptors_are_told() {
+    let bed = Bed::new();
+    let run = |limit: u32| {
+        let line = format!("ulimit -n {limit}; exec \"$@\"");
+        let srt = bed.srt().args(["true"]);
+        srt.under(["sh", "-c", &line, "sh"]).run()
+    };
+    // The dynamic linker needs one.
+    for limit in 4..48 {
+        let output = run(limit);
+        assert!(
+            output.succeeded() || output.code() == Some(125),
+            "{limit} descriptors\n{output}"
+        );
+        if !output.succeeded() {
+            assert!(
+                output.errors().contains("Too many open files"),
+                "{limit} descriptors\n{output}"
+            );
+        }
+    }
+    run(64).ok();
+}

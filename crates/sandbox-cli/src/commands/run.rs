@@ -143,6 +143,9 @@ pub(super) fn observed<O>(
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
+    // It panics where it can't have a descriptor for signals.
+    let limit = DescriptorLimit::current();
+    limit.require_room().map_err(RunError::Descriptors)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -222,6 +225,8 @@ fn declines(switch: &Choice<bool>) -> bool {
 /// Why there is no exit status.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RunError {
+    #[error("cannot open enough files; `ulimit -n` has the limit")]
+    Descriptors(#[source] io::Error),
     #[error("cannot start the event loop")]
     Runtime(#[source] io::Error),
     #[error("cannot receive signals")]
@@ -246,7 +251,7 @@ impl RunError {
             }
             Self::Spawn(error) => message::set_up_error(error, error.hint()),
             Self::Interrupted(signal) => exit_code::interrupted(*signal),
-            Self::Runtime(_) | Self::Signals(_) | Self::Wait(_) => {
+            Self::Descriptors(_) | Self::Runtime(_) | Self::Signals(_) | Self::Wait(_) => {
                 message::set_up_error(self, None)
             }
         }
