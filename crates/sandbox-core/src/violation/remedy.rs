@@ -1,8 +1,8 @@
 //! What would turn a refusal into a permission.
 
 use sandbox_policy::{
-    AbsolutePath, DenialReason, Origin, PROTECTED_PATHS, PathPattern, is_exact, powerful_socket,
-    shell_word, visible,
+    AbsolutePath, DenialReason, FileVerdict, Origin, PROTECTED_PATHS, PathPattern, Policy,
+    is_exact, powerful_socket, shell_word, visible,
 };
 use sandbox_settings::json_text;
 
@@ -43,7 +43,10 @@ impl Remedy {
         rule: Option<&(String, Origin)>,
     ) -> Option<Self> {
         match reason {
-            DenialReason::WriteNotAllowed => Some(Self::by_path(WRITE, object)),
+            DenialReason::WriteNotAllowed => {
+                let place = git_directory(object).unwrap_or(object);
+                Some(Self::by_path(WRITE, place))
+            }
             DenialReason::WriteDenied => match protected(rule) {
                 Some(row) => {
                     let text = format!(
@@ -126,6 +129,29 @@ impl Remedy {
                 literal: false,
             }),
         }
+    }
+}
+
+/// The git directory that a path lies in, if one that is a write root opens that path.
+///
+/// git makes and renames many files for one change, none of which helps alone: to allow one is to
+/// be refused the next. What programs run or obey in there stays protected.
+fn git_directory(path: &str) -> Option<&str> {
+    let (start, _) = path.match_indices("/.git/").next()?;
+    let directory = path.get(..start + "/.git".len())?;
+    AbsolutePath::new(path)
+        .is_ok_and(|path| !is_protected(&path))
+        .then_some(directory)
+}
+
+/// Whether the table closes the path, were everything else open.
+pub(crate) fn is_protected(path: &AbsolutePath) -> bool {
+    match Policy::restrictive().allow_write("/") {
+        Ok(policy) => match policy.filesystem.judge_write(path) {
+            FileVerdict::Allow(_) => false,
+            FileVerdict::Deny(_) => true,
+        },
+        Err(_unusable) => true,
     }
 }
 
