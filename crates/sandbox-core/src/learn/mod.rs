@@ -157,6 +157,9 @@ fn wanted(
             return Err("its name can't be written down exactly");
         }
         let is_call = violation.reason == DenialReason::CallRefused;
+        if is_call && violation.remedy.is_some() {
+            return Err("it needs the socket that it talks to in `allowUnixSockets`");
+        }
         return Err(if violation.rule.is_some() && !is_call {
             "a rule closes it on purpose"
         } else {

@@ -62,6 +62,8 @@ impl Remedy {
                         .to_owned(),
                     entry: None,
                 }),
+                // The kernel's own rule, which no settings change.
+                None if object.starts_with("/proc/") => None,
                 None | Some((_, Origin::BuiltIn(_))) => Some(Self::by_path(READ, object)),
                 Some(_) => by_rule(rule),
             },
@@ -79,7 +81,7 @@ impl Remedy {
             }
             DenialReason::HostDenied | DenialReason::AddressDenied(_) => by_rule(rule),
             DenialReason::SocketNotListed => Some(by_listing(object)),
-            DenialReason::CallRefused => by_switch(rule?.0.as_str()),
+            DenialReason::CallRefused => by_switch(rule?.0.as_str(), object),
             DenialReason::MalformedHost
             | DenialReason::LocalhostElsewhere
             | DenialReason::DeciderRefused => None,
@@ -200,8 +202,17 @@ fn by_listing(path: &str) -> Remedy {
 }
 
 /// The setting that opens a call, if one does (`SURFACE` of `sandbox-linux` has them too).
-fn by_switch(call: &str) -> Option<Remedy> {
+fn by_switch(call: &str, object: &str) -> Option<Remedy> {
     let (text, key) = match call {
+        // Of Unix sockets only those are refused that can send to any path.
+        "socket" | "socketpair" if object.contains("(AF_UNIX,") => {
+            let text = "the datagram socket of the host that it talks to in `allowUnixSockets` of `network`; \
+                        or `\"allowAllUnixSockets\": true` there, which opens every socket of the host";
+            return Some(Remedy {
+                text: text.to_owned(),
+                entry: None,
+            });
+        }
         "unshare" | "clone" | "setns" | "chroot" => (
             "`\"allowNestedUserNamespaces\": true`",
             "allowNestedUserNamespaces",
