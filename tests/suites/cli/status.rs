@@ -1,5 +1,7 @@
 //! Exit status and streams.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use sandbox_tests::{Bed, need, timeout};
 
 #[test]
@@ -212,4 +214,23 @@ fn too_few_descriptors_are_told() {
         }
     }
     run(64).ok();
+}
+
+/// Programs that change users may leave `HOME` as it was.
+#[test]
+fn the_home_of_another_user_is_named_as_the_cause() {
+    let bed = Bed::new();
+    let home = bed.root().join("other/home");
+    std::fs::create_dir_all(home.join(".claude")).unwrap();
+    let srt = || bed.srt().args(["true"]).env("HOME", &home);
+    srt().run().ok();
+    let settings = bed.file("other/home/.srt-settings.json", "{}");
+    let closed = std::fs::Permissions::from_mode(0o000);
+    std::fs::set_permissions(&settings, closed).unwrap();
+    if std::fs::read(&settings).is_ok() {
+        // Root reads what it likes.
+        return;
+    }
+    let said = format!("`HOME` is `{}`", home.canonicalize().unwrap().display());
+    srt().run().exits(125).says(&said);
 }
