@@ -64,6 +64,7 @@ fn control_c_interrupts_the_program() {
 }
 
 /// A script for bash in which `srt` stands for the tool with what is given to it.
+#[expect(clippy::unwrap_used, reason = "words of the beds are text")]
 fn script(srt: &Srt<'_>, text: &str) -> String {
     let words = srt.argv();
     let quoted: Vec<String> = words
