@@ -10,8 +10,8 @@ use std::{
 use sandbox_core::{
     BuildError, Sandbox, SandboxBuilder,
     settings::{
-        self, LoadedFile, MANAGED_SETTINGS, Settings, SettingsErrors, Sources, TrustError,
-        trust_files,
+        self, LoadedFile, MANAGED_SETTINGS, Settings, SettingsError, SettingsErrorKind,
+        SettingsErrors, Sources, TrustError, trust_files,
     },
     terminal,
 };
@@ -38,6 +38,30 @@ pub(crate) fn load(
         trust: options.trust,
         trust_store: environment.trust_store.clone(),
     })
+    .map_err(|mut errors| {
+        for error in &mut errors.0 {
+            blame_home(error, environment);
+        }
+        errors
+    })
+}
+
+/// Says where an unreadable file of the home comes from: programs that change users may leave `HOME`
+/// as it was.
+fn blame_home(error: &mut SettingsError, environment: &Environment) {
+    let SettingsErrorKind::Unreadable { source } = &error.kind else {
+        return;
+    };
+    let Some(home) = &environment.home else {
+        return;
+    };
+    let is_closed = source.kind() == io::ErrorKind::PermissionDenied;
+    if is_closed && error.help.is_none() && error.file.starts_with(home.as_path()) {
+        error.help = Some(format!(
+            "`HOME` is `{}`: if that is another user's, set it to your own",
+            home.as_path().display()
+        ));
+    }
 }
 
 /// A sandbox for the settings, with this process's working directory and home.

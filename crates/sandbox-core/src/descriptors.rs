@@ -31,6 +31,17 @@ impl DescriptorLimit {
         at_most(most.saturating_sub(OWN + waiting) / EACH)
     }
 
+    /// Whether this process can open as many descriptors at once, besides those that it has, as the
+    /// launch of a command takes. Not everything that runs out of them says so.
+    ///
+    /// # Errors
+    /// `EMFILE` or `ENFILE` (open(2)).
+    pub fn require_room(self) -> io::Result<()> {
+        let (first, _second) = rustix::pipe::pipe()?;
+        let copies: io::Result<Vec<_>> = (2..LAUNCH).map(|_| first.try_clone()).collect();
+        copies.map(drop)
+    }
+
     /// Raises the limit as far as everybody may.
     ///
     /// # Errors
@@ -60,6 +71,8 @@ fn at_most(connections: u64) -> u32 {
 
 /// Descriptors of a connection: the client's and the server's.
 const EACH: u64 = 2;
+/// Descriptors that an event loop and the launch of one command take.
+const LAUNCH: u64 = 28;
 /// Descriptors that a process with one command needs for itself, pipes of busy tunnels included.
 const OWN: u64 = 160;
 /// What calls of a command may hold that wait, of which the supervisor keeps account (`sandbox-linux`).

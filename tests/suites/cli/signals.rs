@@ -1,5 +1,7 @@
 //! Signals sent to the tool reach the program, and nothing outlives the tool.
 
+use std::os::unix::process::ExitStatusExt as _;
+
 use sandbox_tests::{Bed, carriers, signal, timeout, wait_until};
 
 fn wait_for(bed: &Bed, name: &str) {
@@ -28,7 +30,13 @@ fn signals_are_forwarded_once() {
 #[test]
 fn a_signal_that_kills_the_program_is_its_status() {
     let bed = Bed::new();
-    for (name, number) in [("TERM", 15), ("INT", 2), ("HUP", 1), ("USR1", 10)] {
+    for (name, number) in [
+        ("TERM", 15),
+        ("HUP", 1),
+        ("USR1", 10),
+        ("INT", 2),
+        ("QUIT", 3),
+    ] {
         let running = bed
             .srt()
             .sh(&format!("touch up-{name}; exec sleep 60"))
@@ -36,7 +44,14 @@ fn a_signal_that_kills_the_program_is_its_status() {
         wait_for(&bed, &format!("up-{name}"));
         signal(running.pid(), name);
         let output = running.finish(timeout(10.0));
-        assert_eq!(output.code(), Some(128 + number), "SIG{name}\n{output}");
+        // Shells make the same number of both; but only of the second kind do they learn that the
+        // user wants no more.
+        if matches!(name, "INT" | "QUIT") {
+            assert_eq!(output.signal(), Some(number), "SIG{name}\n{output}");
+            assert!(!output.status.core_dumped(), "SIG{name}\n{output}");
+        } else {
+            assert_eq!(output.code(), Some(128 + number), "SIG{name}\n{output}");
+        }
     }
 }
 

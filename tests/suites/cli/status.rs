@@ -1,5 +1,7 @@
 //! Exit status and streams.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use sandbox_tests::{Bed, need, timeout};
 
 #[test]
@@ -186,4 +188,49 @@ fn signal_dispositions_are_handed_on() {
         );
         assert_eq!(named(&inside.text()).len(), 2, "{inside}");
     }
+}
+
+/// Whatever the limit on descriptors, it works, or says that they are too few.
+#[test]
+fn too_few_descriptors_are_told() {
+    let bed = Bed::new();
+    let run = |limit: u32| {
+        let line = format!("ulimit -n {limit}; exec \"$@\"");
+        let srt = bed.srt().args(["true"]);
+        srt.under(["sh", "-c", &line, "sh"]).run()
+    };
+    // The dynamic linker needs one.
+    for limit in 4..48 {
+        let output = run(limit);
+        assert!(
+            output.succeeded() || output.code() == Some(125),
+            "{limit} descriptors\n{output}"
+        );
+        if !output.succeeded() {
+            assert!(
+                output.errors().contains("Too many open files"),
+                "{limit} descriptors\n{output}"
+            );
+        }
+    }
+    run(64).ok();
+}
+
+/// Programs that change users may leave `HOME` as it was.
+#[test]
+fn the_home_of_another_user_is_named_as_the_cause() {
+    let bed = Bed::new();
+    let home = bed.root().join("other/home");
+    std::fs::create_dir_all(home.join(".claude")).unwrap();
+    let srt = || bed.srt().args(["true"]).env("HOME", &home);
+    srt().run().ok();
+    let settings = bed.file("other/home/.srt-settings.json", "{}");
+    let closed = std::fs::Permissions::from_mode(0o000);
+    std::fs::set_permissions(&settings, closed).unwrap();
+    if std::fs::read(&settings).is_ok() {
+        // Root reads what it likes.
+        return;
+    }
+    let said = format!("`HOME` is `{}`", home.canonicalize().unwrap().display());
+    srt().run().exits(125).says(&said);
 }

@@ -1,6 +1,6 @@
 //! Terminals: what the program sees, job control, and the state they are left in.
 
-use sandbox_tests::{Bed, Terminal, carriers, need, python, timeout, wait_until};
+use sandbox_tests::{Bed, Srt, Terminal, carriers, need, python, timeout, wait_until};
 
 #[test]
 fn the_program_has_the_terminal() {
@@ -44,7 +44,7 @@ fn control_c_interrupts_the_program() {
         .end()
         .play(&python)
         .played();
-    assert!(matches!(session.code, Some(130 | -2)), "{session:?}");
+    assert_eq!(session.code, Some(-2), "{session:?}");
     assert!(session.modes_kept, "{session:?}");
     // A program that handles it goes on: the tool must not die in its place.
     let line = "trap 'echo caught' INT; echo up; i=0; while [ $i -lt 20 ]; do sleep 0.05; i=$((i+1)); done; exit 6";
@@ -61,6 +61,74 @@ fn control_c_interrupts_the_program() {
         1,
         "{session:?}"
     );
+}
+
+/// A script for bash in which `srt` stands for the tool with what is given to it.
+#[expect(clippy::unwrap_used, reason = "words of the beds are text")]
+fn script(srt: &Srt<'_>, text: &str) -> String {
+    let words = srt.argv();
+    let quoted: Vec<String> = words
+        .iter()
+        .map(|word| format!("'{}'", word.to_str().unwrap().replace('\'', r"'\''")))
+        .collect();
+    text.replace("srt", &quoted.join(" "))
+}
+
+#[test]
+fn an_interrupted_loop_of_a_shell_ends() {
+    let python = python!("termios");
+    let bash = need!("bash");
+    let bed = Bed::new();
+    let line = "for i in 1 2 3; do echo go $i; srt; done; echo 'the 'end";
+    let run = |inside: &str, key: &str| {
+        let line = script(&bed.srt().sh(inside), line);
+        Terminal::new(&bed, [bash.to_str().unwrap(), "-c", &line])
+            .expect("up")
+            // A shell can lose what comes while it starts a program.
+            .pause(0.3)
+            .send(key)
+            .end()
+            .play(&python)
+            .played()
+    };
+    let session = run("echo up; exec sleep 60", "\u{3}");
+    assert_eq!(session.code, Some(-2), "{session:?}");
+    assert!(!session.transcript.contains("go 2"), "{session:?}");
+    assert!(session.modes_kept, "{session:?}");
+    // A shell inside that waits for the program ends with it.
+    let session = run("echo up; sleep 60; echo not 'here'", "\u{3}");
+    assert_eq!(session.code, Some(-2), "{session:?}");
+    assert!(!session.transcript.contains("not here"), "{session:?}");
+    // A program that deals with it is no reason to stop.
+    let session = run(
+        "test -e once && exit 0; touch once; trap 'exit 0' INT; echo up; while :; do sleep 0.05; done",
+        "\u{3}",
+    );
+    assert_eq!(session.code, Some(0), "{session:?}");
+    assert!(session.transcript.contains("the end"), "{session:?}");
+}
+
+#[test]
+fn a_signal_of_the_keyboard_ends_the_tool_as_it_ended_the_program() {
+    let python = python!("termios");
+    let bed = Bed::new();
+    for (key, signal) in [("\u{3}", 2), ("\u{1c}", 3)] {
+        let session = Terminal::of(&bed, &bed.srt().sh("stty -echo; echo up; exec sleep 60"))
+            .expect("up")
+            .send(key)
+            .end()
+            .play(&python)
+            .played();
+        assert_eq!(session.code, Some(-signal), "{session:?}");
+        assert!(session.modes_kept, "{session:?}");
+        // By its own hand it dies alone.
+        let line = format!("ulimit -c 0; kill -{signal} $$");
+        let session = Terminal::of(&bed, &bed.srt().sh(&line))
+            .end()
+            .play(&python)
+            .played();
+        assert_eq!(session.code, Some(128 + signal), "{session:?}");
+    }
 }
 
 #[test]

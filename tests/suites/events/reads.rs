@@ -1,6 +1,6 @@
 //! Refused reads: which are told, and how all of them are.
 
-use sandbox_tests::Bed;
+use sandbox_tests::{Bed, python};
 
 use serde_json::json;
 
@@ -89,4 +89,53 @@ fn strict_reads_hold_for_a_file_that_the_host_replaces() {
     // The positive control shows that the home is the host's, as it is now.
     assert_eq!(output.text(), "other", "{output}");
     assert_eq!(std::fs::read(secret).unwrap(), b"new");
+}
+
+/// What the kernel refuses without a word is not told because some rule has reads judged: no entry of the
+/// settings would change it.
+#[test]
+fn what_the_kernel_refuses_of_processes_is_not_told() {
+    let bed = Bed::new();
+    bed.file("work/a.secret", "hidden");
+    let line = "cat /proc/1/environ; cat /proc/1/maps; ls -l /proc/1/fd; cat a.secret; cat /proc/self/comm";
+    let output = logged(&bed, &settings(&["."], &[], &["*.secret"]))
+        .sh(line)
+        .run()
+        .ok();
+    assert!(output.text().contains("cat"), "{output}");
+    let told = events(&log(&bed));
+    let objects: Vec<_> = told.iter().map(|event| &event["object"]).collect();
+    assert_eq!(told.len(), 1, "{objects:?}\n{output}");
+    assert!(objects[0].as_str().unwrap().ends_with("a.secret"));
+}
+
+/// Datagram sockets are refused where the kernel can't tell where they send; there is a way to have them.
+#[test]
+fn refused_datagram_sockets_say_what_opens_them() {
+    let python = python!("socket");
+    let bed = Bed::new();
+    let program = "import socket; socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)";
+    let output = logged(&bed, &settings(&["."], &[], &[]))
+        .py(&python, program, &[])
+        .run();
+    if output.succeeded() {
+        // The kernel sees to them.
+        return;
+    }
+    output.says("`\"allowAllUnixSockets\": true`");
+    let told = events(&log(&bed));
+    let text = told[0]
+        .pointer("/toAllow/text")
+        .and_then(|text| text.as_str());
+    assert!(text.unwrap().contains("`allowUnixSockets`"), "{told:?}");
+    let mut open = settings(&["."], &[], &[]);
+    open["network"]["allowAllUnixSockets"] = json!(true);
+    bed.srt().flat(&open).py(&python, program, &[]).run().ok();
+    let learned = bed
+        .srt()
+        .flat(&settings(&["."], &[], &[]))
+        .args(["learn"])
+        .py(&python, program, &[])
+        .run();
+    assert!(learned.errors().contains("`allowUnixSockets`"), "{learned}");
 }

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
 
-use sandbox_tests::Bed;
+use sandbox_tests::{Bed, host, need};
 use serde_json::{Value, json};
 
 use crate::{events, log, logged, settings, summary};
@@ -94,7 +94,7 @@ fn an_option_is_quoted_for_a_shell() {
         assert_eq!(key, "`filesystem.allowWrite`");
         let option = option.strip_prefix('`').unwrap().strip_suffix('`').unwrap();
         let line = format!("cd '{}' && printf '%s\\n' {option}", bed.work().display());
-        let words = sandbox_tests::host("sh".as_ref(), ["-c", &line]).ok();
+        let words = host("sh".as_ref(), ["-c", &line]).ok();
         assert_eq!(words.text(), format!("--allow-write\n{}\n", path.display()));
         assert!(bed.work().join("forged").symlink_metadata().is_err());
         assert_eq!(event["toAllow"]["value"], json!(path), "{event}");
@@ -266,4 +266,68 @@ fn a_refusal_for_something_else_names_what_that_is() {
     let line = "echo x > dotfiles/bashrc";
     bed.srt().flat(&applied).sh(line).run().ok();
     assert_eq!(std::fs::read(&target).unwrap(), b"x\n");
+}
+
+/// In a subdirectory or a linked worktree the git directory lies outside: it is what helps, not the file
+/// that git wanted first.
+#[test]
+fn a_git_directory_is_named_as_a_whole() {
+    let git = need!("git");
+    let bed = Bed::new();
+    let repository = bed.outside().join("repo");
+    let linked = bed.outside().join("linked");
+    bed.file("outside/repo/sub/f", "one");
+    bed.file("outside/repo/.gitattributes", "");
+    let setup = "exec >&2; git -c init.defaultBranch=main init \"$1\" && cd \"$1\" && git config user.name n \
+        && git config user.email e@e && git add .gitattributes && git commit -m a && git worktree add -b side \"$2\"";
+    let words = [
+        "-c".as_ref(),
+        setup.as_ref(),
+        "sh".as_ref(),
+        repository.as_os_str(),
+        linked.as_os_str(),
+    ];
+    host(&need!("sh"), words).ok();
+    std::fs::write(linked.join("f"), "two").unwrap();
+    let directory = repository.join(".git");
+    let said = format!("--allow-write {}`", directory.display());
+    for place in [repository.join("sub"), linked] {
+        let add = || {
+            let srt = bed.srt().flat(&settings(&["."], &[], &[]));
+            srt.directory(&place)
+        };
+        let words = [git.as_os_str(), "add".as_ref(), "f".as_ref()];
+        add().args(words).run().refused().says(&said);
+        let learned = bed
+            .srt()
+            .directory(&place)
+            .flat(&settings(&["."], &[], &[]))
+            .args(["learn"])
+            .args(words)
+            .run();
+        let proposed = format!("\"{}\"", directory.display());
+        assert!(learned.text().contains(&proposed), "{learned}");
+        assert!(!learned.text().contains("index.lock"), "{learned}");
+        // As it stands it is enough, and opens nothing that git runs.
+        let allow = ["--allow-write".as_ref(), directory.as_os_str()];
+        add().options(allow).args(words).run().ok();
+        let commit = ["git", "commit", "-m", "b"];
+        add().options(allow).args(commit).run().ok();
+        let hook = format!("echo x > '{}/hooks/post-commit'", directory.display());
+        add().options(allow).sh(&hook).run().refused();
+        assert!(
+            directory
+                .join("hooks/post-commit")
+                .symlink_metadata()
+                .is_err()
+        );
+    }
+    // What is protected is not opened by it, so it is not said to be.
+    let hook = directory.join("hooks/post-commit");
+    let explained = bed
+        .srt()
+        .flat(&settings(&["."], &[], &[]))
+        .args(["explain".as_ref(), "write".as_ref(), hook.as_os_str()])
+        .run();
+    assert!(!explained.text().contains(&said), "{explained}");
 }

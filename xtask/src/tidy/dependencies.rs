@@ -97,6 +97,7 @@ const TABLE: &[Row] = &[
             "if-addrs",
             "rustix",
             "serde",
+            "signal-hook",
             "thiserror",
             "tokio",
             "tracing",

@@ -6,6 +6,7 @@ mod learn;
 mod plan;
 mod run;
 mod settings;
+mod supervise;
 mod trust;
 mod unsandboxed;
 

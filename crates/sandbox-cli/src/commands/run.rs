@@ -1,19 +1,17 @@
 //! `srt <program>`: runs a command and stands between it and the world until it has ended.
 
-use std::{
-    io,
-    process::ExitCode,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, process::ExitCode, sync::Arc, time::Instant};
 
 use sandbox_core::{
-    Child, DescriptorLimit, ExitStatus, Origin, Sandbox, SandboxBuilder, SpawnError, StateChange,
+    DescriptorLimit, Origin, Sandbox, SandboxBuilder, SpawnError,
     settings::{Choice, Settings},
-    terminal::{self, Listening, ReceivedSignal, Signals, TerminalModes},
+    terminal::{Signals, TerminalModes},
 };
 
-use super::unsandboxed::{self, Placement};
+use super::{
+    supervise,
+    unsandboxed::{self, Placement},
+};
 use crate::{
     ask::Asker,
     control::Channel,
@@ -126,7 +124,7 @@ pub(super) fn observed<O>(
         Ok(writer) => writer,
         Err(error) => return message::set_up_error(&error, None),
     };
-    let outcome = runtime.block_on(supervise(&sandbox, command, signals));
+    let outcome = runtime.block_on(supervise::supervise(&sandbox, command, signals));
     modes.restore();
     tracing::debug!("ended after {:?}", started.elapsed());
     if let Some(text) = writer.and_then(Writer::finish) {
@@ -136,19 +134,18 @@ pub(super) fn observed<O>(
     say_what_was_refused(options, command, environment, &sandbox, &known);
     let code = end(observer);
     match outcome {
-        Ok((status, mut child)) => {
-            // Whoever inherits this process's children may never reap them, as the first process of
-            // many containers does not.
-            runtime.block_on(child.reaped());
-            // The process ends: the kernel closes everything faster than the tasks would.
-            std::mem::forget((runtime, child, sandbox));
-            code.unwrap_or_else(|| exit_code::of(status))
+        Ok(ended) => {
+            let ended = ended.leave(runtime, sandbox);
+            code.unwrap_or_else(|| exit_code::of(ended))
         }
         Err(error) => error.report(command),
     }
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
+    // It panics where it can't have a descriptor for signals.
+    let limit = DescriptorLimit::current();
+    limit.require_room().map_err(RunError::Descriptors)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -227,13 +224,17 @@ fn declines(switch: &Choice<bool>) -> bool {
 
 /// Why there is no exit status.
 #[derive(Debug, thiserror::Error)]
-enum RunError {
+pub(super) enum RunError {
+    #[error("cannot open enough files; `ulimit -n` has the limit")]
+    Descriptors(#[source] io::Error),
     #[error("cannot start the event loop")]
     Runtime(#[source] io::Error),
     #[error("cannot receive signals")]
     Signals(#[source] io::Error),
     #[error("cannot wait for the command")]
     Wait(#[source] io::Error),
+    #[error("interrupted before the command was started")]
+    Interrupted(i32),
     #[error(transparent)]
     Spawn(SpawnError),
 }
@@ -249,7 +250,8 @@ impl RunError {
                 unsandboxed::not_started(&command.program, false, source)
             }
             Self::Spawn(error) => message::set_up_error(error, error.hint()),
-            Self::Runtime(_) | Self::Signals(_) | Self::Wait(_) => {
+            Self::Interrupted(signal) => exit_code::interrupted(*signal),
+            Self::Descriptors(_) | Self::Runtime(_) | Self::Signals(_) | Self::Wait(_) => {
                 message::set_up_error(self, None)
             }
         }
@@ -271,73 +273,6 @@ fn settings(options: &Options, environment: &Environment) -> Result<Settings, Ex
     }
 }
 
-/// Starts the command and forwards signals until it has ended.
-async fn supervise(
-    sandbox: &Sandbox,
-    command: &CommandWords,
-    signals: Signals,
-) -> Result<(ExitStatus, Child), RunError> {
-    let signals = signals.listen().map_err(RunError::Signals)?;
-    let mut process = (sandbox.command(&command.program))
-        .args(&command.arguments)
-        .key(command.display());
-    if let Some(name) = &command.name {
-        process = process.arg0(name);
-    }
-    let mut child = process.spawn().map_err(RunError::Spawn)?;
-    // The command runs, with the limit that it should have. With a low one of our own, connections
-    // beyond it wait.
-    if let Err(error) = DescriptorLimit::current().raise() {
-        tracing::debug!("the limit on descriptors stays: {error}");
-    }
-    tracing::debug!("running as process {}", child.id());
-    loop {
-        tokio::select! {
-            change = child.changed() => match change.map_err(RunError::Wait)? {
-                StateChange::Ended(status) => return Ok((status, child)),
-                StateChange::Continued => {}
-                StateChange::Stopped { .. } => stop_with(&mut child, &signals).await?,
-            },
-            signal = signals.next() => forward(&child, signal.map_err(RunError::Signals)?),
-        }
-    }
-}
-
-/// Stops this process as the command was stopped, so that the shell takes the terminal back.
-async fn stop_with(child: &mut Child, signals: &Listening) -> Result<(), RunError> {
-    // Whoever stopped and continued the whole process group at once has continued us already:
-    // stopping now would be for good.
-    tokio::select! {
-        signal = signals.next() => {
-            let signal = signal.map_err(RunError::Signals)?;
-            forward(child, signal);
-            if signal.number == SIGCONT {
-                return Ok(());
-            }
-        }
-        () = tokio::time::sleep(SETTLE) => {}
-    }
-    tracing::debug!("stopped with the command");
-    terminal::stop_self().map_err(RunError::Signals)
-}
-
-/// Sends the command a signal that it has not received itself.
-fn forward(child: &Child, signal: ReceivedSignal) {
-    let ReceivedSignal {
-        number,
-        from_kernel,
-    } = signal;
-    // What the terminal sends, it sends to the whole foreground process group, the command
-    // included; but a hang-up may reach the session's leader alone.
-    if from_kernel && number != SIGHUP {
-        return;
-    }
-    // The command may have ended in between.
-    if let Err(error) = child.signal(number) {
-        tracing::debug!("signal {number} was not forwarded: {error}");
-    }
-}
-
 fn log_command(command: &CommandWords) {
     if command.line.is_some() {
         tracing::debug!(
@@ -355,10 +290,3 @@ fn log_plan(sandbox: &Sandbox) {
         }
     }
 }
-
-/// How long a stop must last before this process stops too.
-const SETTLE: Duration = Duration::from_millis(10);
-
-// Numbers are the same on every platform that there is a backend for, but SIGCONT.
-const SIGHUP: i32 = 1;
-const SIGCONT: i32 = if cfg!(target_os = "macos") { 19 } else { 18 };

@@ -14,15 +14,15 @@ use std::{
 };
 
 use sandbox_policy::{
-    AbsolutePath, AddressClass, DenialReason, FileVerdict, Operation, OwnAddresses, PathPattern,
-    Policy, SECRET_PATHS, WORKSPACE_SECRETS, powerful_socket,
+    AbsolutePath, AddressClass, DenialReason, Operation, OwnAddresses, PathPattern, SECRET_PATHS,
+    WORKSPACE_SECRETS, powerful_socket,
 };
 use sandbox_settings::Addition;
 
 use crate::{
     host,
     permissive::{SECRET, is_global},
-    violation::{Subscription, Violation, ViolationStore},
+    violation::{Subscription, Violation, ViolationStore, is_protected},
 };
 
 /// Listens to what a sandbox's commands are refused.
@@ -157,6 +157,9 @@ fn wanted(
             return Err("its name can't be written down exactly");
         }
         let is_call = violation.reason == DenialReason::CallRefused;
+        if is_call && violation.remedy.is_some() {
+            return Err("it needs the socket that it talks to in `allowUnixSockets`");
+        }
         return Err(if violation.rule.is_some() && !is_call {
             "a rule closes it on purpose"
         } else {
@@ -341,17 +344,6 @@ fn is_itself(path: &Path) -> bool {
         }
     }
     false
-}
-
-/// Whether the table closes the path, were everything else open.
-fn is_protected(path: &AbsolutePath) -> bool {
-    match Policy::restrictive().allow_write("/") {
-        Ok(policy) => match policy.filesystem.judge_write(path) {
-            FileVerdict::Allow(_) => false,
-            FileVerdict::Deny(_) => true,
-        },
-        Err(_unusable) => true,
-    }
 }
 
 /// Several files of one directory are the directory; what lies in another value is that one.

@@ -50,4 +50,13 @@ impl Listening {
             }
         }
     }
+
+    /// A signal that has been received already.
+    pub fn try_next(&self) -> io::Result<Option<ReceivedSignal>> {
+        match self.source.get_ref().read() {
+            Ok(received) => Ok(Some(received)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }

@@ -76,6 +76,34 @@ pub fn is_interactive() -> bool {
     is_foreground(io::stdin())
 }
 
+/// Ends this process by a signal, as if it had never been taken over; no core is dumped, which would
+/// not be the command's.
+///
+/// A shell that was interrupted while it waited looks at how the program ended: where that died of
+/// `SIGINT`, a loop or script ends too, and where it exited, whatever its status, the program has
+/// dealt with the interruption and the shell goes on.
+///
+/// Returns only as pid 1, which no signal of its own can kill (pid_namespaces(7)), or with the
+/// `EINVAL` of a signal that does not exist.
+pub fn end_by(signal: i32) -> io::Result<()> {
+    if rustix::process::getpid().is_init() {
+        return Ok(());
+    }
+    let none = rustix::process::Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // Neither is worth staying alive for.
+    rustix::process::setrlimit(rustix::process::Resource::Core, none).unwrap_or(());
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        // Where cores are piped to a program, the limit counts for nothing (core(5)).
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).unwrap_or(());
+    }
+    signal_hook::low_level::emulate_default_handler(signal)
+}
+
 /// Stops this process as the command was stopped, until a shell continues it.
 pub fn stop_self() -> io::Result<()> {
     let own = rustix::process::getpid();

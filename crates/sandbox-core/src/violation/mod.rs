@@ -14,6 +14,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use sandbox_policy::{DenialReason, Operation, Origin};
 
+pub(crate) use remedy::is_protected;
 pub use remedy::{Remedy, SettingEntry};
 pub(crate) use report::Reporter;
 pub(crate) use store::{Refused, Refusee};

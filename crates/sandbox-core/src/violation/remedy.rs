@@ -1,8 +1,8 @@
 //! What would turn a refusal into a permission.
 
 use sandbox_policy::{
-    AbsolutePath, DenialReason, Origin, PROTECTED_PATHS, PathPattern, is_exact, powerful_socket,
-    shell_word, visible,
+    AbsolutePath, DenialReason, FileVerdict, Origin, PROTECTED_PATHS, PathPattern, Policy,
+    is_exact, powerful_socket, shell_word, visible,
 };
 use sandbox_settings::json_text;
 
@@ -43,7 +43,10 @@ impl Remedy {
         rule: Option<&(String, Origin)>,
     ) -> Option<Self> {
         match reason {
-            DenialReason::WriteNotAllowed => Some(Self::by_path(WRITE, object)),
+            DenialReason::WriteNotAllowed => {
+                let place = git_directory(object).unwrap_or(object);
+                Some(Self::by_path(WRITE, place))
+            }
             DenialReason::WriteDenied => match protected(rule) {
                 Some(row) => {
                     let text = format!(
@@ -59,6 +62,8 @@ impl Remedy {
                         .to_owned(),
                     entry: None,
                 }),
+                // The kernel's own rule, which no settings change.
+                None if object.starts_with("/proc/") => None,
                 None | Some((_, Origin::BuiltIn(_))) => Some(Self::by_path(READ, object)),
                 Some(_) => by_rule(rule),
             },
@@ -76,7 +81,7 @@ impl Remedy {
             }
             DenialReason::HostDenied | DenialReason::AddressDenied(_) => by_rule(rule),
             DenialReason::SocketNotListed => Some(by_listing(object)),
-            DenialReason::CallRefused => by_switch(rule?.0.as_str()),
+            DenialReason::CallRefused => by_switch(rule?.0.as_str(), object),
             DenialReason::MalformedHost
             | DenialReason::LocalhostElsewhere
             | DenialReason::DeciderRefused => None,
@@ -129,6 +134,29 @@ impl Remedy {
     }
 }
 
+/// The git directory that a path lies in, if one that is a write root opens that path.
+///
+/// git makes and renames many files for one change, none of which helps alone: to allow one is to
+/// be refused the next. What programs run or obey in there stays protected.
+fn git_directory(path: &str) -> Option<&str> {
+    let (start, _) = path.match_indices("/.git/").next()?;
+    let directory = path.get(..start + "/.git".len())?;
+    AbsolutePath::new(path)
+        .is_ok_and(|path| !is_protected(&path))
+        .then_some(directory)
+}
+
+/// Whether the table closes the path, were everything else open.
+pub(crate) fn is_protected(path: &AbsolutePath) -> bool {
+    match Policy::restrictive().allow_write("/") {
+        Ok(policy) => match policy.filesystem.judge_write(path) {
+            FileVerdict::Allow(_) => false,
+            FileVerdict::Deny(_) => true,
+        },
+        Err(_unusable) => true,
+    }
+}
+
 /// The protected name that refused a change, by which settings can open it.
 fn protected(rule: Option<&(String, Origin)>) -> Option<&'static str> {
     let Some((text, Origin::BuiltIn(_))) = rule else {
@@ -174,8 +202,17 @@ fn by_listing(path: &str) -> Remedy {
 }
 
 /// The setting that opens a call, if one does (`SURFACE` of `sandbox-linux` has them too).
-fn by_switch(call: &str) -> Option<Remedy> {
+fn by_switch(call: &str, object: &str) -> Option<Remedy> {
     let (text, key) = match call {
+        // Of Unix sockets only those are refused that can send to any path.
+        "socket" | "socketpair" if object.contains("(AF_UNIX,") => {
+            let text = "the datagram socket of the host that it talks to in `allowUnixSockets` of `network`; \
+                        or `\"allowAllUnixSockets\": true` there, which opens every socket of the host";
+            return Some(Remedy {
+                text: text.to_owned(),
+                entry: None,
+            });
+        }
         "unshare" | "clone" | "setns" | "chroot" => (
             "`\"allowNestedUserNamespaces\": true`",
             "allowNestedUserNamespaces",

@@ -212,7 +212,8 @@ pub enum PlanNotice {
 pub enum PlanError {
     /// An allow rule with a glob, which mounts can't express.
     #[error(
-        "`{pattern}` can't be enforced: on Linux an allow rule names a path, not a pattern (from {origin})"
+        "`{pattern}` can't be enforced: on Linux an allow rule names a path, not a pattern (from {origin}); \
+         a file of that very name is `{{\"path\": …, \"literal\": true}}` in the settings"
     )]
     AllowGlob {
         /// The pattern.

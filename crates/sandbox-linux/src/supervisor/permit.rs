@@ -244,7 +244,10 @@ impl Answering<'_> {
             return match self.permit_proc(below, access) {
                 Ok(()) => Ok(Through::Sandbox),
                 Err(errno @ (Errno::ACCESS | Errno::ROFS | Errno::PERM)) => {
-                    self.report(&Rules::process_file(path, access != Access::Read));
+                    // The kernel refuses to read it too, without a word, and no entry changes that.
+                    if access != Access::Read {
+                        self.report(&Rules::process_file(path, true));
+                    }
                     Err(errno)
                 }
                 Err(errno) => Err(errno),

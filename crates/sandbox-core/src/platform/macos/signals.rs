@@ -5,7 +5,7 @@ use std::{
     io,
     os::fd::AsFd,
     sync::{Mutex, PoisonError},
-    task::Poll,
+    task::{Context, Poll, Waker},
 };
 
 use rustix::process::Signal;
@@ -89,27 +89,34 @@ pub struct Listening {
 impl Listening {
     /// The next signal. Cancel safe.
     pub async fn next(&self) -> io::Result<ReceivedSignal> {
-        let signal = poll_fn(|context| {
-            let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-            for (signal, stream) in streams.iter_mut() {
-                match stream.poll_recv(context) {
-                    Poll::Ready(Some(())) => return Poll::Ready(Ok(*signal)),
-                    Poll::Ready(None) => {
-                        return Poll::Ready(Err(io::Error::other(
-                            "the runtime receives no signals",
-                        )));
-                    }
-                    Poll::Pending => {}
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// A signal that has been received already, as far as the runtime has heard of it.
+    pub fn try_next(&self) -> io::Result<Option<ReceivedSignal>> {
+        match self.poll_next(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(received) => received.map(Some),
+            Poll::Pending => Ok(None),
+        }
+    }
+
+    fn poll_next(&self, context: &mut Context<'_>) -> Poll<io::Result<ReceivedSignal>> {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        for (signal, stream) in streams.iter_mut() {
+            match stream.poll_recv(context) {
+                Poll::Ready(Some(())) => {
+                    return Poll::Ready(Ok(ReceivedSignal {
+                        number: signal.as_raw(),
+                        from_kernel: OF_TERMINALS.contains(signal) && is_in_foreground(),
+                    }));
                 }
+                Poll::Ready(None) => {
+                    return Poll::Ready(Err(io::Error::other("the runtime receives no signals")));
+                }
+                Poll::Pending => {}
             }
-            Poll::Pending
-        });
-        let signal = signal.await?;
-        let from_kernel = OF_TERMINALS.contains(&signal) && is_in_foreground();
-        Ok(ReceivedSignal {
-            number: signal.as_raw(),
-            from_kernel,
-        })
+        }
+        Poll::Pending
     }
 }
 
