@@ -466,5 +466,5 @@ fn git_works_with_the_settings_of_the_readme() {
     let output = bed.srt().flat(&settings).sh(commit).run().ok();
     assert_eq!(output.text(), "", "{output}");
     // The control: the entry does close something.
-    bed.srt().flat(&settings).sh("touch a.pem").run().refused();
+    bed.srt().flat(&settings).sh("touch a.key").run().refused();
 }
