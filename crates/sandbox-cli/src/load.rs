@@ -56,7 +56,11 @@ fn blame_home(error: &mut SettingsError, environment: &Environment) {
         return;
     };
     let is_closed = source.kind() == io::ErrorKind::PermissionDenied;
-    if is_closed && error.help.is_none() && error.file.starts_with(home.as_path()) {
+    // Files are told by where they are, also where the home is named through a symlink.
+    let real = std::fs::canonicalize(home.as_path()).ok();
+    let is_at_home = error.file.starts_with(home.as_path())
+        || real.is_some_and(|real| error.file.starts_with(real));
+    if is_closed && error.help.is_none() && is_at_home {
         error.help = Some(format!(
             "`HOME` is `{}`: if that is another user's, set it to your own",
             home.as_path().display()

@@ -117,8 +117,8 @@ impl Prepared {
         &self.plan
     }
 
-    /// The file policy as it is enforced; without what its symlinks lead to where that can't be told now, and
-    /// nothing is permitted.
+    /// The file policy as it is enforced. If its symlinks can't be followed now, what they lead to is left out
+    /// here, while the supervisor refuses everything.
     #[must_use]
     pub fn filesystem(&self) -> &FilesystemPolicy {
         self.rules.known_policy()

@@ -119,8 +119,7 @@ fn refused_datagram_sockets_say_what_opens_them() {
         .py(&python, program, &[])
         .run();
     if output.succeeded() {
-        // The kernel sees to them.
-        return;
+        sandbox_tests::inapplicable!("the kernel sees to datagrams");
     }
     output.says("`\"allowAllUnixSockets\": true`");
     let told = events(&log(&bed));

@@ -305,6 +305,13 @@ fn open_roots(bed: &Bed) -> Value {
     rules(&[], &[], &[".", &second, "~"], &[])
 }
 
+/// What libgit2 makes of a new repository first: in a `.git` that the command has made itself it may be there, and
+/// stays empty.
+fn is_empty_configuration(path: &Path) -> bool {
+    let found = path.symlink_metadata();
+    path.ends_with(".git/config") && found.is_ok_and(|found| found.is_file() && found.len() == 0)
+}
+
 /// All paths of the bed that end like this.
 fn ending_in(bed: &Bed, name: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -378,12 +385,17 @@ fn try_all(name: &str, state: State) -> Vec<String> {
             }
         }
         for path in ending_in(&bed, name) {
+            let is_new = targets.iter().all(|target| target.path != path);
+            if is_new && is_empty_configuration(&path) {
+                continue;
+            }
             if std::fs::read(&path).ok().as_deref() != Some(GOOD.as_bytes()) {
                 wrong.push(format!("{} is not what it was", path.display()));
             }
         }
     } else {
-        let found = ending_in(&bed, name);
+        let mut found = ending_in(&bed, name);
+        found.retain(|path| !is_empty_configuration(path));
         wrong.extend(found.iter().map(|path| format!("made {}", path.display())));
     }
     let creation = calls

@@ -85,6 +85,7 @@ const EXCHANGES: [&str; 6] = [
 
 #[test]
 fn a_home_behind_a_link_stays_where_it_is() {
+    sandbox_tests::need!("python3");
     let linked = Linked::new("homes/me", &[("homes/me", "../data/me")]);
     let homes = linked.at("homes");
     linked.user_settings(

@@ -118,11 +118,15 @@ fn has_news(fifo: BorrowedFd<'_>) -> bool {
 }
 
 /// What an existing FIFO is opened with.
-fn plain(flags: OFlags) -> OFlags {
+pub(super) fn plain(flags: OFlags) -> OFlags {
     (flags | OFlags::CLOEXEC | OFlags::NOCTTY) - OFlags::CREATE - OFlags::EXCL - OFlags::NOFOLLOW
 }
 
-fn reopen(proc: BorrowedFd<'_>, fifo: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
+pub(super) fn reopen(
+    proc: BorrowedFd<'_>,
+    fifo: BorrowedFd<'_>,
+    flags: OFlags,
+) -> Result<OwnedFd, Errno> {
     let link = handle_path(fifo)?;
     rustix::fs::openat(proc, link.as_c_str(), flags, Mode::empty())
 }

@@ -113,6 +113,10 @@ impl Answering<'_> {
             // Nothing is created, so it is opened for reading alone.
             Permission::Existing(through) => (through, flags - OFlags::CREATE, AskedAbout::Name),
             Permission::Judged(through, asked_about) => (through, flags, asked_about),
+            Permission::Kept(content) => {
+                let (proc, flags) = (self.world.proc.as_fd(), fifo::plain(flags));
+                return fifo::reopen(proc, content.as_fd(), flags).map(Attempt::File);
+            }
         };
         if let Some(name) = self.id_map(&place.path).filter(|_| writes) {
             return self.open_id_map(name, flags).map(Attempt::File);
@@ -182,26 +186,25 @@ impl Answering<'_> {
         asked_about: AskedAbout,
     ) -> Result<OwnedFd, Errno> {
         let session = &mut self.state.git;
-        match asked_about {
-            AskedAbout::New(NewFile::StandIn) => {}
+        let given = match asked_about {
+            AskedAbout::New(NewFile::StandIn) => session.stand_in(directory, name, file.as_fd()),
             AskedAbout::New(NewFile::Empty) => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                return rustix::fs::openat(directory, name, flags, Mode::empty());
+                rustix::fs::openat(directory, name, flags, Mode::empty())
             }
             AskedAbout::New(NewFile::Given) | AskedAbout::Name | AskedAbout::File(..) => {
                 session.note_file(directory, name, file.as_fd());
                 return Ok(file);
             }
-        }
-        let stand_in = session.stand_in(directory, name, file.as_fd());
-        if stand_in.is_err() {
+        };
+        if given.is_err() {
             let own = rustix::fs::fstat(&file)?;
             let there = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
             if (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino) {
                 rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
             }
         }
-        stand_in
+        given
     }
 
     /// Permission to open a place; what is refused may still be a symlink to something permitted.
@@ -259,8 +262,13 @@ impl Answering<'_> {
             self.report_settings(place);
             return Err(Errno::ACCESS);
         }
-        if let AskedAbout::New(new) = &mut asked_about {
-            *new = permitted.new_file;
+        match &mut asked_about {
+            AskedAbout::New(new) => *new = permitted.new_file,
+            AskedAbout::File(..) if permitted.new_file == NewFile::StandIn => {
+                let kept = self.state.git.kept_at(directory, name)?;
+                return Ok(Permission::Kept(kept));
+            }
+            AskedAbout::File(..) | AskedAbout::Name => {}
         }
         Ok(Permission::Judged(permitted.through, asked_about))
     }
@@ -355,6 +363,8 @@ enum Permission {
     /// To open what exists for reading, although nothing may be created there.
     Existing(Through),
     Link(OwnedFd),
+    /// What takes the place of a lock file that stays empty.
+    Kept(OwnedFd),
     /// What was found there, or nothing, may be opened or made.
     Judged(Through, AskedAbout),
 }

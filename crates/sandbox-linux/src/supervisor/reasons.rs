@@ -50,8 +50,8 @@ impl Rules {
     /// Why a lock file is refused that was not made inside, or something that would take its name.
     fn lock_of_another(&self, path: &[u8], part: Option<Protected>) -> Denial {
         let mut denial = self.planted(path, part);
-        let note = "it is the lock of what git obeys: a command makes it as a new file, and changes or removes none \
-                    but its own";
+        let note = "it is the lock of what git obeys: a command makes it as a new file, and changes, removes and \
+                    links none but its own";
         denial.note = Some(note.to_owned());
         denial
     }

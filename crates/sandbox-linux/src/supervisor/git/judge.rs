@@ -116,9 +116,12 @@ impl Question<'_> {
             | Change::TryExecution => {
                 let name = CString::new(self.name).map_err(|_nul| Errno::INVAL)?;
                 let identity = Identity::at(self.parent, &name)?;
-                let writes = matches!(self.change, Change::OpenExistingForWrite | Change::LinkAway);
-                let stays_empty = writes && session.content_of(identity).is_some();
-                session.has_made(identity) && !stays_empty
+                let stays_empty = session.content_of(identity).is_some();
+                if stays_empty && matches!(self.change, Change::OpenExistingForWrite) {
+                    return Ok(Answer::StandIn);
+                }
+                let is_open = !stays_empty || !matches!(self.change, Change::LinkAway);
+                session.has_made(identity) && is_open
             }
         };
         Ok(if is_permitted {

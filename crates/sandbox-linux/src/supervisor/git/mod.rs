@@ -45,8 +45,8 @@
 //! - A lock file of settings (`config.lock`, `config.worktree.lock`, and those of `.gitmodules` and
 //!   `.gitconfig`) is the session's that made it: whoever made one renames whatever has that name by
 //!   then. A session makes it only where there is none, and nobody else changes it, or removes it, or
-//!   puts something in its place. What a command writes to it does not get its name: the directory could be
-//!   moved to where the host's git has its own lock.
+//!   puts something in its place. What a command writes to one of a git directory does not get its name: the
+//!   directory could be moved to where the host's git has its own lock.
 //! - A foreign git directory that was taken apart is not put together again in this session.
 //! - A name that nothing is decided about costs a scan of its bytes, no call and no allocation.
 
@@ -71,7 +71,7 @@ use std::{
 use rustix::fs::{Mode, OFlags};
 
 use self::{
-    directory::{Ascent, Layout},
+    directory::{Ascent, Identity, Layout},
     judge::{Answer, Question},
     parts::{Part, Site},
 };
@@ -221,23 +221,43 @@ pub(super) fn named_part(parent_path: &[u8], name: &CStr) -> Option<Protected> {
 }
 
 /// Whether a place is closed by a git directory that is there now: for explanations, before anything is done. What
-/// leads to the place need not exist.
+/// leads to the place need not exist. A lock file that is there is another's.
 pub(super) fn closes(session: &Session, parent_path: &[u8], name: &CStr) -> bool {
+    let open = |path: &[u8]| {
+        let flags = PLACE | OFlags::DIRECTORY;
+        rustix::fs::open(OsStr::from_bytes(path), flags, Mode::empty())
+    };
+    let is_there = || {
+        let parent = open(parent_path);
+        parent.is_ok_and(|parent| Identity::at(parent.as_fd(), name).is_ok())
+    };
     parts::sites(parent_path, name.to_bytes()).any(|Site { part, above }| {
-        let is_kept = match part.protected() {
-            Some(row) => !session.leaves_open(row),
-            None => part == Part::CommonDirectory,
+        if part.protected().is_some_and(|row| session.leaves_open(row)) {
+            return false;
+        }
+        let path = parts::strip_components(parent_path, above);
+        let is_git_directory = || {
+            let layout = open(path).and_then(|directory| Layout::read(directory.as_fd()));
+            layout.is_ok_and(|layout| layout.is_git_directory())
         };
-        let path = OsStr::from_bytes(parts::strip_components(parent_path, above));
-        let open = || rustix::fs::open(path, PLACE | OFlags::DIRECTORY, Mode::empty());
-        is_kept
-            && !matches!(
-                part,
-                Part::Information | Part::ObjectInformation | Part::Lock(_) | Part::PlainLock(_)
-            )
-            && open()
-                .and_then(|directory| Layout::read(directory.as_fd()))
-                .is_ok_and(|layout| layout.is_git_directory())
+        match part {
+            Part::PlainLock(_) => is_there(),
+            Part::Lock(_) => {
+                is_there() && (is_git_directory() || parts::is_place_of_repository(parent_path))
+            }
+            Part::Information
+            | Part::ObjectInformation
+            | Part::Head
+            | Part::Objects
+            | Part::References => false,
+            Part::Directory(_)
+            | Part::Below { .. }
+            | Part::Config
+            | Part::WorktreeConfig
+            | Part::Attributes
+            | Part::Alternates
+            | Part::CommonDirectory => is_git_directory(),
+        }
     })
 }
 

@@ -160,6 +160,16 @@ impl Session {
         lock.content.as_ref().map(AsFd::as_fd)
     }
 
+    /// What takes the place of the empty lock file of a name.
+    pub(in crate::supervisor) fn kept_at(
+        &self,
+        parent: BorrowedFd<'_>,
+        name: &CStr,
+    ) -> Result<OwnedFd, Errno> {
+        let content = self.content_of(Identity::at(parent, name)?);
+        rustix::io::fcntl_dupfd_cloexec(content.ok_or(Errno::ACCESS)?, 0)
+    }
+
     /// Whether a name is that of an empty lock file.
     pub(in crate::supervisor) fn stands_in_at(&self, parent: BorrowedFd<'_>, name: &CStr) -> bool {
         let identity = Identity::at(parent, name);
