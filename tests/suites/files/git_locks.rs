@@ -134,7 +134,7 @@ fn a_lock_is_made_and_given_up_by_one_sandbox() {
         let own = if lock.ends_with(".gitmodules.lock") {
             "write create append empty truncate reopen link-to directory mode descriptor times link away remove\n"
         } else {
-            "mode descriptor times remove\n"
+            "write create append empty link-to directory mode descriptor times remove\n"
         };
         let output = python(&bed, WAYS, &[lock]).finish(timeout(60.0)).ok();
         assert_eq!(output.text(), own, "{lock}");
@@ -264,6 +264,12 @@ content = open(target).read()
 with open(lock, 'w') as again: again.write('too much of it' * 100)
 with open(lock, 'w') as again: again.write(content)
 with open(lock, 'a') as again: again.write('[branch "x"]\n\tremote = .\n\tmerge = refs/heads/x\n')
+# The file of that name stays empty.
+kept = os.open(lock, os.O_RDONLY)
+for way in lambda: os.open(f'/proc/self/fd/{kept}', os.O_WRONLY), lambda: os.truncate(lock, 9), lambda: os.link(lock, 'l'):
+    try: way(); print('done')
+    except OSError: pass
+print(os.fstat(kept).st_size, os.stat(lock).st_size)
 os.rename(lock, target)
 os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
 with open(lock, 'w') as again: again.write(content + '[core]\n\tfsmonitor = evil\n')
@@ -272,7 +278,7 @@ except OSError: print('refused')
 os.unlink(lock)
 "#;
     let output = python(&bed, script, &[]).finish(timeout(30.0)).ok();
-    assert_eq!(output.text(), "refused\n", "{output}");
+    assert_eq!(output.text(), "0 0\nrefused\n", "{output}");
     let config = std::fs::read_to_string(bed.work().join("plain/.git/config")).unwrap();
     assert!(
         config.contains("[branch \"x\"]") && !config.contains("too much"),

@@ -64,28 +64,17 @@ pub(crate) fn reachable_way(path: &Path) -> Result<Option<Way>, Errno> {
     }
 }
 
-/// Whether an error says of a path that nothing can be reached by it with these rights: there is nothing, it is closed, or
-/// nothing can have such a name there.
+/// Whether an error says something of a path: there is nothing, it is closed, or what it lies in is dead. Any other
+/// one is a shortage of this process, and says nothing.
 pub(crate) fn is_out_of_reach(errno: Errno) -> bool {
-    matches!(
+    !matches!(
         errno,
-        Errno::NOENT
-            | Errno::NOTDIR
-            | Errno::ACCESS
-            | Errno::LOOP
-            | Errno::NAMETOOLONG
-            | Errno::INVAL
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS | Errno::INTR | Errno::AGAIN
     )
 }
 
 fn ends_there(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::InvalidInput
-            | io::ErrorKind::NotFound
-            | io::ErrorKind::NotADirectory
-            | io::ErrorKind::PermissionDenied
-    )
+    Errno::from_io_error(error).is_some_and(is_out_of_reach)
 }
 
 fn clean(path: &Path) -> io::Result<AbsolutePath> {

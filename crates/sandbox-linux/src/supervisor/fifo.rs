@@ -86,25 +86,27 @@ pub(super) fn has_partner(fifo: BorrowedFd<'_>, probe: &mut Option<Probe>) -> Re
     if has_news(fifo) {
         return Ok(true);
     }
-    let probe = match probe {
-        Some(probe) => probe,
+    // Put back once it is known to be empty.
+    let Probe { read, write } = match probe.take() {
+        Some(kept) => kept,
         None => {
             let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-            probe.insert(Probe { read, write })
+            Probe { read, write }
         }
     };
     // tee(2) takes nothing out, and waits for data only where there is a writer.
-    let copy = || rustix::pipe::tee(fifo, &probe.write, 1, SpliceFlags::NONBLOCK);
-    match rustix::io::retry_on_intr(copy) {
-        Ok(0) => Ok(false),
+    let copy = || rustix::pipe::tee(fifo, &write, 1, SpliceFlags::NONBLOCK);
+    let has_writer = match rustix::io::retry_on_intr(copy) {
+        Ok(0) => false,
         Ok(_) => {
-            // It came just now. Its copy must not fill the probe.
-            rustix::io::read(&probe.read, &mut [0_u8])?;
-            Ok(true)
+            rustix::io::read(&read, &mut [0_u8])?;
+            true
         }
-        Err(Errno::AGAIN) => Ok(true),
-        Err(errno) => Err(errno),
-    }
+        Err(Errno::AGAIN) => true,
+        Err(errno) => return Err(errno),
+    };
+    *probe = Some(Probe { read, write });
+    Ok(has_writer)
 }
 
 /// Whether there is data, or its end.

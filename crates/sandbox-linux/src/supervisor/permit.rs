@@ -336,7 +336,13 @@ impl Answering<'_> {
                 Err(errno) => return Err(errno),
             },
         };
-        let through = self.permit_change(&place, access, change)?.through;
+        let Permitted {
+            through, new_file, ..
+        } = self.permit_change(&place, access, change)?;
+        // Behind what stands in, the file stays empty: only an open by name gets that.
+        if new_file == NewFile::StandIn {
+            return Err(Errno::ACCESS);
+        }
         self.require_no_tree(handle.as_fd(), &place.path, access)?;
         match through {
             Through::Sandbox => Ok(handle),

@@ -2,18 +2,21 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::{FileType, FsWord, OFlags};
 
 use super::{
     Answering,
     git::Change,
-    permit::{Access, Through},
+    permit::{Access, NewFile, Through},
     resolve::{Place, mount_and_inode},
 };
 use crate::sys::Errno;
 
 /// Major numbers of pseudo-terminals (Documentation/admin-guide/devices.txt of the kernel).
 const TERMINALS: std::ops::RangeInclusive<u32> = 136..=143;
+
+/// linux/magic.h.
+const FUSE_SUPER_MAGIC: FsWord = 0x6573_5546;
 
 impl Answering<'_> {
     /// Something that was found through a descriptor and is at no place inside. Where names close files
@@ -54,7 +57,11 @@ impl Answering<'_> {
         let place = self.former_place(handle.as_fd())?;
         let permitted = self.permit_change(&place, access, change)?;
         match permitted.through {
-            Through::Sandbox if !permitted.vets_config => Ok(handle),
+            Through::Sandbox
+                if !permitted.vets_config && permitted.new_file != NewFile::StandIn =>
+            {
+                Ok(handle)
+            }
             // What is at that name now is another file.
             Through::Sandbox | Through::Host(_) => Err(Errno::ACCESS),
         }
@@ -107,7 +114,9 @@ impl Answering<'_> {
             return Ok(is_terminal);
         }
         let path = self.view.path_of(handle)?;
-        let is_gone = !path.starts_with(b"/") || path.ends_with(b" (deleted)");
+        // A program that serves files may serve this one again by the name that it had: that name is asked about.
+        let is_served = rustix::fs::fstatfs(handle)?.f_type == FUSE_SUPER_MAGIC;
+        let is_gone = !path.starts_with(b"/") || (path.ends_with(b" (deleted)") && !is_served);
         Ok(is_gone && !matches!(self.view.place_of(handle), Ok(Some(_))))
     }
 }
