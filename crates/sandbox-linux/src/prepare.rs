@@ -2,7 +2,7 @@
 //! allocate after the clone. One value serves every launch of a sandbox.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     ffi::CString,
     io,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
@@ -142,15 +142,32 @@ impl Prepared {
 
 fn rules(plan: &LinuxPlan) -> Result<Rules, PrepareError> {
     let is_proc = |op: &MountOp| matches!(op.kind, MountKind::Proc { .. });
-    let missing_roots = plan.missing_roots.iter().map(missing_root);
     Ok(Rules::new(
         plan,
-        missing_roots.collect::<Result<_, _>>()?,
+        missing_roots(&plan.missing_roots)?,
         plan.mounts.operations().iter().any(is_proc),
     ))
 }
 
-fn missing_root(root: &MissingPath) -> Result<MissingRoot, PrepareError> {
+/// One descriptor serves all roots that are missing in the same directory.
+fn missing_roots(roots: &[MissingPath]) -> Result<Vec<MissingRoot>, PrepareError> {
+    let mut anchors: HashMap<(&AbsolutePath, FileIdentity), Arc<OwnedFd>> = HashMap::new();
+    let roots = roots.iter().map(|root| {
+        let anchor = match anchors.entry((&root.above, root.identity)) {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(unknown) => Arc::clone(unknown.insert(Arc::new(anchor(root)?))),
+        };
+        Ok(MissingRoot {
+            path: root.canonical.as_bytes().to_vec(),
+            above: root.above.as_bytes().to_vec(),
+            anchor,
+        })
+    });
+    roots.collect()
+}
+
+/// The directory above a missing root.
+fn anchor(root: &MissingPath) -> Result<OwnedFd, PrepareError> {
     let failed = |errno: Errno| PrepareError::MissingRoot {
         path: root.above.as_path().to_path_buf(),
         source: errno.into(),
@@ -162,11 +179,7 @@ fn missing_root(root: &MissingPath) -> Result<MissingRoot, PrepareError> {
     if (status.st_dev, status.st_ino) != (device, inode) {
         return Err(failed(Errno::STALE));
     }
-    Ok(MissingRoot {
-        path: root.canonical.as_bytes().to_vec(),
-        above: root.above.as_bytes().to_vec(),
-        anchor,
-    })
+    Ok(anchor)
 }
 
 fn c_path(path: &AbsolutePath) -> CString {

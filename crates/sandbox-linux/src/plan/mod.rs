@@ -335,7 +335,7 @@ fn missing_roots(
             continue;
         };
         // It stays private, which is told.
-        if path.as_path().starts_with(shown::PRIVATE_MEMORY) {
+        if shown::is_below(path, shown::PRIVATE_MEMORY) {
             continue;
         }
         let shown = || shown::mounted(mounts, &found.above);

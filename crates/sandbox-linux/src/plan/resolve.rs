@@ -12,7 +12,10 @@ use sandbox_policy::{
     ReadDeny, RuleList,
 };
 
-use super::{PlanError, PlanNotice, shown::PRIVATE_MEMORY};
+use super::{
+    PlanError, PlanNotice,
+    shown::{PRIVATE_MEMORY, is_below},
+};
 use crate::facts::HostFacts;
 
 pub(super) fn resolve(
@@ -283,7 +286,7 @@ fn note_own_trees(resolved: &FilesystemPolicy, notices: &mut Vec<PlanNotice>) {
         let PathPattern::Subtree(path) = &rule.pattern else {
             continue;
         };
-        if path.as_path().starts_with(PRIVATE_MEMORY) {
+        if is_below(path, PRIVATE_MEMORY) {
             notices.push(PlanNotice::StaysPrivate {
                 path: path.clone(),
                 origin: rule.origin.to_string(),

@@ -6,6 +6,7 @@ use std::{
     fs, io,
 };
 
+use foldhash::fast::RandomState;
 use sandbox_policy::{
     AbsolutePath, FilesystemPolicy, Firmness, PathPattern, PathRule, ReadAllow, ReadDeny,
 };
@@ -33,6 +34,7 @@ const MOUNTED_READ_DENIES: usize = 256;
 /// What the deny rules name.
 pub(super) struct Denied<'p> {
     policy: &'p FilesystemPolicy,
+    inner: &'p [usize],
     pub(super) lookup: Lookup,
     pub(super) landings: BTreeMap<AbsolutePath, AbsolutePath>,
     pub(super) ways: Ways,
@@ -40,9 +42,11 @@ pub(super) struct Denied<'p> {
 }
 
 impl<'p> Denied<'p> {
-    pub(super) fn new(policy: &'p FilesystemPolicy, lookup: Lookup) -> Self {
+    /// `inner` are the places in the list of the write roots that lie in others.
+    pub(super) fn new(policy: &'p FilesystemPolicy, lookup: Lookup, inner: &'p [usize]) -> Self {
         Self {
             policy,
+            inner,
             lookup,
             landings: BTreeMap::new(),
             ways: Ways::default(),
@@ -181,7 +185,7 @@ impl<'p> Denied<'p> {
     /// Records the directories between write roots and others in them: a deny of theirs may pin them.
     pub(super) fn learn_between_roots(&mut self) -> Result<(), ProbeError> {
         let paths = &self.lookup.paths;
-        let roots = (self.roots).get_or_init(|| WriteRoots::new(self.policy, paths));
+        let roots = (self.roots).get_or_init(|| WriteRoots::new(self.policy, self.inner, paths));
         for ReadAllow { rule, .. } in &self.policy.allow_write {
             let path = named(rule);
             let Some(found) = self.lookup.paths.get(path) else {
@@ -208,7 +212,7 @@ impl<'p> Denied<'p> {
             }
         }
         let paths = &self.lookup.paths;
-        let roots = (self.roots).get_or_init(|| WriteRoots::new(self.policy, paths));
+        let roots = (self.roots).get_or_init(|| WriteRoots::new(self.policy, self.inner, paths));
         learn_above(&mut self.lookup, path, &canonical, roots)
             .map_err(|source| start_error(path, source))
     }
@@ -265,20 +269,24 @@ fn learn_above(
     Ok(())
 }
 
-/// The write roots, as written and where they are.
+/// The write roots, as written and where they are, but for those in others: what these hold, the outer ones do.
 struct WriteRoots<'p> {
-    places: HashSet<AbsolutePath>,
+    places: HashSet<AbsolutePath, RandomState>,
     patterns: Vec<&'p PathPattern>,
 }
 
 impl<'p> WriteRoots<'p> {
     /// A write root's own place is known by now, also if a symlink leads to it.
-    fn new(policy: &'p FilesystemPolicy, known: &KnownPaths) -> Self {
+    fn new(policy: &'p FilesystemPolicy, inner: &[usize], known: &KnownPaths) -> Self {
         let mut roots = Self {
-            places: HashSet::new(),
+            places: HashSet::default(),
             patterns: Vec::new(),
         };
-        for allow in &policy.allow_write {
+        let mut inner = inner.iter().peekable();
+        for (index, allow) in policy.allow_write.iter().enumerate() {
+            if inner.next_if_eq(&&index).is_some() {
+                continue;
+            }
             match &allow.rule.pattern {
                 PathPattern::Subtree(root) => {
                     let found = known.get(root).map(|found| found.canonical.clone());

@@ -8,11 +8,12 @@ mod kernel_trees;
 mod landed;
 mod listing;
 mod lookup;
+mod missing;
 mod roots;
 mod sockets;
 mod way;
 
-use std::{collections::BTreeMap, fs, io, os::unix::fs::MetadataExt, path::PathBuf};
+use std::{fs, io, os::unix::fs::MetadataExt, path::PathBuf};
 
 use rustix::thread::CapabilitySet;
 use sandbox_policy::{AbsolutePath, FilesystemPolicy, PathPattern, PathRule, Policy, ReadAllow};
@@ -28,7 +29,7 @@ pub(crate) use self::{
     way::{Way, is_out_of_reach, reachable_way},
 };
 use crate::{
-    facts::{FileIdentity, HostFacts, KnownPaths, MissingPath, PathKind, WriteLinks},
+    facts::{HostFacts, WriteLinks},
     plan::HOSTS,
     sys,
 };
@@ -93,7 +94,7 @@ pub fn probe(
     for rule in allows.chain(scratch) {
         learn_allowed(&mut lookup, policy, rule)?;
     }
-    let mut denied = Denied::new(policy, lookup);
+    let mut denied = Denied::new(policy, lookup, &inner_roots);
     let write_links = if deny_write.len() > EXAMINED_WRITE_DENIES {
         denied.learn_directories(deny_write.iter())?;
         denied.learn_between_roots()?;
@@ -111,13 +112,13 @@ pub fn probe(
     } = denied;
     // Where a symlink leads from a rule could be between two roots.
     if lookup.has_moved() || !landings.is_empty() {
-        let looked_at = std::mem::take(&mut inner_roots);
-        let rules = looked_at.iter().filter_map(|index| allow_write.get(*index));
+        let rules = inner_roots.iter().filter_map(|index| allow_write.get(*index));
         for ReadAllow { rule, .. } in rules {
             learn_allowed(&mut lookup, policy, rule)?;
         }
+        inner_roots.clear();
     }
-    let missing_roots = missing_roots(&lookup.paths, policy, &inner_roots);
+    let missing_roots = missing::roots(policy, &mut lookup, &inner_roots);
     let folding_roots = folding::roots(policy, &lookup.paths, &inner_roots);
     let working_directory = learn_start(&mut lookup, working_directory, policy)?;
     let home = home
@@ -275,50 +276,6 @@ fn unless_out_of_reach<T>(
         }
         Err(error) => Err(error),
     }
-}
-
-/// Where the write roots would be that do not exist. A dangling symlink is no place.
-fn missing_roots(
-    paths: &KnownPaths,
-    policy: &FilesystemPolicy,
-    inner: &[usize],
-) -> BTreeMap<AbsolutePath, MissingPath> {
-    let roots = policy.allow_write.iter().enumerate();
-    let roots = roots.filter(|(index, _)| inner.binary_search(index).is_err());
-    let missing = roots.filter_map(|(_, root)| match &root.rule.pattern {
-        PathPattern::Subtree(path) if !paths.contains_key(path) => Some(path),
-        PathPattern::Subtree(_) | PathPattern::Glob(_) => None,
-    });
-    let placed = missing.filter_map(|path| {
-        let is_link = fs::symlink_metadata(path.as_path()).is_ok();
-        (!is_link).then(|| Some((path.clone(), place_of_missing(path)?)))?
-    });
-    placed.collect()
-}
-
-fn place_of_missing(path: &AbsolutePath) -> Option<MissingPath> {
-    let mut above = path.ancestors().skip(1);
-    let (written, place) = above.find_map(|above| {
-        let place = fs::canonicalize(above.as_path()).ok()?;
-        Some((above, AbsolutePath::new(place).ok()?))
-    })?;
-    let metadata = fs::metadata(place.as_path()).ok()?;
-    let rest = path.as_path().strip_prefix(written.as_path()).ok()?;
-    let canonical = AbsolutePath::new(place.as_path().join(rest)).ok()?;
-    let kind = if metadata.is_dir() {
-        PathKind::Directory
-    } else {
-        PathKind::File
-    };
-    Some(MissingPath {
-        canonical,
-        above: place,
-        kind,
-        identity: FileIdentity {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        },
-    })
 }
 
 #[cfg(test)]

@@ -466,7 +466,7 @@ fn through_host(root: &MissingRoot, place: &Place) -> Result<Through, Errno> {
     };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let flags = PLACE | OFlags::DIRECTORY;
-    let host = rustix::fs::openat2(&root.anchor, relative, flags, Mode::empty(), resolve)?;
+    let host = rustix::fs::openat2(&*root.anchor, relative, flags, Mode::empty(), resolve)?;
     let (own, theirs) = (
         rustix::fs::fstat(&host)?,
         rustix::fs::fstat(&place.directory)?,

@@ -92,8 +92,8 @@ pub(crate) struct MissingRoot {
     pub(crate) path: Vec<u8>,
     /// The nearest directory above that existed.
     pub(crate) above: Vec<u8>,
-    /// The host's handle to that.
-    pub(crate) anchor: OwnedFd,
+    /// The host's handle to that, which others of the same directory share.
+    pub(crate) anchor: Arc<OwnedFd>,
 }
 
 /// What the table calls the places that it protects in a repository.

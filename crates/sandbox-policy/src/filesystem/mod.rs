@@ -156,6 +156,13 @@ impl FilesystemPolicy {
         self.scratch = scratch;
     }
 
+    /// Denies writing a path, whether or not a write root would permit it: nobody has to know then where thousands
+    /// of roots lead.
+    pub fn guard_anyway(&mut self, path: &AbsolutePath, origin: Origin) {
+        let pattern = PathPattern::Subtree(path.clone());
+        self.deny_write.push(PathRule { pattern, origin });
+    }
+
     /// Denies putting something else in the place of a symlink, where a write root would permit it. What the
     /// link leads to is judged by its own name, other than by [`Self::guard`].
     pub fn guard_link(&mut self, link: &AbsolutePath, origin: Origin) {

@@ -87,10 +87,15 @@ impl Guarded {
 
     /// Adds the rules to those of the settings.
     pub(crate) fn close(&self, rules: &mut FilesystemPolicy) {
+        let leaves_places = guard_in_many(rules, &self.places, &DECIDES);
+        if !leaves_places && self.links.is_empty() {
+            return;
+        }
         in_real_roots(rules, |rules| {
-            for place in &self.places {
-                let origin = Origin::BuiltIn("it decides what later runs may do");
-                rules.guard(place, origin);
+            if leaves_places {
+                for place in &self.places {
+                    rules.guard(place, DECIDES);
+                }
             }
             for link in &self.links {
                 let origin =
@@ -109,8 +114,27 @@ fn is_of_system(link: &AbsolutePath) -> bool {
 
 /// Denies writing a real path where a write root would permit it, by its own name or behind a symlink.
 pub fn guard(rules: &mut FilesystemPolicy, path: &AbsolutePath, origin: Origin) {
-    in_real_roots(rules, |rules| rules.guard(path, origin));
+    if guard_in_many(rules, std::slice::from_ref(path), &origin) {
+        in_real_roots(rules, |rules| rules.guard(path, origin));
+    }
 }
+
+const DECIDES: Origin = Origin::BuiltIn("it decides what later runs may do");
+
+/// Where the write roots are many, denies writing the places without a look at where each root leads. Returns
+/// whether that is left to be done.
+fn guard_in_many(rules: &mut FilesystemPolicy, places: &[AbsolutePath], origin: &Origin) -> bool {
+    let is_many = rules.allow_write.len() > LOOKED_AT;
+    if is_many {
+        for place in places {
+            rules.guard_anyway(place, origin.clone());
+        }
+    }
+    !is_many
+}
+
+/// So many write roots are looked at.
+const LOOKED_AT: usize = 64;
 
 /// Does something while the write roots are also where their symlinks lead.
 fn in_real_roots(rules: &mut FilesystemPolicy, work: impl FnOnce(&mut FilesystemPolicy)) {
@@ -121,7 +145,7 @@ fn in_real_roots(rules: &mut FilesystemPolicy, work: impl FnOnce(&mut Filesystem
     rules.allow_write.truncate(written);
 }
 
-/// The write roots that symlinks lead elsewhere, there. Of thousands in a directory only the names are looked at.
+/// The write roots that symlinks lead elsewhere, there.
 fn landed(roots: &[ReadAllow]) -> Vec<ReadAllow> {
     let mut directories: HashMap<AbsolutePath, AbsolutePath> = HashMap::new();
     let moved = roots.iter().filter_map(|ReadAllow { rule, layer }| {

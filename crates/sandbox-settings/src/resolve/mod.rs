@@ -13,6 +13,7 @@ mod proxies;
 
 use std::{collections::HashSet, path::Path, sync::Arc};
 
+use foldhash::fast::RandomState;
 use sandbox_policy::{
     AbsolutePath, Origin, PathBase, PathRule, Policy, Port, PublishedPort, UnixSocketPolicy,
 };
@@ -152,7 +153,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, places: &Places) -> Setti
 
 /// Drops what was said before: by any layer, where it does not matter which.
 fn drop_repetitions(entries: &mut Vec<Entry>) {
-    let mut said = HashSet::with_capacity(entries.len());
+    let mut said = HashSet::with_capacity_and_hasher(entries.len(), RandomState::default());
     let new: Vec<bool> = entries
         .iter()
         .map(
