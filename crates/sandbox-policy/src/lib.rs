@@ -38,6 +38,7 @@ mod protected;
 mod text;
 mod unix_socket;
 mod verdict;
+mod way;
 
 pub use address::{AddressClass, AddressRule, OwnAddresses};
 pub use device::{DeviceRule, GPU_DEVICES, gpu};
@@ -74,6 +75,7 @@ pub use protected::{
 pub use text::{deceives, is_exact, shell_word, shown, visible, without_logins};
 pub use unix_socket::{POWERFUL_SOCKETS, PowerfulSocket, UnixSocketPolicy, powerful_socket};
 pub use verdict::{Denial, DenialReason, Permit, Question, ResolvedTarget, Verdict};
+pub use way::{LINK_LIMIT, Step, Steps, Way};
 
 #[cfg(test)]
 mod tests;

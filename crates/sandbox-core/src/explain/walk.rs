@@ -2,13 +2,11 @@
 //! sandbox shows the host's tree, and through no symlink that is hidden.
 
 use std::{
-    collections::VecDeque,
-    ffi::OsString,
     fs, io,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
-use sandbox_policy::{AbsolutePath, Denial, FilesystemPolicy};
+use sandbox_policy::{AbsolutePath, Denial, FilesystemPolicy, LINK_LIMIT, Step, Steps};
 
 use crate::platform::Shown;
 
@@ -56,49 +54,29 @@ pub(super) enum Obstacle {
     Loop,
 }
 
-/// The symlinks that the kernel follows on one way (path_resolution(7)).
-const LINK_LIMIT: usize = 40;
-
-/// A step that is still to be made.
-enum Pending {
-    Root,
-    Up,
-    Name(OsString),
-}
-
 /// Walks a path from a directory.
 pub(super) fn walk(
     ground: &Ground<'_>,
     start: &AbsolutePath,
     path: &Path,
 ) -> Result<Way, Obstacle> {
-    let mut pending: VecDeque<Pending> = steps(start.as_path()).chain(steps(path)).collect();
+    let mut steps = Steps::along(path);
+    steps.follow(start.as_path());
     let mut at = AbsolutePath::root();
     let mut own = None;
     let mut presence = Presence::There;
     let mut links = 0;
-    while let Some(step) = pending.pop_front() {
-        let next = match step {
-            Pending::Root => {
-                at = AbsolutePath::root();
-                continue;
-            }
-            Pending::Up => {
-                if (ground.show)(&at) == Shown::Mask
-                    && let Some(denial) = ground.policy.judge_read(&at).into_denial()
-                {
-                    return Err(Obstacle::Hidden(at, Box::new(denial)));
-                }
-                at = at.parent().unwrap_or(at);
-                continue;
-            }
-            Pending::Name(name) => match at.join(&name) {
-                Ok(next) => next,
-                // A component of a path is a name.
-                Err(_not_a_name) => continue,
-            },
+    while let Some(step) = steps.next() {
+        if step == Step::Up
+            && (ground.show)(&at) == Shown::Mask
+            && let Some(denial) = ground.policy.judge_read(&at).into_denial()
+        {
+            return Err(Obstacle::Hidden(at, Box::new(denial)));
+        }
+        let Some(next) = step.entry(&mut at) else {
+            continue;
         };
-        if own.is_none() && pending.is_empty() {
+        if own.is_none() && steps.is_empty() {
             own = Some(next.clone());
         }
         if presence == Presence::There
@@ -108,7 +86,7 @@ pub(super) fn walk(
             if links > LINK_LIMIT {
                 return Err(Obstacle::Loop);
             }
-            push(&mut pending, target.as_path());
+            steps.follow(target.as_path());
             continue;
         }
         let target = match presence {
@@ -128,7 +106,7 @@ pub(super) fn walk(
         if let Some(denial) = closed.or_else(|| ground.closes_links.then(through)?) {
             return Err(Obstacle::Hidden(next, Box::new(denial)));
         }
-        push(&mut pending, &target);
+        steps.follow(&target);
     }
     Ok(Way {
         own: own.unwrap_or_else(|| at.clone()),
@@ -172,12 +150,6 @@ fn own_link(
     }
 }
 
-fn push(pending: &mut VecDeque<Pending>, target: &Path) {
-    for step in steps(target).collect::<Vec<_>>().into_iter().rev() {
-        pending.push_front(step);
-    }
-}
-
 /// Looks at an entry: the target of a symlink, or none; takes note of what is not there.
 fn entry(ground: &Ground<'_>, path: &AbsolutePath, presence: &mut Presence) -> Option<PathBuf> {
     match (ground.show)(path) {
@@ -211,13 +183,4 @@ fn entry(ground: &Ground<'_>, path: &AbsolutePath, presence: &mut Presence) -> O
             None
         }
     }
-}
-
-fn steps(path: &Path) -> impl Iterator<Item = Pending> {
-    path.components().filter_map(|component| match component {
-        Component::RootDir => Some(Pending::Root),
-        Component::ParentDir => Some(Pending::Up),
-        Component::Normal(name) => Some(Pending::Name(name.to_owned())),
-        Component::CurDir | Component::Prefix(_) => None,
-    })
 }

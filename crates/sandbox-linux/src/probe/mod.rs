@@ -26,7 +26,7 @@ use self::{
 pub(crate) use self::{
     landed::{LandedWrites, landed_writes},
     listing::open_to_list,
-    way::{Way, is_out_of_reach, reachable_way},
+    way::{is_out_of_reach, reachable_way},
 };
 use crate::{
     facts::{HostFacts, WriteLinks},
@@ -112,7 +112,9 @@ pub fn probe(
     } = denied;
     // Where a symlink leads from a rule could be between two roots.
     if lookup.has_moved() || !landings.is_empty() {
-        let rules = inner_roots.iter().filter_map(|index| allow_write.get(*index));
+        let rules = inner_roots
+            .iter()
+            .filter_map(|index| allow_write.get(*index));
         for ReadAllow { rule, .. } in rules {
             learn_allowed(&mut lookup, policy, rule)?;
         }

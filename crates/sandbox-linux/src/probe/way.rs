@@ -1,54 +1,21 @@
-//! The way of a path through symlinks, also where it ends in nothing.
+//! The way of a path through the host's symlinks, and which errors on it mean something.
 
-use std::{
-    collections::VecDeque,
-    ffi::OsString,
-    fs, io,
-    path::{Component, Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
 use rustix::io::Errno;
-use sandbox_policy::AbsolutePath;
+use sandbox_policy::{AbsolutePath, Way};
 
-/// Where a path leads.
-pub(crate) struct Way {
-    /// The places of the symlinks that it leads through.
-    pub(crate) links: Vec<AbsolutePath>,
-    /// The place of what is there, or would be made there; none if the links lead round in circles.
-    pub(crate) end: Option<AbsolutePath>,
-}
-
-/// Walks a path as the kernel does (path_resolution(7)), and on as it is written from what is missing or may not be
-/// looked at: the command could make it, or unlock it.
+/// Walks a path, and on as it is written from what is missing or may not be looked at: the command could make it, or
+/// unlock it.
 pub(crate) fn walk(path: &Path) -> io::Result<Way> {
-    let mut pending: VecDeque<Step> = steps(path).collect();
-    let mut at = PathBuf::from("/");
-    let mut links = Vec::new();
-    while let Some(step) = pending.pop_front() {
-        let next = match step {
-            Step::Root => PathBuf::from("/"),
-            Step::Up => at.parent().map_or_else(|| at.clone(), Path::to_path_buf),
-            Step::Name(name) => at.join(name),
-        };
-        match fs::read_link(&next) {
-            Ok(text) => {
-                if links.len() == LINK_LIMIT {
-                    return Ok(Way { links, end: None });
-                }
-                links.push(clean(&next)?);
-                for step in steps(&text).collect::<Vec<_>>().into_iter().rev() {
-                    pending.push_front(step);
-                }
-                continue;
-            }
+    Way::walk(path, |place: &AbsolutePath| {
+        match fs::read_link(place.as_path()) {
+            Ok(text) => Ok(Some(text)),
             // It is no symlink (readlink(2), `EINVAL`), nothing, or out of sight.
-            Err(error) if ends_there(&error) => {}
-            Err(error) => return Err(error),
+            Err(error) if ends_there(&error) => Ok(None),
+            Err(error) => Err(error),
         }
-        at = next;
-    }
-    let end = Some(clean(&at)?);
-    Ok(Way { links, end })
+    })
 }
 
 /// As [`walk`]; none where no way can be walked at all. Any other error may pass: who takes it for the absence of a
@@ -76,28 +43,6 @@ pub(crate) fn is_out_of_reach(errno: Errno) -> bool {
 fn ends_there(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(is_out_of_reach)
 }
-
-fn clean(path: &Path) -> io::Result<AbsolutePath> {
-    AbsolutePath::new(path).map_err(io::Error::other)
-}
-
-enum Step {
-    Root,
-    Up,
-    Name(OsString),
-}
-
-fn steps(path: &Path) -> impl Iterator<Item = Step> {
-    path.components().filter_map(|component| match component {
-        Component::RootDir => Some(Step::Root),
-        Component::ParentDir => Some(Step::Up),
-        Component::Normal(name) => Some(Step::Name(name.to_owned())),
-        Component::CurDir | Component::Prefix(_) => None,
-    })
-}
-
-/// The symlinks that the kernel follows on one way (path_resolution(7)).
-const LINK_LIMIT: usize = 40;
 
 #[cfg(test)]
 mod tests {

@@ -13,11 +13,11 @@ use rustix::{
     io::Errno,
 };
 use sandbox_policy::{
-    AbsolutePath, FilesystemPolicy, Origin, PathPattern, PathRule, ProtectedPath, Protection,
+    AbsolutePath, FilesystemPolicy, Origin, PathPattern, PathRule, ProtectedPath, Protection, Way,
 };
 
 use super::{caller::PLACE, resolve::is_link};
-use crate::probe::{self, Way, is_out_of_reach};
+use crate::probe::{self, is_out_of_reach};
 
 /// What a closed name leads to that is a symlink, or through: there nothing is changed.
 #[derive(Debug)]

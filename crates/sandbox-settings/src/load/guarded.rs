@@ -4,11 +4,13 @@
 //! A later run looks by the same names, so the names count, not only what they lead to now: a home that is a
 //! symlink must not be exchanged for a directory without settings.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{collections::HashMap, convert::Infallible, fs, path::Path};
 
-use sandbox_policy::{AbsolutePath, FilesystemPolicy, Origin, PathPattern, PathRule, ReadAllow};
+use sandbox_policy::{
+    AbsolutePath, FilesystemPolicy, Origin, PathPattern, PathRule, ReadAllow, Way,
+};
 
-use super::{Candidate, Sources, real_place, way::walk};
+use super::{Candidate, Sources, real_place};
 
 /// Paths that commands must leave alone.
 #[derive(Debug)]
@@ -104,6 +106,13 @@ impl Guarded {
             }
         });
     }
+}
+
+/// Where a path leads; what is out of sight counts as no link.
+fn walk(path: &Path) -> Way {
+    let look = |place: &AbsolutePath| Ok::<_, Infallible>(fs::read_link(place.as_path()).ok());
+    let Ok(way) = Way::walk(path, look);
+    way
 }
 
 /// Whether nobody can replace a link: the root directory of macOS is on a sealed volume, and its `/tmp`, `/var`

@@ -6,7 +6,6 @@
 mod file;
 mod guarded;
 mod trust_store;
-mod way;
 
 use std::{
     io,
