@@ -35,7 +35,7 @@ pub enum EntryMeaning {
         /// How the directory is written that the variable usually names, if there is a way.
         instead: Option<&'static str>,
     },
-    /// A permission rule that begins with `!`.
+    /// An entry that begins with `!`.
     NoReversal,
     /// A refused tool without anything that it is refused for; nothing is closed by it.
     WholeTool {
@@ -125,13 +125,20 @@ pub(crate) fn meanings(text: &str, syntax: PatternSyntax) -> Vec<EntryMeaning> {
     let is_plain = text.bytes().fold(true, |plain, byte| {
         plain & !matches!(byte, b'[' | b'{' | b'\\' | b'$')
     });
-    if is_plain || syntax == PatternSyntax::Literal {
-        return found;
-    }
     let negates = matches!(
         syntax,
         PatternSyntax::Gitignore | PatternSyntax::FloatingGitignore
     );
+    if syntax == PatternSyntax::Literal {
+        return found;
+    }
+    // Permission rules are asked about theirs by themselves.
+    if text.starts_with('!') && !negates {
+        found.push(EntryMeaning::NoReversal);
+    }
+    if is_plain {
+        return found;
+    }
     let in_names = |test: fn(&str) -> bool| text.split('/').any(test);
     if in_names(|name| opens_and_closes(name, &["[!", "[^"], "]")) && !negates {
         found.push(EntryMeaning::NoNegation);

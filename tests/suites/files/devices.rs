@@ -255,3 +255,33 @@ fn the_hosts_device_nodes_cannot_be_changed() {
         .ok();
     bed.srt().sh("touch mine && chmod 600 mine").run().ok();
 }
+
+/// A standard stream is the host's descriptor, by a mount that is not the sandbox's.
+#[test]
+fn the_hosts_device_nodes_cannot_be_changed_by_a_descriptor() {
+    let python = python!("os");
+    let bed = Bed::new();
+    let null = || {
+        use std::os::unix::fs::MetadataExt as _;
+        let found = std::fs::metadata("/dev/null").unwrap();
+        (found.mode(), found.mtime(), found.uid())
+    };
+    let before = null();
+    let run = |line: &str| {
+        let line = format!("import os; s = os.stat(0); {line}");
+        let words = [python.to_str().unwrap(), "-c", &line];
+        bed.srt().args(words).run()
+    };
+    // What it has already, again.
+    for line in [
+        "os.fchmod(0, s.st_mode & 0o7777)",
+        "os.utime(0, ns=(s.st_atime_ns, s.st_mtime_ns))",
+        "os.fchown(0, s.st_uid, s.st_gid)",
+        "os.chmod('/proc/self/fd/0', s.st_mode & 0o7777)",
+    ] {
+        run(line).refused();
+        assert_eq!(null(), before, "{line}");
+    }
+    let own = "f = os.open('mine', os.O_CREAT); os.fchmod(f, 0o600); os.utime(f, (1, 1)); t, p = os.openpty(); os.fchmod(p, 0o600)";
+    run(own).ok();
+}

@@ -312,3 +312,29 @@ fn what_is_no_file_is_not_truncated() {
     );
     assert_eq!(outside.text(), answers, "{outside}");
 }
+
+/// mv(1) and installers copy where rename(2) says that it is another file system, and nowhere else.
+#[test]
+fn directories_move_between_private_ones_and_a_write_root() {
+    need!("mv");
+    let bed = Bed::new();
+    for line in [
+        "mkdir -p /tmp/d/e && echo one > /tmp/d/e/f && mv /tmp/d d && cat d/e/f",
+        "mv d /dev/shm/d && cat /dev/shm/d/e/f && mkdir k",
+        "mkdir -p a/b && mv a /var/tmp/ && ls -d /var/tmp/a/b && mkdir k2",
+        "mkdir e && mv e /tmp/",
+    ] {
+        for settings in policies() {
+            let all = format!("rm -rf d k k2 a e; mkdir -p d/e; echo one > d/e/f; {line}");
+            let all = if line.starts_with("mkdir -p /tmp/d") {
+                format!("rm -rf d; {line}")
+            } else {
+                all
+            };
+            let output = bed.srt().flat(&settings).sh(&all).run().ok();
+            assert_eq!(output.errors(), "", "{output}");
+        }
+    }
+    let moved = bed.work().join("d");
+    assert!(moved.symlink_metadata().is_ok() || bed.work().join("k2").symlink_metadata().is_ok());
+}

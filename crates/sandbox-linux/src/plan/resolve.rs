@@ -295,10 +295,11 @@ fn note_own_trees(resolved: &FilesystemPolicy, notices: &mut Vec<PlanNotice>) {
     }
     let reads = resolved.deny_read.iter().map(|deny| &deny.rule);
     for rule in reads.chain(&resolved.deny_write) {
-        let PathPattern::Subtree(path) = &rule.pattern else {
-            continue;
+        let (begins, path) = match &rule.pattern {
+            PathPattern::Subtree(path) => (path, path),
+            PathPattern::Glob(glob) => (glob.static_prefix(), glob.literal()),
         };
-        if super::mounts::is_ours(path) {
+        if super::mounts::is_ours(begins) {
             notices.push(PlanNotice::OwnTree {
                 path: path.clone(),
                 origin: rule.origin.to_string(),

@@ -29,6 +29,7 @@ mod git;
 mod held;
 mod id_maps;
 mod landings;
+mod links;
 mod missing;
 mod names;
 mod open;

@@ -44,12 +44,13 @@ impl Answering<'_> {
         let place = self.view.place(path)?;
         let through = self.permit_creation(&place, Access::Write, &Change::MakeNode)?;
         self.refuse_as_root(&place)?;
-        self.adopt_umask()?;
         // mknod(2): a type of 0 is a regular file.
         let kind = match mode & libc::S_IFMT {
             0 => FileType::RegularFile,
             _ => FileType::from_raw_mode(mode),
         };
+        self.permit_special_at(&place, kind)?;
+        self.adopt_umask()?;
         let permissions = without_set_id(Mode::from_bits_retain(mode & 0o7777));
         let directory = through.directory(&place);
         let made = rustix::fs::mknodat(directory, name(&place)?, kind, permissions, device);
@@ -93,10 +94,12 @@ impl Answering<'_> {
         if is_elsewhere(source.handle.as_fd(), place.directory.as_fd())? {
             return Err(Errno::XDEV);
         }
-        if is_link(&rustix::fs::fstat(&source.handle)?) {
+        let status = rustix::fs::fstat(&source.handle)?;
+        if is_link(&status) {
             let text = rustix::fs::readlinkat(&source.handle, c"", Vec::new())?;
             self.permit_link_at(&place, text.as_bytes())?;
         }
+        self.permit_special_at(&place, FileType::from_raw_mode(status.st_mode))?;
         self.permit_socket_name(source.handle.as_fd(), &place)?;
         // A second name must not make a closed file writable. One without any name is the caller's.
         let source = self.permit_object(source, Access::Write, &Change::LinkAway)?;
@@ -137,6 +140,8 @@ impl Answering<'_> {
         let permitted = self.permit_change(&place, Access::Remove, &Change::Remove)?;
         require_no_mount(&place)?;
         let through = permitted.through;
+        // Nothing is planted by it, and who writes to the file can keep it waiting.
+        self.state.git_turn = None;
         let is_repository =
             place.name.as_bytes() == b".git" && self.had_repository(place.directory.as_fd())?;
         rustix::fs::unlinkat(through.directory(&place), place.name.as_c_str(), flags)?;
@@ -179,8 +184,18 @@ impl Answering<'_> {
             self.permit_moved_socket(&to, &from)?;
         }
         // What lies in a directory moves with it: no rule may mean something else there.
-        if moves_directory && !self.world.rules.may_move(&from.path, &to.path)? {
-            return Err(self.refuse_move(&from, &to));
+        if moves_directory {
+            // Who moves a directory to another file system copies it then.
+            if is_elsewhere(from.directory.as_fd(), to.directory.as_fd())? {
+                return Err(Errno::XDEV);
+            }
+            if !self.world.rules.may_move(&from.path, &to.path)? {
+                return Err(self.refuse_move(&from, &to));
+            }
+            self.permit_moved_tree(&from, &to)?;
+            if exchange {
+                self.permit_moved_tree(&to, &from)?;
+            }
         }
         let (old_directory, new_directory) =
             (old.through.directory(&from), new.through.directory(&to));
@@ -191,7 +206,12 @@ impl Answering<'_> {
                 return Err(Errno::ACCESS);
             }
             let session = &self.state.git;
-            let installed = git::install_config(session, new_directory, &from.name, &to.name);
+            let installed = git::install_config(
+                session,
+                (new_directory, to.parent_path()),
+                &from.name,
+                &to.name,
+            );
             if installed == Err(Errno::ACCESS) {
                 self.report_settings(&to);
             }
@@ -258,7 +278,7 @@ impl Answering<'_> {
     }
 }
 
-/// Whether no link could be made between the two outside either. Of files in an overlayfs the device alone
+/// Whether nothing could be linked or moved between the two outside either. Of files in an overlayfs the device alone
 /// does not tell, and two mounts of one device are two to the sandbox alone.
 fn is_elsewhere(source: BorrowedFd<'_>, directory: BorrowedFd<'_>) -> Result<bool, Errno> {
     let (source_mount, _) = mount_and_inode(source)?;

@@ -125,10 +125,6 @@ impl Answering<'_> {
             self.adopt_umask()?;
         }
         let directory = through.directory(place);
-        let mut asked = flags | ALWAYS | OFlags::NOFOLLOW;
-        if place.slash {
-            asked |= OFlags::DIRECTORY;
-        }
         let name = place.name.as_c_str();
         let mode = without_set_id(mode);
         if creates && !flags.contains(OFlags::TMPFILE) {
@@ -145,16 +141,41 @@ impl Answering<'_> {
                 Err(errno) => return Err(errno),
             }
         }
+        self.open_existing(place, directory, (flags, mode), (access, asked_about))
+    }
+
+    /// Opens what has the name now.
+    fn open_existing(
+        &mut self,
+        place: &Place,
+        directory: BorrowedFd<'_>,
+        (flags, mode): (OFlags, Mode),
+        (access, asked_about): (Access, AskedAbout),
+    ) -> Result<Attempt, Errno> {
+        let name = place.name.as_c_str();
+        let writes = flags.intersects(OFlags::WRONLY | OFlags::RDWR | OFlags::TRUNC);
+        let mut asked = flags | ALWAYS | OFlags::NOFOLLOW;
+        if place.slash {
+            asked |= OFlags::DIRECTORY;
+        }
+        // Who writes to the file can keep that waiting, so it is done when all else is.
+        let truncates = self.state.git_turn.is_some() && flags.contains(OFlags::TRUNC);
+        if truncates {
+            asked -= OFlags::TRUNC;
+        }
         match rustix::fs::openat(directory, name, asked, mode) {
             Ok(file) => {
                 if writes {
                     self.require_no_tree(file.as_fd(), &place.path, access)?;
                 }
-                Ok(if asked_about.is(file.as_fd())? {
-                    Attempt::File(file)
-                } else {
-                    Attempt::Changed
-                })
+                if !asked_about.is(file.as_fd())? {
+                    return Ok(Attempt::Changed);
+                }
+                if truncates {
+                    self.state.git_turn = None;
+                    self.truncate_opened(file.as_fd())?;
+                }
+                Ok(Attempt::File(file))
             }
             Err(errno @ (Errno::LOOP | Errno::NOTDIR)) => {
                 let handle = open_place(directory, &place.name)?;
@@ -175,6 +196,17 @@ impl Answering<'_> {
             }
             Err(errno) => Err(errno),
         }
+    }
+
+    /// What `O_TRUNC` means for a file that is open, for reading alone perhaps.
+    fn truncate_opened(&self, file: BorrowedFd<'_>) -> Result<(), Errno> {
+        if !FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode).is_file() {
+            return Ok(());
+        }
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let link = handle_path(file)?;
+        let writable = rustix::fs::openat(&self.world.proc, link.as_c_str(), flags, Mode::empty())?;
+        rustix::fs::ftruncate(&writable, 0)
     }
 
     /// What the caller gets for a file that was made. If it gets nothing, there is none.

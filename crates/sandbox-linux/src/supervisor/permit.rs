@@ -9,15 +9,15 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
-use sandbox_policy::{AbsolutePath, Denial, DenialReason, FilesystemPolicy, is_in_store};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use sandbox_policy::{AbsolutePath, Denial, DenialReason, FilesystemPolicy};
 
 use super::{
     Answering,
     caller::PLACE,
     git::{self, Change, GitVerdict},
     opener::depends_on_opener,
-    resolve::{INIT, Object, Place, is_link, open_place},
+    resolve::{INIT, Object, Place, open_place},
     rules::{MissingRoot, Rules, is_within},
 };
 use crate::{plan::NestedNamespaces, sys::Errno};
@@ -146,7 +146,11 @@ impl Answering<'_> {
             }
             GitVerdict::Assemble => {
                 let through = self.permit(place, access)?;
-                git::assemble(&mut self.state.git, through.directory(place))?;
+                git::assemble(
+                    &mut self.state.git,
+                    through.directory(place),
+                    place.parent_path(),
+                )?;
                 return Ok(Permitted {
                     through,
                     vets_config: false,
@@ -163,54 +167,6 @@ impl Answering<'_> {
             vets_config: false,
             new_file: NewFile::Given,
         })
-    }
-
-    /// A symlink shows one tree under another name. It must not show one where a rule means something
-    /// else for what lies in it, nor decide what a write root that does not exist yet will be.
-    pub(super) fn permit_link_at(&self, place: &Place, text: &[u8]) -> Result<(), Errno> {
-        let rules = &self.world.rules;
-        let path = place.path.as_slice();
-        let mut missing_roots = rules.missing_roots.iter();
-        let denial = if missing_roots.any(|root| is_within(&root.path, path)) {
-            Rules::no_root(path)
-        } else if let Some(landing) = rules.landing_below(path)? {
-            Rules::on_closed_way(path, landing)
-        } else if !rules.judge()?.may_link(path) {
-            rules.misleading_link(path)
-        } else if self.shows_store(place, text)? {
-            Rules::shows_store(path)
-        } else {
-            return Ok(());
-        };
-        self.report(&denial);
-        Err(Errno::ACCESS)
-    }
-
-    /// Whether a symlink would show something outside of a store of packages that lies in one: less is
-    /// protected there. What is a file now may be a directory later.
-    fn shows_store(&self, place: &Place, text: &[u8]) -> Result<bool, Errno> {
-        if self.world.rules.write_root(&place.path).is_none() || is_in_store(&place.path) {
-            return Ok(false);
-        }
-        let written = match text {
-            [b'/', ..] => text.to_vec(),
-            text => [place.parent_path(), b"/", text].concat(),
-        };
-        let target = self.view.target_place(place, text)?;
-        Ok(is_in_store(&written) || target.is_some_and(|target| is_in_store(&target.path)))
-    }
-
-    /// The same for an existing name that is moved or linked there, if it is a symlink.
-    pub(super) fn permit_moved_link(&self, from: &Place, to: &Place) -> Result<(), Errno> {
-        let name = from.name.as_c_str();
-        match rustix::fs::statat(&from.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(status) if is_link(&status) => {
-                let text = rustix::fs::readlinkat(&from.directory, name, Vec::new())?;
-                self.permit_link_at(to, text.as_bytes())
-            }
-            Ok(_) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(errno),
-        }
     }
 
     fn git_verdict(&mut self, place: &Place, change: &Change<'_>) -> GitVerdict {
@@ -314,13 +270,33 @@ impl Answering<'_> {
         access: Access,
         change: &Change<'_>,
     ) -> Result<OwnedFd, Errno> {
+        let permitted = self.permit_found(object, access, change);
+        // What is done with the handle plants nothing, and who writes to a file can keep it waiting.
+        if !matches!(change, Change::LinkAway) {
+            self.state.git_turn = None;
+        }
+        permitted
+    }
+
+    fn permit_found(
+        &mut self,
+        object: Object,
+        access: Access,
+        change: &Change<'_>,
+    ) -> Result<OwnedFd, Errno> {
         let Object {
             handle,
             place,
             link,
         } = object;
+        let is_changed_device = change.is_of_attributes() && is_device(handle.as_fd())?;
         let place = match place {
             Some(place) => place,
+            // The host's other programs have it too, by a mount that is not the sandbox's.
+            None if is_changed_device => {
+                let place = self.view.place_of(handle.as_fd()).ok().flatten();
+                place.ok_or(Errno::ROFS)?
+            }
             None if self.is_nameless(handle.as_fd())? => {
                 return self.permit_unplaced(handle, access, link.as_deref());
             }
@@ -345,6 +321,9 @@ impl Answering<'_> {
         }
         self.require_no_tree(handle.as_fd(), &place.path, access)?;
         match through {
+            Through::Sandbox if is_changed_device => {
+                open_place(place.directory.as_fd(), &place.name)
+            }
             Through::Sandbox => Ok(handle),
             Through::Host(directory) => open_place(directory.as_fd(), &place.name),
         }
@@ -476,6 +455,11 @@ fn through_host(root: &MissingRoot, place: &Place) -> Result<Through, Errno> {
     } else {
         Err(Errno::ACCESS)
     }
+}
+
+fn is_device(handle: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(handle)?.st_mode);
+    Ok(kind.is_char_device() || kind.is_block_device())
 }
 
 /// Whether a name is there, be it a dangling symlink.

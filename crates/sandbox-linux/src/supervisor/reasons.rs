@@ -4,7 +4,7 @@ use std::os::fd::AsFd as _;
 
 use sandbox_policy::{
     Denial, DenialReason, FilesystemPolicy, Origin, PROTECTED_PATHS, PathPattern, PathRule,
-    ProtectedPath, is_alias, shown,
+    ProtectedPath, is_alias, is_in_store, shown,
 };
 
 use super::{
@@ -74,10 +74,7 @@ impl Rules {
                     "`{}` is closed, and leads there by a symlink: moving the directory would lead it elsewhere",
                     shown(&landing.name)
                 ),
-                None => format!(
-                    "a rule closes something in this directory or in `{}`: moving it would undo the rule",
-                    shown(to)
-                ),
+                None => other_reason(policy, from, to),
             },
         });
         denial
@@ -103,6 +100,15 @@ impl Rules {
         denial.note = Some(format!(
             "`{name}` is closed, and leads through here: a symlink would lead it elsewhere"
         ));
+        denial
+    }
+
+    /// Why neither symlinks nor FIFOs are made in a git directory.
+    pub(super) fn special_in_repository(path: &[u8]) -> Denial {
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
+        let note = "git writes to what it finds in its own directory: a symlink there would lead it elsewhere, and a \
+                    FIFO would keep it waiting";
+        denial.note = Some(note.to_owned());
         denial
     }
 
@@ -174,6 +180,32 @@ fn row_of_part(part: Protected) -> Option<&'static ProtectedPath> {
 }
 
 /// A rule about something below a directory.
+/// Why a directory means something else at another place where nothing is closed.
+fn other_reason(policy: &FilesystemPolicy, from: &[u8], to: &[u8]) -> String {
+    let mut allows = policy.allow_write.iter().chain(&policy.allow_read);
+    let opened = allows.find(|allow| match &allow.rule.pattern {
+        PathPattern::Subtree(path) => {
+            is_within(path.as_bytes(), from) || is_within(path.as_bytes(), to)
+        }
+        PathPattern::Glob(_) => false,
+    });
+    if let Some(allow) = opened {
+        let (rule, origin) = (&allow.rule.pattern, &allow.rule.origin);
+        return format!("the rule `{rule}` of {origin} opens it, or something in it, by this name");
+    }
+    let holds_packages = |directory: &[u8]| is_in_store(&[directory, b"/package"].concat());
+    if holds_packages(from) != holds_packages(to) {
+        return format!(
+            "less is protected in a directory of packages than in others: copy it to `{}`, and remove it then",
+            shown(to)
+        );
+    }
+    format!(
+        "not every rule means the same in this directory and in `{}`",
+        shown(to)
+    )
+}
+
 fn rule_inside(policy: &FilesystemPolicy, directory: &[u8]) -> Option<(String, Origin)> {
     let is_inside = |rule: &&PathRule| {
         let place = match &rule.pattern {

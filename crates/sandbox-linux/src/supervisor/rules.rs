@@ -385,10 +385,17 @@ impl Rules {
         let scratch = self.planned.scratch.iter().filter_map(literal);
         let scratch = scratch.map(|root| root.depth()).max();
         root.is_some_and(|root| {
-            let mut components = root.as_bytes().split(|byte| *byte == b'/');
-            scratch.is_none_or(|depth| depth <= root.depth())
-                && !components.any(|name| name.eq_ignore_ascii_case(b".git"))
+            scratch.is_none_or(|depth| depth <= root.depth()) && !self.opens_git_place(&root)
         })
+    }
+
+    /// Whether a write root is, or lies in, a place of a repository that is closed elsewhere. `.git` as a whole is
+    /// none: a linked worktree needs that of its repository.
+    fn opens_git_place(&self, root: &AbsolutePath) -> bool {
+        let mut components = root.as_bytes().split(|byte| *byte == b'/');
+        let mut rows = self.planned.protected.iter();
+        components.any(|name| name.eq_ignore_ascii_case(b".git"))
+            && rows.any(|row| row.group == ProtectedGroup::Git && row.places_on_the_way(root) > 0)
     }
 
     /// Whether a refusal is by a row of the table that is about repositories.

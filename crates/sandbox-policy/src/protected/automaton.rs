@@ -82,6 +82,13 @@ enum StoreState {
     Inside,
 }
 
+impl RunState {
+    /// Whether no row has begun that goes on below.
+    pub(crate) const fn is_idle(self) -> bool {
+        self.outer == 0 && self.nested == 0
+    }
+}
+
 impl ProtectedNames {
     /// Compiles the rows.
     pub(crate) fn new(rows: &Protection) -> Result<Self, TooManyRows> {

@@ -413,6 +413,48 @@ fn a_link_must_not_show_another_tree_where_a_name_is_closed() {
     }
 }
 
+/// Where any name may stand in a rule, a link may show what the same rule closes there too, and nothing else that
+/// can be written.
+#[test]
+fn a_link_must_not_show_what_a_pattern_would_close() {
+    let mut files = Policy::restrictive()
+        .allow_write("/w")
+        .and_then(|policy| policy.allow_write("/x"))
+        .unwrap()
+        .filesystem;
+    assert!(!FileJudge::new(&files).closes_by_patterns());
+    for text in ["/w/a/*/secret", "/w/b/**/secret", "/w/**/name"] {
+        files.deny_write.push(PathRule {
+            pattern: pattern(text),
+            origin: Origin::Program,
+        });
+    }
+    let judge = FileJudge::new(&files);
+    assert!(judge.closes_by_patterns());
+    for (link, target, may) in [
+        ("/w/a/x", "/w/mine", false),
+        ("/w/a/x", "/w/a/y", true),
+        ("/w/a/x", "/usr/lib", true),
+        ("/w/b/x", "/w/mine", false),
+        ("/w/b/x/y", "/w/b", true),
+        ("/w/c", "/w/b", true),
+        ("/w/c", "/w/d", true),
+        // Names of `/w/**/name` would appear.
+        ("/w/c", "/x/d", false),
+        ("/x/c", "/w/d", true),
+        ("/x/c", "/w", true),
+        // Above a root, and above a pattern.
+        ("/w/a/x", "/", false),
+        ("/w/b", "/w/mine", false),
+    ] {
+        let shown = judge.may_show(link.as_bytes(), target.as_bytes());
+        assert_eq!(shown, may, "{link} -> {target}");
+    }
+    // Rows of the table that go on with any name.
+    assert!(!judge.may_link(b"/w/.ipython/profile_default"));
+    assert!(judge.may_link(b"/w/.ipython/profile_default/log"));
+}
+
 #[test]
 fn thousands_of_globs_are_told_apart() {
     let rule = |text: &str| PathRule {

@@ -14,7 +14,8 @@ use super::{
     Session,
     config::{self, SIZE_LIMIT},
     directory::{self, Identity, kind_of, open_directory},
-    parts::Closed,
+    inside::require_plain,
+    parts::{Closed, is_among_modules},
     session::Protected,
     tracking::differs_in_tracking_only,
 };
@@ -27,7 +28,7 @@ use super::{
 /// names that git makes itself.
 pub(in crate::supervisor) fn install_config(
     session: &Session,
-    directory: BorrowedFd<'_>,
+    (directory, path): (BorrowedFd<'_>, &[u8]),
     lock: &CStr,
     target: &CStr,
 ) -> Result<(), Errno> {
@@ -36,7 +37,7 @@ pub(in crate::supervisor) fn install_config(
         None => Settings::read(directory, lock)?,
     };
     if session.knows(Identity::of(directory)?) {
-        settings.require_harmless(directory)?;
+        settings.require_harmless(directory, path)?;
     } else {
         settings.require_same_but_tracking(&Settings::read(directory, target)?)?;
     }
@@ -48,11 +49,13 @@ pub(in crate::supervisor) fn install_config(
 pub(in crate::supervisor) fn assemble(
     session: &mut Session,
     directory: BorrowedFd<'_>,
+    path: &[u8],
 ) -> Result<(), Errno> {
     let identity = Identity::of(directory)?;
     if session.was_taken_apart(identity) {
         return Err(Errno::ACCESS);
     }
+    require_plain(directory)?;
     for (name, closed) in [
         (c"hooks", Closed::Hooks),
         (c"remotes", Closed::Remotes),
@@ -82,7 +85,7 @@ pub(in crate::supervisor) fn assemble(
         }
         if kind_of(directory, name)?.is_some() {
             let settings = Settings::read(directory, name)?;
-            settings.require_harmless(directory)?;
+            settings.require_harmless(directory, path)?;
             settings.install(directory, lock, name)?;
         }
     }
@@ -119,12 +122,14 @@ impl Settings {
         Ok(Self { content, mode })
     }
 
-    fn require_harmless(&self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
+    /// Only a submodule's repository may say where its working tree is, as git asks that tree for the repository
+    /// first. Any other would be obeyed when something else is in the tree's place.
+    fn require_harmless(&self, directory: BorrowedFd<'_>, path: &[u8]) -> Result<(), Errno> {
         let harmless = config::vet(&self.content).ok_or(Errno::ACCESS)?;
+        let is_asked =
+            |worktree| is_among_modules(path) && points_back(directory, worktree).unwrap_or(false);
         match harmless.worktree {
-            Some(worktree) if !points_back(directory, worktree).unwrap_or(false) => {
-                Err(Errno::ACCESS)
-            }
+            Some(worktree) if !is_asked(worktree) => Err(Errno::ACCESS),
             _ => Ok(()),
         }
     }

@@ -169,7 +169,10 @@ impl Question<'_> {
 
     /// A part of a git directory.
     fn inside(&self, part: Part, standing: Standing) -> Answer {
-        let replaces = matches!(self.change, Change::RenameOnto { .. } | Change::SymlinkOnto);
+        let replaces = matches!(
+            self.change,
+            Change::RenameOnto { .. } | Change::SymlinkOnto | Change::LinkOnto
+        );
         match part {
             // References are data; HEAD may be a symlink, and is always replaced by renames.
             Part::Head | Part::References | Part::Lock(_) | Part::PlainLock(_) => Answer::Nothing,

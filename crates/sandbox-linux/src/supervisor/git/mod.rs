@@ -47,11 +47,14 @@
 //!   then. A session makes it only where there is none, and nobody else changes it, or removes it, or
 //!   puts something in its place. What a command writes to one of a git directory does not get its name: the
 //!   directory could be moved to where the host's git has its own lock.
+//! - Nothing in a git directory is a symlink, but for `HEAD` in its old form, nor a FIFO: git writes through the one,
+//!   and would wait for the other. What a whole directory brings along is looked at before it is moved there.
 //! - A foreign git directory that was taken apart is not put together again in this session.
 //! - A name that nothing is decided about costs a scan of its bytes, no call and no allocation.
 
 mod config;
 mod directory;
+mod inside;
 mod install;
 mod judge;
 mod keys;
@@ -76,6 +79,7 @@ use self::{
     parts::{Part, Site},
 };
 pub(super) use self::{
+    inside::{is_in_git_directory, is_reference, require_plain},
     install::{assemble, install_config},
     session::{Protected, Session},
     turn::Turn,
@@ -117,6 +121,13 @@ pub(super) enum Change<'a> {
     /// A mode that differs in nothing but whether the owner may execute the file: git tries that on its settings to
     /// learn whether modes mean anything.
     TryExecution,
+}
+
+impl Change<'_> {
+    /// Whether neither a name nor any content is changed.
+    pub(super) fn is_of_attributes(&self) -> bool {
+        matches!(self, Self::Metadata | Self::TryExecution)
+    }
 }
 
 /// The answer: see the module's header.
@@ -207,6 +218,11 @@ pub(super) fn refused_part(
         found.unwrap_or(Answer::Refuse) == Answer::Refuse || *count >= MOST_SITES
     });
     refused?.1.part.protected()
+}
+
+/// Whether a name is `.git`.
+pub(super) fn is_dot_git(name: &CStr) -> bool {
+    parts::is_dot_git(name.to_bytes())
 }
 
 /// Whether a name is that of a lock file of something protected.

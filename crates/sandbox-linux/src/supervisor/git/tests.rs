@@ -135,7 +135,8 @@ impl Supervised {
     /// Judges as the supervisor does; true: to be performed, false: done already.
     fn allow(&mut self, path: &str, plain: Plain<'_>) -> Result<bool, Errno> {
         let verdict = self.ask(path, plain);
-        let (directory, _, name) = self.place(path);
+        let (directory, parent, name) = self.place(path);
+        let parent = parent.as_os_str().as_bytes();
         match verdict {
             // What is made empty is not written.
             GitVerdict::Refuse | GitVerdict::PermitEmpty => return Err(Errno::ACCESS),
@@ -145,10 +146,10 @@ impl Supervised {
                     panic!("{plain:?}")
                 };
                 let (_, _, lock) = self.place(from);
-                install_config(&self.session, directory.as_fd(), &lock, &name)?;
+                install_config(&self.session, (directory.as_fd(), parent), &lock, &name)?;
                 return Ok(false);
             }
-            GitVerdict::Assemble => assemble(&mut self.session, directory.as_fd())?,
+            GitVerdict::Assemble => assemble(&mut self.session, directory.as_fd(), parent)?,
             GitVerdict::Pass | GitVerdict::StandIn => {}
         }
         if is_in_table(path) {

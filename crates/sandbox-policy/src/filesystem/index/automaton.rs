@@ -170,7 +170,12 @@ impl Automaton {
 }
 
 impl State {
-    const DEAD: Self = Self(0);
+    pub(super) const DEAD: Self = Self(0);
+
+    /// Whether all that may come next in it may come next in another one.
+    pub(super) const fn is_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
 
     fn has(self, index: usize) -> bool {
         self.0 >> index & 1 == 1

@@ -156,6 +156,27 @@ impl FileJudge {
                 Rules::Plain(_) => false,
             }
     }
+
+    /// Whether [`Self::may_show`] can say no.
+    #[must_use]
+    pub fn closes_by_patterns(&self) -> bool {
+        match &self.rules {
+            Rules::Compiled(rules) => rules.patterns.close_writes(),
+            Rules::Plain(_) => true,
+        }
+    }
+
+    /// Whether a symlink may show what is made at a place: where patterns close something for writing below the
+    /// link, they do so below the place as well, or nobody inside can write there.
+    #[must_use]
+    pub fn may_show(&self, link: &[u8], target: &[u8]) -> bool {
+        match &self.rules {
+            Rules::Compiled(rules) => {
+                rules.patterns.close_all(link, target) || !rules.may_open_below(target)
+            }
+            Rules::Plain(_) => false,
+        }
+    }
 }
 
 /// Names of directories of packages.
@@ -372,8 +393,26 @@ impl Compiled {
             let root = survey.root.as_ref()?;
             (root.kind != RootKind::Scratch).then(|| self.protected(path, root.depth))
         };
+        // A row that goes on with any name goes on behind the plain one too.
+        let is_idle = |place: &Option<(Hit, RunState)>| {
+            place.as_ref().is_none_or(|(_, state)| state.is_idle())
+        };
+        let place = protected(path, &one);
         self.patterns.agree_below(path, &plain)
-            && protected(path, &one) == protected(&plain, &other)
+            && is_idle(&place)
+            && place == protected(&plain, &other)
+    }
+
+    /// Whether something at or below a path may be open for writing, other than in a private directory.
+    fn may_open_below(&self, path: &[u8]) -> bool {
+        let is_open = |survey: Survey| {
+            survey
+                .root
+                .is_some_and(|root| root.kind == RootKind::Writable)
+        };
+        self.patterns.opens_writes()
+            || self.leads_to_rules(path)
+            || self.survey(path, false).is_none_or(is_open)
     }
 
     /// Whether a literal rule names the path or one below it.

@@ -3,9 +3,9 @@
 //! The two commonest shapes, `**/name` and `**/*.extension`, are looked up by the names of the path
 //! in question, whatever their number; the others are run over the path one by one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::automaton::Automaton;
+use super::automaton::{Automaton, State};
 use super::events::Events;
 use super::table::Table;
 use crate::pattern::{Glob, GlobToken};
@@ -21,6 +21,8 @@ pub(super) struct Patterns {
     directories: Vec<Box<[u8]>>,
     places: HashMap<Box<[u8]>, u32>,
     others: Vec<(Automaton, Effects)>,
+    /// The directories of those in the tables that close something for writing.
+    write_closed: HashSet<u32>,
     /// Whether a glob opens what it matches for writing.
     opens_writes: bool,
 }
@@ -60,6 +62,7 @@ impl Patterns {
         self.opens_writes |= effects.itself.root.is_some();
         if let Some((directory, name)) = glob.floating_name() {
             let directory = self.directory(directory)?;
+            self.note_closed(directory, effects);
             let added = self.names.add(name, directory, effects);
             return added.map(|()| Spelling::Matches).map_err(|_full| TooLong);
         }
@@ -76,6 +79,7 @@ impl Patterns {
                 && !end.contains(&b'/') =>
             {
                 let directory = self.directory(directory)?;
+                self.note_closed(directory, effects);
                 (self.extensions.add(end, directory, effects)).map_err(|_full| TooLong)?;
                 Ok(Spelling::Matches)
             }
@@ -84,6 +88,12 @@ impl Patterns {
                 self.others.push((automaton, effects));
                 Ok(Spelling::IsAnother)
             }
+        }
+    }
+
+    fn note_closed(&mut self, directory: u32, effects: Effects) {
+        if effects.region.denies_write {
+            self.write_closed.insert(directory);
         }
     }
 
@@ -153,6 +163,33 @@ impl Patterns {
             && self.others.iter().all(|(automaton, _)| {
                 let states = (automaton.behind(one), automaton.behind(other));
                 matches!(states, (Some(one), Some(other)) if one == other)
+            })
+    }
+
+    /// Whether any glob closes something for writing.
+    pub(super) fn close_writes(&self) -> bool {
+        let mut others = self.others.iter();
+        !self.write_closed.is_empty() || others.any(|(_, effects)| effects.region.denies_write)
+    }
+
+    /// Whether all that the globs close for writing below one directory they close below the other too.
+    pub(super) fn close_all(&self, one: &[u8], other: &[u8]) -> bool {
+        let is_held_by_both = |directory: &u32| {
+            let directory = usize::try_from(*directory).ok();
+            let directory = directory.and_then(|at| self.directories.get(at));
+            directory.is_some_and(|directory| !holds(directory, one) || holds(directory, other))
+        };
+        let mut closing = self
+            .others
+            .iter()
+            .filter(|(_, effects)| effects.region.denies_write);
+        self.write_closed.iter().all(is_held_by_both)
+            && closing.all(|(automaton, _)| {
+                // Above the glob's own directory all is another matter.
+                let other = automaton.behind(other).unwrap_or(State::DEAD);
+                automaton
+                    .behind(one)
+                    .is_some_and(|one| one.is_within(other))
             })
     }
 
