@@ -254,7 +254,9 @@ impl World {
         self.make_ready();
         let is_told_of_end = is_told_of_end(rustix::system::uname().release());
         let mut waits_by_receiving = is_told_of_end;
-        while (waits_by_receiving && state.waiting.is_empty()) || self.wait(&mut state) {
+        while (waits_by_receiving && state.waiting.is_empty() && !state.git.has_pending())
+            || self.wait(&mut state)
+        {
             match sys::notify::receive(self.listener.as_fd()) {
                 Ok(notification) => {
                     self.answer(&mut state, &notification);
@@ -303,7 +305,10 @@ impl World {
                 tv_sec: 0,
                 tv_nsec: fifo::PAUSE_NANOSECONDS,
             };
-            let timeout = (!state.waiting.is_empty()).then_some(&pause);
+            // What is written to an index without a call of its own comes to an end without one too.
+            state.git.settle();
+            let is_waited = !state.waiting.is_empty() || state.git.has_pending();
+            let timeout = is_waited.then_some(&pause);
             match rustix::event::poll(&mut poll, timeout) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(_errno) => return false,
@@ -371,6 +376,8 @@ impl World {
             call: name,
             is_reported: Cell::new(false),
         };
+        // Whoever reads an index has to find what was written.
+        answering.state.git.settle();
         let outcome = answering.perform(request);
         answering.state.git_turn = None;
         match outcome {

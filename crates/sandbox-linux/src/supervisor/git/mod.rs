@@ -17,6 +17,8 @@
 //!   refusal is lifted.
 //! - [`GitVerdict::PermitEmpty`]: as `Permit`, for a file that nobody inside gets open for writing.
 //! - [`GitVerdict::VetConfig`]: as `Permit`, but [`install_config`] is called in place of the rename.
+//! - [`GitVerdict::VetIndex`]: as `Pass`, but [`vet_index`] has to succeed, and what it returns is kept until the
+//!   rename is done.
 //! - [`GitVerdict::StandIn`]: as `Pass`, but the caller gets [`Session::stand_in`]'s file for the new one.
 //! - [`GitVerdict::Assemble`]: as `Pass`, but [`assemble`] has to succeed right before the change.
 //!
@@ -47,11 +49,16 @@
 //!   then. A session makes it only where there is none, and nobody else changes it, or removes it, or
 //!   puts something in its place. What a command writes to one of a git directory does not get its name: the
 //!   directory could be moved to where the host's git has its own lock.
+//! - What an index of a git directory names was vetted since the command could write to it. A file gets such a name
+//!   when nobody has it open for writing, or a copy does. What is created by that name stays empty; what was
+//!   written takes its place when nobody has it open for writing any more ([`Session::settle`]).
 //! - A foreign git directory that was taken apart is not put together again in this session.
 //! - A name that nothing is decided about costs a scan of its bytes, no call and no allocation.
 
 mod config;
 mod directory;
+mod index;
+mod index_names;
 mod install;
 mod judge;
 mod keys;
@@ -59,6 +66,7 @@ mod parts;
 mod session;
 mod tracking;
 mod turn;
+mod vetted;
 
 use std::{
     ffi::{CStr, OsStr},
@@ -79,6 +87,7 @@ pub(super) use self::{
     install::{assemble, install_config},
     session::{Protected, Session},
     turn::Turn,
+    vetted::{Unheld, vet_index},
 };
 use super::caller::PLACE;
 
@@ -130,6 +139,8 @@ pub(super) enum GitVerdict {
     PermitEmpty,
     /// Permitted if the settings are harmless.
     VetConfig,
+    /// As [`GitVerdict::Pass`], but the file has to be a harmless index.
+    VetIndex,
     /// The directory becomes a git directory if nothing in it is dangerous.
     Assemble,
     /// As [`GitVerdict::Pass`], but the file that is made stays empty: see [`Session::stand_in`].
@@ -180,6 +191,7 @@ pub(super) fn judge(
         Answer::PermitEmpty => GitVerdict::PermitEmpty,
         Answer::VetConfig => GitVerdict::VetConfig,
         Answer::Assemble => GitVerdict::Assemble,
+        Answer::VetIndex => GitVerdict::VetIndex,
         Answer::StandIn => GitVerdict::StandIn,
         Answer::Refuse => GitVerdict::Refuse,
     }
@@ -212,6 +224,11 @@ pub(super) fn refused_part(
 /// Whether a name is that of a lock file of something protected.
 pub(super) fn is_lock(name: &CStr) -> bool {
     parts::is_lock(name.to_bytes())
+}
+
+/// Whether a name is one that an index has.
+pub(super) fn is_index(name: &CStr) -> bool {
+    parts::is_index(name.to_bytes())
 }
 
 /// The protected place that a name may be.
@@ -249,7 +266,8 @@ pub(super) fn closes(session: &Session, parent_path: &[u8], name: &CStr) -> bool
             | Part::ObjectInformation
             | Part::Head
             | Part::Objects
-            | Part::References => false,
+            | Part::References
+            | Part::Index => false,
             Part::Directory(_)
             | Part::Below { .. }
             | Part::Config
@@ -265,5 +283,7 @@ pub(super) fn closes(session: &Session, parent_path: &[u8], name: &CStr) -> bool
 /// at is so under the turn of all sandboxes of the user.
 const MOST_SITES: usize = 64;
 
+#[cfg(test)]
+mod index_tests;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use std::{
     ffi::CString,
     fs,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::{
             ffi::OsStrExt,
             fs::{MetadataExt, PermissionsExt, symlink},
@@ -24,7 +24,9 @@ use rustix::{
 };
 use tempfile::TempDir;
 
-use super::{Change, GitVerdict, Protected, Session, assemble, config, install_config, judge};
+use super::{
+    Change, GitVerdict, Protected, Session, assemble, config, install_config, judge, vet_index,
+};
 
 /// A directory whose changes go through the module, as the supervisor makes them go.
 struct Supervised {
@@ -149,6 +151,13 @@ impl Supervised {
                 return Ok(false);
             }
             GitVerdict::Assemble => assemble(&mut self.session, directory.as_fd())?,
+            GitVerdict::VetIndex => {
+                let Plain::Onto(from) = plain else {
+                    panic!("{plain:?}")
+                };
+                let (from, _, lock) = self.place(from);
+                vet_index(from.as_fd(), &lock, directory.as_fd())?;
+            }
             GitVerdict::Pass | GitVerdict::StandIn => {}
         }
         if is_in_table(path) {
@@ -178,7 +187,7 @@ impl Supervised {
         if !is_there {
             let session = &mut self.session;
             if stands_in {
-                return session.stand_in(directory.as_fd(), &name, file.as_fd());
+                return session.stand_in(directory.as_fd(), &name, file.as_fd(), reopen);
             }
             session.note_file(directory.as_fd(), &name, file.as_fd());
         }
@@ -219,6 +228,11 @@ impl Supervised {
     fn read(&self, path: &str) -> String {
         fs::read_to_string(self.path(path)).unwrap()
     }
+}
+
+fn reopen(file: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::open(path, flags, Mode::empty())
 }
 
 /// The rows of the table that matter here.
