@@ -55,8 +55,12 @@ use std::{
     ffi::CStr,
     fmt, io, mem,
     os::fd::{AsFd, OwnedFd},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
+    time::Duration,
 };
 
 pub use self::refusal::{Program, Refusal, RefusalSink};
@@ -103,6 +107,8 @@ struct World {
     waiting_connections: Arc<()>,
     /// Descriptors of what waits.
     holdings: Holdings,
+    /// Whether there is something to do yet when nobody is left.
+    unsettled: Arc<AtomicBool>,
 }
 
 /// The calls that are notified. Looked up when the first one is, so that no launch waits for it.
@@ -166,6 +172,13 @@ enum Outcome {
     Continue,
 }
 
+/// How long what is left to do may take at the end, in milliseconds.
+const MOST_PAUSES: usize = 1000;
+/// Between looks whether an index is written, in nanoseconds.
+const SHORT_PAUSE: i64 = 50_000;
+/// How many such looks follow one another.
+const SOON: usize = 2000;
+
 /// After this time without a question the command is no short one.
 const LEISURE: Timespec = Timespec {
     tv_sec: 0,
@@ -178,7 +191,7 @@ pub(crate) fn start(
     proc: OwnedFd,
     rules: Arc<Rules>,
     refused: RefusalSink,
-) -> io::Result<()> {
+) -> io::Result<Arc<AtomicBool>> {
     let SupervisorSockets { listener, root } = sockets;
     let world = World {
         listener: Arc::new(listener),
@@ -190,7 +203,9 @@ pub(crate) fn start(
         started: now(),
         waiting_connections: Arc::new(()),
         holdings: Holdings::default(),
+        unsettled: Arc::default(),
     };
+    let unsettled = Arc::clone(&world.unsettled);
     let run = move || match prepare() {
         Ok(umask) => world.serve(umask),
         // Dropping the listener fails every notified call.
@@ -199,7 +214,7 @@ pub(crate) fn start(
     thread::Builder::new()
         .name("sandbox-files".into())
         .spawn(run)
-        .map(drop)
+        .map(|_thread| unsettled)
 }
 
 /// As file systems tell it: their clock goes by ticks, so that what is made soon after a precise time would
@@ -251,15 +266,30 @@ impl World {
             former_repositories: HashSet::new(),
             moved_repositories: HashSet::new(),
         };
+        state.git.tell(Arc::clone(&self.unsettled));
         self.make_ready();
+        self.serve_all(&mut state);
+        // The last process may be on its way out, with its descriptors.
+        for _ in 0..MOST_PAUSES {
+            state.git.settle();
+            if !state.git.has_pending() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.unsettled.store(false, Ordering::Release);
+    }
+
+    /// Answers until nobody is left.
+    fn serve_all(&self, state: &mut State) {
         let is_told_of_end = is_told_of_end(rustix::system::uname().release());
         let mut waits_by_receiving = is_told_of_end;
         while (waits_by_receiving && state.waiting.is_empty() && !state.git.has_pending())
-            || self.wait(&mut state)
+            || self.wait(state)
         {
             match sys::notify::receive(self.listener.as_fd()) {
                 Ok(notification) => {
-                    self.answer(&mut state, &notification);
+                    self.answer(state, &notification);
                     self.rules.compile_for_more();
                     waits_by_receiving = is_told_of_end;
                 }
@@ -295,15 +325,23 @@ impl World {
 
     /// Waits for a notification; false when nobody is left who could send one.
     fn wait(&self, state: &mut State) -> bool {
+        let mut looks = 0;
         loop {
             // Also after each answer, which may have been what one waits for.
             let waiting = mem::take(&mut state.waiting).into_iter();
             let waiting = waiting.filter_map(|open| open.look(self, &mut state.fifo_probe));
             state.waiting = waiting.collect();
             let mut poll = [PollFd::new(&self.listener, PollFlags::IN)];
+            // An index is written in no time, and read by whoever comes next.
+            let is_soon = state.git.has_pending() && looks < SOON;
+            looks += 1;
             let pause = Timespec {
                 tv_sec: 0,
-                tv_nsec: fifo::PAUSE_NANOSECONDS,
+                tv_nsec: if is_soon {
+                    SHORT_PAUSE
+                } else {
+                    fifo::PAUSE_NANOSECONDS
+                },
             };
             // What is written to an index without a call of its own comes to an end without one too.
             state.git.settle();

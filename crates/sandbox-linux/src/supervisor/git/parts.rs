@@ -237,10 +237,17 @@ fn meaning(name: &[u8]) -> Option<Meaning> {
     find(&MEANINGS, name)
 }
 
+/// git makes them as `sharedindex_…`.
 fn is_shared_index(name: &[u8]) -> bool {
-    let dot = name.iter().position(|byte| *byte == b'.');
-    let base = dot.and_then(|dot| name.get(..dot));
-    base.is_some_and(|base| base.len() >= SHARED_INDEX.len() && is_named(base, SHARED_INDEX))
+    let Some(dot) = name.iter().rposition(|byte| *byte == b'.') else {
+        return false;
+    };
+    let (Some(base), Some(hash)) = (name.get(..dot), name.get(dot + 1..)) else {
+        return false;
+    };
+    base.len() >= SHARED_INDEX.len()
+        && is_named(base, SHARED_INDEX)
+        && (!hash.is_ascii() || hash.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// Followed by a dot and the name of the content.

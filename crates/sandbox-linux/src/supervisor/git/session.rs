@@ -4,6 +4,10 @@ use std::{
     collections::{HashSet, VecDeque},
     ffi::CStr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::{
@@ -50,6 +54,8 @@ pub(in crate::supervisor) struct Session {
     taken_apart: HashSet<Identity>,
     /// Lock files that the command has made.
     locks: VecDeque<Lock>,
+    /// Told whether an index waits for its content.
+    unsettled: Arc<AtomicBool>,
 }
 
 /// A lock file. While the handle is open, no other file of its file system gets its inode.
@@ -71,6 +77,7 @@ impl Session {
             known: HashSet::new(),
             taken_apart: HashSet::new(),
             locks: VecDeque::new(),
+            unsettled: Arc::default(),
         }
     }
 
@@ -132,6 +139,7 @@ impl Session {
         if let Some(lock) = self.locks.back_mut() {
             lock.pending = Some(pending);
         }
+        self.unsettled.store(true, Ordering::Release);
         Ok(given)
     }
 
@@ -165,6 +173,11 @@ impl Session {
         Ok(())
     }
 
+    /// Tells whoever waits for the end too whether an index waits for its content.
+    pub(in crate::supervisor) fn tell(&mut self, unsettled: Arc<AtomicBool>) {
+        self.unsettled = unsettled;
+    }
+
     /// Whether an index waits for its content.
     pub(in crate::supervisor) fn has_pending(&self) -> bool {
         self.locks.iter().any(|lock| lock.pending.is_some())
@@ -172,6 +185,9 @@ impl Session {
 
     /// Gives each index that was created by its own name its content, once nobody writes to that any more.
     pub(in crate::supervisor) fn settle(&mut self) {
+        if !self.unsettled.load(Ordering::Acquire) {
+            return;
+        }
         self.locks
             .retain(|lock| match (&lock.pending, &lock.content) {
                 (Some(pending), Some(content)) => !pending.settle(content.as_fd()),

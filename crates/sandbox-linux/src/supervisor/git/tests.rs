@@ -350,7 +350,6 @@ fn work_in_a_foreign_repository_is_not_hindered() {
     world.host("x/refs/heads/hooks/topic", "");
     world.host("x/index.lock", "");
     for path in [
-        "index",
         "index.lock",
         "HEAD",
         "HEAD.lock",
@@ -393,8 +392,26 @@ fn work_in_a_foreign_repository_is_not_hindered() {
     }
     assert_eq!(
         world.ask("x/index", Plain::Onto("x/index.lock")),
-        GitVerdict::Pass
+        GitVerdict::VetIndex
     );
+    assert_eq!(world.ask("x/index", Plain::Create), GitVerdict::StandIn);
+    world.host("x/index", "");
+    for change in [
+        Plain::Open,
+        Plain::LinkAway,
+        Plain::LinkOnto,
+        Plain::Symlink,
+        Plain::Node,
+    ] {
+        assert_eq!(
+            world.ask("x/index", change),
+            GitVerdict::Refuse,
+            "{change:?}"
+        );
+    }
+    for change in [Plain::Away, Plain::Remove, Plain::Metadata] {
+        assert_eq!(world.ask("x/index", change), GitVerdict::Pass, "{change:?}");
+    }
     assert_eq!(
         world.ask("x/HEAD", Plain::Onto("x/index.lock")),
         GitVerdict::Pass
