@@ -80,7 +80,7 @@ fn plant(bed: &Bed, way: &str, index: &str, names: &[&str]) -> String {
     let python = sandbox_tests::tool("python3").expect("looked for by every case");
     let words = [&[python.to_str().unwrap(), "-c", PLANT, way, index], names].concat();
     let output = bed.srt().flat(&settings()).args(words).spawn();
-    output.finish(timeout(60.0)).ok().text().to_owned()
+    output.finish(timeout(60.0)).ok().text()
 }
 
 fn names_in(path: &Path, name: &str) -> bool {

@@ -44,6 +44,7 @@ mod request;
 mod resolve;
 mod rules;
 mod send;
+mod settling;
 mod socket_names;
 mod standing;
 mod trees;
@@ -60,7 +61,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
 };
 
 pub use self::refusal::{Program, Refusal, RefusalSink};
@@ -172,13 +172,6 @@ enum Outcome {
     Continue,
 }
 
-/// How long what is left to do may take at the end, in milliseconds.
-const MOST_PAUSES: usize = 1000;
-/// Between looks whether an index is written, in nanoseconds.
-const SHORT_PAUSE: i64 = 50_000;
-/// How many such looks follow one another.
-const SOON: usize = 2000;
-
 /// After this time without a question the command is no short one.
 const LEISURE: Timespec = Timespec {
     tv_sec: 0,
@@ -269,14 +262,7 @@ impl World {
         state.git.tell(Arc::clone(&self.unsettled));
         self.make_ready();
         self.serve_all(&mut state);
-        // The last process may be on its way out, with its descriptors.
-        for _ in 0..MOST_PAUSES {
-            state.git.settle();
-            if !state.git.has_pending() {
-                break;
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
+        settling::finish(&mut state.git);
         self.unsettled.store(false, Ordering::Release);
     }
 
@@ -332,19 +318,9 @@ impl World {
             let waiting = waiting.filter_map(|open| open.look(self, &mut state.fifo_probe));
             state.waiting = waiting.collect();
             let mut poll = [PollFd::new(&self.listener, PollFlags::IN)];
-            // An index is written in no time, and read by whoever comes next.
-            let is_soon = state.git.has_pending() && looks < SOON;
-            looks += 1;
-            let pause = Timespec {
-                tv_sec: 0,
-                tv_nsec: if is_soon {
-                    SHORT_PAUSE
-                } else {
-                    fifo::PAUSE_NANOSECONDS
-                },
-            };
-            // What is written to an index without a call of its own comes to an end without one too.
+            // What is written to an index comes to an end without a call.
             state.git.settle();
+            let pause = settling::pause(&state.git, &mut looks);
             let is_waited = !state.waiting.is_empty() || state.git.has_pending();
             let timeout = is_waited.then_some(&pause);
             match rustix::event::poll(&mut poll, timeout) {

@@ -19,9 +19,9 @@ fn is_harmless_component(component: &[u8], is_link: bool) -> bool {
     // What is one name here is several ones where the backslash separates.
     !component.is_empty()
         && (component.split(|byte| *byte == b'\\')).all(|name| {
-            !matches!(name, b"." | b"..")
-                && !is_git_directory(name)
-                && !(is_link && is_alias(plain(name), ".gitmodules"))
+            let is_modules = || is_alias(plain(name), ".gitmodules");
+            let is_harmful = matches!(name, b"." | b"..") || is_git_directory(name);
+            !(is_harmful || (is_link && is_modules()))
         })
 }
 

@@ -252,11 +252,9 @@ fn copy(
         if Identity::of(file.as_fd())? != identity {
             return Err(Errno::ACCESS);
         }
-        match sys::fd::lease_for_reading(file.as_fd()) {
-            // Another sandbox has opened it.
-            Err(Errno::AGAIN) => return Err(Errno::ACCESS),
-            // The file system has no leases.
-            Ok(()) | Err(_) => {}
+        // Another sandbox has opened it. Any other error: the file system has no leases.
+        if sys::fd::lease_for_reading(file.as_fd()) == Err(Errno::AGAIN) {
+            return Err(Errno::ACCESS);
         }
         require_harmless(&file, format)?;
         Ok(Unheld(file))
