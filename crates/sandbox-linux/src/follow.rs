@@ -1,6 +1,15 @@
 //! What a launched command does, up to its end.
 
-use std::{io, os::fd::OwnedFd};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use crate::sys::{self, Errno};
 
@@ -31,10 +40,15 @@ pub enum Exit {
 /// dies with it.
 #[derive(Debug)]
 pub struct Follower {
+    /// Whether the supervisor has something to do yet.
+    pub(crate) unsettled: Arc<AtomicBool>,
     pub(crate) pid: libc::pid_t,
     pub(crate) status: OwnedFd,
     pub(crate) lifeline: OwnedFd,
 }
+
+/// Milliseconds.
+const MOST_PAUSES: usize = 1000;
 
 /// Bytes of a report on the status pipe.
 pub const REPORT_BYTES: usize = 4;
@@ -49,6 +63,17 @@ impl Follower {
     #[must_use]
     pub fn event(report: [u8; REPORT_BYTES]) -> ChildEvent {
         event(i32::from_ne_bytes(report))
+    }
+
+    /// To be called when the end is reported, before it is told: waits, shortly, for what was written last to be in its
+    /// place.
+    pub fn settle(&self) {
+        for _ in 0..MOST_PAUSES {
+            if !self.unsettled.load(Ordering::Acquire) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// After the pipe's end: takes pid 1's remains away, and everything inside is gone. `reported`
@@ -72,6 +97,7 @@ impl Follower {
                     event @ ChildEvent::Ended(exit) => {
                         // Nothing inside runs any more; what is left is the kernel's bookkeeping.
                         reported = Some(exit);
+                        self.settle();
                         on_event(event);
                     }
                     event @ (ChildEvent::Stopped { .. } | ChildEvent::Continued) => on_event(event),

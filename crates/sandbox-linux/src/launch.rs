@@ -7,7 +7,7 @@
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
-    sync::{Arc, mpsc},
+    sync::{Arc, atomic::AtomicBool, mpsc},
     thread,
 };
 
@@ -192,8 +192,9 @@ fn start(
     }
     let sockets = receive(prepared, handover.as_fd()).map_err(call("recvmsg"))?;
     let running = running(pid, sockets)?;
-    start_supervisor(prepared, supervisor.as_fd(), proc, refused)?;
+    let unsettled = start_supervisor(prepared, supervisor.as_fd(), proc, refused)?;
     let follower = Follower {
+        unsettled,
         pid,
         status,
         lifeline,
@@ -243,7 +244,7 @@ fn start_supervisor(
     channel: BorrowedFd<'_>,
     proc: OwnedFd,
     refused: RefusalSink,
-) -> Result<(), LaunchError> {
+) -> Result<Arc<AtomicBool>, LaunchError> {
     let sockets =
         stage::handover::receive_supervisor(channel).map_err(|errno| LaunchError::PrepareCall {
             name: "recvmsg",

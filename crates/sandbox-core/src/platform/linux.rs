@@ -370,6 +370,7 @@ async fn follow(
             event @ ChildEvent::Ended(exit) => {
                 // Nothing inside runs any more; what is left is the kernel's bookkeeping.
                 reported = Some(exit);
+                follower.settle();
                 on_change(state_change(event));
             }
             event @ (ChildEvent::Stopped { .. } | ChildEvent::Continued) => {

@@ -45,6 +45,7 @@ mod request;
 mod resolve;
 mod rules;
 mod send;
+mod settling;
 mod socket_names;
 mod standing;
 mod trees;
@@ -56,7 +57,10 @@ use std::{
     ffi::CStr,
     fmt, io, mem,
     os::fd::{AsFd, OwnedFd},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -104,6 +108,8 @@ struct World {
     waiting_connections: Arc<()>,
     /// Descriptors of what waits.
     holdings: Holdings,
+    /// Whether there is something to do yet when nobody is left.
+    unsettled: Arc<AtomicBool>,
 }
 
 /// The calls that are notified. Looked up when the first one is, so that no launch waits for it.
@@ -179,7 +185,7 @@ pub(crate) fn start(
     proc: OwnedFd,
     rules: Arc<Rules>,
     refused: RefusalSink,
-) -> io::Result<()> {
+) -> io::Result<Arc<AtomicBool>> {
     let SupervisorSockets { listener, root } = sockets;
     let world = World {
         listener: Arc::new(listener),
@@ -191,7 +197,9 @@ pub(crate) fn start(
         started: now(),
         waiting_connections: Arc::new(()),
         holdings: Holdings::default(),
+        unsettled: Arc::default(),
     };
+    let unsettled = Arc::clone(&world.unsettled);
     let run = move || match prepare() {
         Ok(umask) => world.serve(umask),
         // Dropping the listener fails every notified call.
@@ -200,7 +208,7 @@ pub(crate) fn start(
     thread::Builder::new()
         .name("sandbox-files".into())
         .spawn(run)
-        .map(drop)
+        .map(|_thread| unsettled)
 }
 
 /// As file systems tell it: their clock goes by ticks, so that what is made soon after a precise time would
@@ -252,13 +260,23 @@ impl World {
             former_repositories: HashSet::new(),
             moved_repositories: HashSet::new(),
         };
+        state.git.tell(Arc::clone(&self.unsettled));
         self.make_ready();
+        self.serve_all(&mut state);
+        settling::finish(&mut state.git);
+        self.unsettled.store(false, Ordering::Release);
+    }
+
+    /// Answers until nobody is left.
+    fn serve_all(&self, state: &mut State) {
         let is_told_of_end = is_told_of_end(rustix::system::uname().release());
         let mut waits_by_receiving = is_told_of_end;
-        while (waits_by_receiving && state.waiting.is_empty()) || self.wait(&mut state) {
+        while (waits_by_receiving && state.waiting.is_empty() && !state.git.has_pending())
+            || self.wait(state)
+        {
             match sys::notify::receive(self.listener.as_fd()) {
                 Ok(notification) => {
-                    self.answer(&mut state, &notification);
+                    self.answer(state, &notification);
                     self.rules.compile_for_more();
                     waits_by_receiving = is_told_of_end;
                 }
@@ -294,17 +312,18 @@ impl World {
 
     /// Waits for a notification; false when nobody is left who could send one.
     fn wait(&self, state: &mut State) -> bool {
+        let mut looks = 0;
         loop {
             // Also after each answer, which may have been what one waits for.
             let waiting = mem::take(&mut state.waiting).into_iter();
             let waiting = waiting.filter_map(|open| open.look(self, &mut state.fifo_probe));
             state.waiting = waiting.collect();
             let mut poll = [PollFd::new(&self.listener, PollFlags::IN)];
-            let pause = Timespec {
-                tv_sec: 0,
-                tv_nsec: fifo::PAUSE_NANOSECONDS,
-            };
-            let timeout = (!state.waiting.is_empty()).then_some(&pause);
+            // What is written to an index comes to an end without a call.
+            state.git.settle();
+            let pause = settling::pause(&state.git, &mut looks);
+            let is_waited = !state.waiting.is_empty() || state.git.has_pending();
+            let timeout = is_waited.then_some(&pause);
             match rustix::event::poll(&mut poll, timeout) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(_errno) => return false,
@@ -372,6 +391,8 @@ impl World {
             call: name,
             is_reported: Cell::new(false),
         };
+        // Whoever reads an index has to find what was written.
+        answering.state.git.settle();
         let outcome = answering.perform(request);
         answering.state.git_turn = None;
         match outcome {

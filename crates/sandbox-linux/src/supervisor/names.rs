@@ -168,9 +168,13 @@ impl Answering<'_> {
         let moves_directory = self.is_directory(&from)? || (exchange && self.is_directory(&to)?);
         let old = self.permit_change(&from, Access::Write, &Change::RenameAway)?;
         let new = self.permit_change(&to, Access::Write, &onto(&from, moves_directory))?;
+        let mut vets_old = false;
         if exchange {
             self.permit_change(&to, Access::Write, &Change::RenameAway)?;
-            self.permit_change(&from, Access::Write, &onto(&to, moves_directory))?;
+            let change = onto(&to, moves_directory);
+            vets_old = self
+                .permit_change(&from, Access::Write, &change)?
+                .vets_index;
         }
         require_no_mount(&from)?;
         require_no_mount(&to)?;
@@ -183,19 +187,8 @@ impl Answering<'_> {
             self.permit_moved_link(&to, &from)?;
             self.permit_moved_socket(&to, &from)?;
         }
-        // What lies in a directory moves with it: no rule may mean something else there.
         if moves_directory {
-            // Who moves a directory to another file system copies it then.
-            if is_elsewhere(from.directory.as_fd(), to.directory.as_fd())? {
-                return Err(Errno::XDEV);
-            }
-            if !self.world.rules.may_move(&from.path, &to.path)? {
-                return Err(self.refuse_move(&from, &to));
-            }
-            self.permit_moved_tree(&from, &to)?;
-            if exchange {
-                self.permit_moved_tree(&to, &from)?;
-            }
+            self.permit_moved_directory(&from, &to, exchange)?;
         }
         let (old_directory, new_directory) =
             (old.through.directory(&from), new.through.directory(&to));
@@ -217,12 +210,13 @@ impl Answering<'_> {
             }
             return installed.map(|()| Outcome::Done);
         }
-        // What was written to it would be lost.
-        let session = &self.state.git;
-        if git::is_lock(&from.name) && session.stands_in_at(old_directory, &from.name) {
-            self.report_settings(&from);
-            return Err(Errno::ACCESS);
+        self.require_no_stand_in(old_directory, &from)?;
+        if exchange {
+            self.require_no_stand_in(new_directory, &to)?;
         }
+        let (old_end, new_end) = ((&from, old_directory), (&to, new_directory));
+        let _new_index = self.vet_index(new.vets_index, old_end, new_end)?;
+        let _old_index = self.vet_index(vets_old, new_end, old_end)?;
         self.note_moved(&from, &to)?;
         if exchange {
             self.note_moved(&to, &from)?;
@@ -235,6 +229,54 @@ impl Answering<'_> {
             flags,
         )?;
         Ok(Outcome::Done)
+    }
+
+    /// What lies in a directory moves with it: no rule may mean something else there.
+    fn permit_moved_directory(
+        &mut self,
+        from: &Place,
+        to: &Place,
+        exchange: bool,
+    ) -> Result<(), Errno> {
+        // Who moves a directory to another file system copies it then.
+        if is_elsewhere(from.directory.as_fd(), to.directory.as_fd())? {
+            return Err(Errno::XDEV);
+        }
+        if !self.world.rules.may_move(&from.path, &to.path)? {
+            return Err(self.refuse_move(from, to));
+        }
+        self.permit_moved_tree(from, to)?;
+        if exchange {
+            self.permit_moved_tree(to, from)?;
+        }
+        Ok(())
+    }
+
+    /// What was written to a file that another one stands in for would be lost.
+    fn require_no_stand_in(&self, directory: BorrowedFd<'_>, place: &Place) -> Result<(), Errno> {
+        let may_be_one = git::is_lock(&place.name) || git::is_index(&place.name);
+        if may_be_one && self.state.git.stands_in_at(directory, &place.name) {
+            self.report_settings(place);
+            return Err(Errno::ACCESS);
+        }
+        Ok(())
+    }
+
+    /// Vets what becomes an index. The answer is kept until the rename is done.
+    fn vet_index(
+        &self,
+        vets: bool,
+        (from, from_directory): (&Place, BorrowedFd<'_>),
+        (to, to_directory): (&Place, BorrowedFd<'_>),
+    ) -> Result<Option<git::Unheld>, Errno> {
+        if !vets {
+            return Ok(None);
+        }
+        let vetted = git::vet_index(from_directory, &from.name, to_directory);
+        if vetted.as_ref().err() == Some(&Errno::ACCESS) {
+            self.report_index(to);
+        }
+        vetted.map(Some)
     }
 
     /// Permission to make a name. One that exists is said to exist, whatever the policy says of it.

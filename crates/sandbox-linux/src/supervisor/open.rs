@@ -219,7 +219,11 @@ impl Answering<'_> {
     ) -> Result<OwnedFd, Errno> {
         let session = &mut self.state.git;
         let given = match asked_about {
-            AskedAbout::New(NewFile::StandIn) => session.stand_in(directory, name, file.as_fd()),
+            AskedAbout::New(NewFile::StandIn) => {
+                let proc = self.world.proc.as_fd();
+                let reopen = |file: BorrowedFd<'_>, flags| fifo::reopen(proc, file, flags);
+                session.stand_in(directory, name, file.as_fd(), reopen)
+            }
             AskedAbout::New(NewFile::Empty) => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 rustix::fs::openat(directory, name, flags, Mode::empty())
@@ -271,7 +275,7 @@ impl Answering<'_> {
             }
             Ok(status) => {
                 change = Change::OpenExistingForWrite;
-                asked_about = if git::is_lock(&place.name) {
+                asked_about = if git::is_lock(&place.name) || git::is_index(&place.name) {
                     AskedAbout::File(status.st_dev, status.st_ino)
                 } else {
                     AskedAbout::Name

@@ -38,6 +38,8 @@ pub(super) struct Permitted {
     pub(super) through: Through,
     /// Whether it is a repository's settings, which are read and copied in place of a rename.
     pub(super) vets_config: bool,
+    /// Whether it is an index, which is vetted before the rename.
+    pub(super) vets_index: bool,
     /// What the caller gets for a file that it creates.
     pub(super) new_file: NewFile,
 }
@@ -123,20 +125,23 @@ impl Answering<'_> {
         access: Access,
         change: &Change<'_>,
     ) -> Result<Permitted, Errno> {
-        match self.git_verdict(place, change) {
-            GitVerdict::Pass => {}
+        let verdict = self.git_verdict(place, change);
+        match verdict {
+            GitVerdict::Pass | GitVerdict::VetIndex => {}
             GitVerdict::StandIn => {
                 return Ok(Permitted {
                     through: self.permit(place, access)?,
                     vets_config: false,
+                    vets_index: false,
                     new_file: NewFile::StandIn,
                 });
             }
-            verdict @ (GitVerdict::Permit | GitVerdict::PermitEmpty | GitVerdict::VetConfig) => {
+            GitVerdict::Permit | GitVerdict::PermitEmpty | GitVerdict::VetConfig => {
                 let through = self.permit_unless(place, access, true)?;
                 return Ok(Permitted {
                     through,
                     vets_config: verdict == GitVerdict::VetConfig,
+                    vets_index: false,
                     new_file: if verdict == GitVerdict::PermitEmpty {
                         NewFile::Empty
                     } else {
@@ -154,6 +159,7 @@ impl Answering<'_> {
                 return Ok(Permitted {
                     through,
                     vets_config: false,
+                    vets_index: false,
                     new_file: NewFile::Given,
                 });
             }
@@ -165,6 +171,7 @@ impl Answering<'_> {
         Ok(Permitted {
             through: self.permit(place, access)?,
             vets_config: false,
+            vets_index: verdict == GitVerdict::VetIndex,
             new_file: NewFile::Given,
         })
     }

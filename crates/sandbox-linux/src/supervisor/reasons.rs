@@ -47,6 +47,24 @@ impl Rules {
         denial
     }
 
+    /// Why an index is not written to, or linked.
+    fn index_itself(path: &[u8]) -> Denial {
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
+        let note =
+            "it is git's index, or in the place of one: git writes a new file and renames it";
+        denial.note = Some(note.to_owned());
+        denial
+    }
+
+    /// Why an index does not get its name.
+    fn harmful_index(path: &[u8]) -> Denial {
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
+        let note = "it is no index as git writes it, or one that names paths outside of the working tree or in a git \
+                    directory";
+        denial.note = Some(note.to_owned());
+        denial
+    }
+
     /// Why a lock file is refused that was not made inside, or something that would take its name.
     fn lock_of_another(&self, path: &[u8], part: Option<Protected>) -> Denial {
         let mut denial = self.planted(path, part);
@@ -155,12 +173,19 @@ impl Answering<'_> {
         let session = &mut self.state.git;
         let part = git::refused_part(session, directory, parent, &place.name, change);
         let rules = &self.world.rules;
-        let denial = if git::is_lock(&place.name) {
+        let denial = if git::is_index(&place.name) {
+            Rules::index_itself(&place.path)
+        } else if git::is_lock(&place.name) {
             rules.lock_of_another(&place.path, part)
         } else {
             rules.planted(&place.path, part)
         };
         self.report(&denial);
+    }
+
+    /// Reports an index that was refused for what it names.
+    pub(super) fn report_index(&self, place: &Place) {
+        self.report(&Rules::harmful_index(&place.path));
     }
 
     /// Reports a refused change of a repository's settings.

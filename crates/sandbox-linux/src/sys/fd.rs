@@ -5,6 +5,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use super::{Errno, check};
 
+/// fcntl(2), the number is the same on all architectures but MIPS and SPARC.
+const F_SETSIG: libc::c_int = 10;
+
 // linux/fs.h. The number of the first says a long, but the kernel takes an int.
 const FS_IOC_SETFLAGS: u32 = 0x4008_6602;
 const FS_IOC_FSSETXATTR: u32 = 0x401c_5820;
@@ -75,6 +78,29 @@ pub(crate) fn duplicate_above(descriptor: RawFd, least: RawFd) -> Result<RawFd, 
     // SAFETY: F_DUPFD_CLOEXEC takes an integer and creates a new descriptor.
     let result = unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, least) };
     check(result.into()).map(|_| result)
+}
+
+/// Takes a read lease (fcntl(2)) until the descriptor, which is open for reading, is closed: `EAGAIN` where the file
+/// is open for writing. Who wants to open it so is told to wait or to try again, and this process gets a signal,
+/// which [`quieten_lease`] makes one that is ignored by default.
+pub(crate) fn lease_for_reading(file: BorrowedFd<'_>) -> Result<(), Errno> {
+    quieten_lease(file)?;
+    // SAFETY: F_SETLEASE takes an integer and changes no memory.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) };
+    check(result.into()).map(drop)
+}
+
+/// Gives a lease back.
+pub(crate) fn release_lease(file: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: F_SETLEASE takes an integer and changes no memory.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) };
+    check(result.into()).map(drop)
+}
+
+fn quieten_lease(file: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: F_SETSIG takes an integer and changes no memory.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG) };
+    check(result.into()).map(drop)
 }
 
 /// Sets flags of an inode: `FS_IOC_SETFLAGS` with an int or `FS_IOC_FSSETXATTR` with a

@@ -143,7 +143,9 @@ impl Glob {
         let literal = self.literal().as_bytes();
         let special = literal.iter().rposition(|byte| b"*?[]".contains(byte));
         let after = special.map_or(0, |special| special + 1);
-        literal.get(after..).unwrap_or_default()
+        let end = literal.get(after..).unwrap_or_default();
+        // The separator of `**/` is a part of it, and may be matched by nothing: `/a**/b` matches `/ab`.
+        end.strip_prefix(b"/").unwrap_or(end)
     }
 
     /// Whether the glob (or its literal spelling) matches this very path.
@@ -151,6 +153,7 @@ impl Glob {
     pub fn matches(&self, path: &AbsolutePath) -> bool {
         path == &self.0.literal
             || (path.is_within(&self.0.static_prefix)
+                && path.as_bytes().ends_with(self.end())
                 && self
                     .reachable_ends(&units(path.as_bytes()).collect::<Vec<_>>())
                     .last()
@@ -163,7 +166,9 @@ impl Glob {
         path: &AbsolutePath,
     ) -> impl Iterator<Item = usize> + use<> {
         let mut depths = Vec::new();
-        if path.is_within(&self.0.static_prefix) {
+        // Of thousands of globs few end as a path or one of its directories does.
+        let may_match = |end: &[u8]| path.byte_ancestors().any(|above| above.ends_with(end));
+        if path.is_within(&self.0.static_prefix) && may_match(self.end()) {
             let text: Vec<Unit> = units(path.as_bytes()).collect();
             let ends = self.reachable_ends(&text);
             // The depth is the place in the list: `prefix_ends` starts with the root.

@@ -18,6 +18,7 @@ use super::{
     parts::{Closed, is_among_modules},
     session::Protected,
     tracking::differs_in_tracking_only,
+    vetted,
 };
 
 /// Does what the rename of `lock` to `target` in a directory was meant to do.
@@ -40,6 +41,10 @@ pub(in crate::supervisor) fn install_config(
         settings.require_harmless(directory, path)?;
     } else {
         settings.require_same_but_tracking(&Settings::read(directory, target)?)?;
+    }
+    // An index is read in another way then.
+    if vetted::tells_object_format(&settings.content) {
+        vetted::require_harmless_for_all(session, directory)?;
     }
     rustix::fs::unlinkat(directory, lock, AtFlags::empty())?;
     settings.install(directory, lock, target)
@@ -89,6 +94,7 @@ pub(in crate::supervisor) fn assemble(
             settings.install(directory, lock, name)?;
         }
     }
+    vetted::require_harmless_indexes(session, directory)?;
     session.adopt(identity);
     Ok(())
 }
@@ -222,7 +228,7 @@ fn points_back(directory: BorrowedFd<'_>, worktree: &str) -> Result<bool, Errno>
 }
 
 /// Opens a regular file for reading, never a link, and waits for nobody.
-fn open_file(directory: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
+pub(super) fn open_file(directory: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
     let flags =
         OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     // A FIFO or a device must not even be opened.
@@ -239,7 +245,7 @@ fn open_file(directory: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
 }
 
 /// The content of a file; one that is longer than the limit is refused.
-fn read_up_to(file: BorrowedFd<'_>, limit: usize) -> Result<Vec<u8>, Errno> {
+pub(super) fn read_up_to(file: BorrowedFd<'_>, limit: usize) -> Result<Vec<u8>, Errno> {
     let mut content = Vec::new();
     let mut buffer = [0; 4096];
     loop {

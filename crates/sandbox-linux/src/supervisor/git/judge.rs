@@ -21,6 +21,7 @@ pub(super) enum Answer {
     VetConfig,
     /// The table must decide, whatever another directory would permit.
     Table,
+    VetIndex,
     StandIn,
     Refuse,
 }
@@ -91,6 +92,13 @@ impl Question<'_> {
                 session.note_taken_apart(identity);
             }
         }
+        if part == Part::Index {
+            return match standing {
+                Standing::Own | Standing::Foreign => self.judge_index(session),
+                // It is vetted when the directory becomes a git directory.
+                Standing::Draft | Standing::Ordinary => Ok(Answer::Nothing),
+            };
+        }
         Ok(match standing {
             Standing::Ordinary => self.ordinary(part, above),
             Standing::Draft => self.relaxed(part, standing).unwrap_or(Answer::Table),
@@ -128,6 +136,35 @@ impl Question<'_> {
             Answer::Nothing
         } else {
             Answer::Refuse
+        })
+    }
+
+    /// git checks out what an index names without a look at the names, so that they are vetted when it gets its own,
+    /// and nobody has it open for writing from then on.
+    fn judge_index(&self, session: &Session) -> Result<Answer, Errno> {
+        Ok(match self.change {
+            Change::CreateFile => Answer::StandIn,
+            Change::OpenExistingForWrite => {
+                let name = CString::new(self.name).map_err(|_nul| Errno::INVAL)?;
+                match session.content_of(Identity::at(self.parent, &name)?) {
+                    Some(_) => Answer::StandIn,
+                    None => Answer::Refuse,
+                }
+            }
+            Change::RenameOnto {
+                source_is_directory: false,
+                ..
+            } => Answer::VetIndex,
+            Change::LinkOnto | Change::LinkAway | Change::SymlinkOnto | Change::MakeNode => {
+                Answer::Refuse
+            }
+            // git reads no directory.
+            Change::RenameOnto { .. }
+            | Change::MakeDirectory
+            | Change::RenameAway
+            | Change::Remove
+            | Change::Metadata
+            | Change::TryExecution => Answer::Nothing,
         })
     }
 
@@ -175,7 +212,9 @@ impl Question<'_> {
         );
         match part {
             // References are data; HEAD may be a symlink, and is always replaced by renames.
-            Part::Head | Part::References | Part::Lock(_) | Part::PlainLock(_) => Answer::Nothing,
+            Part::Head | Part::References | Part::Lock(_) | Part::PlainLock(_) | Part::Index => {
+                Answer::Nothing
+            }
             Part::ObjectInformation if standing == Standing::Own => Answer::Nothing,
             // What comes as a whole may bring anything along.
             Part::Objects | Part::Information | Part::ObjectInformation => {
@@ -236,7 +275,8 @@ impl Question<'_> {
             | Part::Objects
             | Part::References
             | Part::Lock(_)
-            | Part::PlainLock(_) => false,
+            | Part::PlainLock(_)
+            | Part::Index => false,
         };
         permitted.then_some(Answer::Permit)
     }

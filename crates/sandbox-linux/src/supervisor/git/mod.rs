@@ -17,6 +17,8 @@
 //!   refusal is lifted.
 //! - [`GitVerdict::PermitEmpty`]: as `Permit`, for a file that nobody inside gets open for writing.
 //! - [`GitVerdict::VetConfig`]: as `Permit`, but [`install_config`] is called in place of the rename.
+//! - [`GitVerdict::VetIndex`]: as `Pass`, but [`vet_index`] has to succeed, and what it returns is kept until the
+//!   rename is done.
 //! - [`GitVerdict::StandIn`]: as `Pass`, but the caller gets [`Session::stand_in`]'s file for the new one.
 //! - [`GitVerdict::Assemble`]: as `Pass`, but [`assemble`] has to succeed right before the change.
 //!
@@ -49,11 +51,16 @@
 //!   directory could be moved to where the host's git has its own lock.
 //! - Nothing in a git directory is a symlink, but for `HEAD` in its old form, nor a FIFO: git writes through the one,
 //!   and would wait for the other. What a whole directory brings along is looked at before it is moved there.
+//! - What an index of a git directory names was vetted since the command could write to it. A file gets such a name
+//!   when nobody has it open for writing, or a copy does. What is created by that name stays empty; what was
+//!   written takes its place when nobody has it open for writing any more ([`Session::settle`]).
 //! - A foreign git directory that was taken apart is not put together again in this session.
 //! - A name that nothing is decided about costs a scan of its bytes, no call and no allocation.
 
 mod config;
 mod directory;
+mod index;
+mod index_names;
 mod inside;
 mod install;
 mod judge;
@@ -62,6 +69,7 @@ mod parts;
 mod session;
 mod tracking;
 mod turn;
+mod vetted;
 
 use std::{
     ffi::{CStr, OsStr},
@@ -83,6 +91,7 @@ pub(super) use self::{
     install::{assemble, install_config},
     session::{Protected, Session},
     turn::Turn,
+    vetted::{Unheld, vet_index},
 };
 use super::caller::PLACE;
 
@@ -141,6 +150,8 @@ pub(super) enum GitVerdict {
     PermitEmpty,
     /// Permitted if the settings are harmless.
     VetConfig,
+    /// As [`GitVerdict::Pass`], but the file has to be a harmless index.
+    VetIndex,
     /// The directory becomes a git directory if nothing in it is dangerous.
     Assemble,
     /// As [`GitVerdict::Pass`], but the file that is made stays empty: see [`Session::stand_in`].
@@ -191,6 +202,7 @@ pub(super) fn judge(
         Answer::PermitEmpty => GitVerdict::PermitEmpty,
         Answer::VetConfig => GitVerdict::VetConfig,
         Answer::Assemble => GitVerdict::Assemble,
+        Answer::VetIndex => GitVerdict::VetIndex,
         Answer::StandIn => GitVerdict::StandIn,
         Answer::Refuse => GitVerdict::Refuse,
     }
@@ -230,6 +242,11 @@ pub(super) fn is_lock(name: &CStr) -> bool {
     parts::is_lock(name.to_bytes())
 }
 
+/// Whether a name is one that an index has.
+pub(super) fn is_index(name: &CStr) -> bool {
+    parts::is_index(name.to_bytes())
+}
+
 /// The protected place that a name may be.
 pub(super) fn named_part(parent_path: &[u8], name: &CStr) -> Option<Protected> {
     let mut sites = parts::sites(parent_path, name.to_bytes());
@@ -265,7 +282,8 @@ pub(super) fn closes(session: &Session, parent_path: &[u8], name: &CStr) -> bool
             | Part::ObjectInformation
             | Part::Head
             | Part::Objects
-            | Part::References => false,
+            | Part::References
+            | Part::Index => false,
             Part::Directory(_)
             | Part::Below { .. }
             | Part::Config
@@ -281,5 +299,7 @@ pub(super) fn closes(session: &Session, parent_path: &[u8], name: &CStr) -> bool
 /// at is so under the turn of all sandboxes of the user.
 const MOST_SITES: usize = 64;
 
+#[cfg(test)]
+mod index_tests;
 #[cfg(test)]
 mod tests;

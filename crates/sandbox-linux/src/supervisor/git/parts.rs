@@ -34,6 +34,8 @@ pub(super) enum Part {
     Head,
     Objects,
     References,
+    /// `index`, or `sharedindex.…`, which an `index` may say it goes on in.
+    Index,
 }
 
 /// Directories of a git directory that stay empty, but for what is known to be harmless.
@@ -83,7 +85,9 @@ impl Part {
             Self::WorktreeConfig => Protected::WorktreeConfig,
             Self::Information | Self::Attributes => Protected::Attributes,
             Self::ObjectInformation | Self::Alternates => Protected::Alternates,
-            Self::CommonDirectory | Self::Head | Self::Objects | Self::References => return None,
+            Self::CommonDirectory | Self::Head | Self::Objects | Self::References | Self::Index => {
+                return None;
+            }
         })
     }
 
@@ -103,7 +107,8 @@ impl Part {
             | Self::Information
             | Self::Attributes
             | Self::ObjectInformation
-            | Self::Alternates => return None,
+            | Self::Alternates
+            | Self::Index => return None,
         })
     }
 }
@@ -120,6 +125,11 @@ pub(super) fn is_lock(name: &[u8]) -> bool {
         meaning,
         Some(Meaning::Part(Part::Lock(_) | Part::PlainLock(_)))
     )
+}
+
+/// Whether a name is one of an index.
+pub(super) fn is_index(name: &[u8]) -> bool {
+    matches!(meaning(name), Some(Meaning::Part(Part::Index)))
 }
 
 /// The parts that a path may be.
@@ -191,7 +201,7 @@ enum Meaning {
     Alternates,
 }
 
-const MEANINGS: [(&str, Meaning); 16] = [
+const MEANINGS: [(&str, Meaning); 17] = [
     ("hooks", Meaning::Part(Part::Directory(Closed::Hooks))),
     ("remotes", Meaning::Part(Part::Directory(Closed::Remotes))),
     ("branches", Meaning::Part(Part::Directory(Closed::Branches))),
@@ -213,6 +223,7 @@ const MEANINGS: [(&str, Meaning); 16] = [
     ("commondir", Meaning::Part(Part::CommonDirectory)),
     ("head", Meaning::Part(Part::Head)),
     ("objects", Meaning::Part(Part::Objects)),
+    ("index", Meaning::Part(Part::Index)),
     ("refs", Meaning::Part(Part::References)),
     ("info", Meaning::Information),
     ("attributes", Meaning::Attributes),
@@ -220,8 +231,27 @@ const MEANINGS: [(&str, Meaning); 16] = [
 ];
 
 fn meaning(name: &[u8]) -> Option<Meaning> {
+    if is_shared_index(name) {
+        return Some(Meaning::Part(Part::Index));
+    }
     find(&MEANINGS, name)
 }
+
+/// git makes them as `sharedindex_…`.
+fn is_shared_index(name: &[u8]) -> bool {
+    let Some(dot) = name.iter().rposition(|byte| *byte == b'.') else {
+        return false;
+    };
+    let (Some(base), Some(hash)) = (name.get(..dot), name.get(dot + 1..)) else {
+        return false;
+    };
+    base.len() >= SHARED_INDEX.len()
+        && is_named(base, SHARED_INDEX)
+        && (!hash.is_ascii() || hash.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// Followed by a dot and the name of the content.
+const SHARED_INDEX: &str = "sharedindex";
 
 /// What a list of words has for a name. It is asked about every component of every path.
 fn find<T: Copy>(words: &[(&str, T)], name: &[u8]) -> Option<T> {

@@ -4,6 +4,10 @@ use std::{
     collections::{HashSet, VecDeque},
     ffi::CStr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::{
@@ -13,7 +17,8 @@ use rustix::{
 
 use super::{
     directory::Identity,
-    parts::{is_among_modules, is_dot_git, is_lock},
+    parts::{is_among_modules, is_dot_git, is_index, is_lock},
+    vetted::Pending,
 };
 
 /// A place inside of git directories that stays closed, unless a setting opens it.
@@ -49,6 +54,8 @@ pub(in crate::supervisor) struct Session {
     taken_apart: HashSet<Identity>,
     /// Lock files that the command has made.
     locks: VecDeque<Lock>,
+    /// Told whether an index waits for its content.
+    unsettled: Arc<AtomicBool>,
 }
 
 /// A lock file. While the handle is open, no other file of its file system gets its inode.
@@ -58,6 +65,8 @@ struct Lock {
     handle: OwnedFd,
     /// What the command writes, where the file of that name stays empty.
     content: Option<OwnedFd>,
+    /// Where that goes when it is written, if it is no lock but an index.
+    pending: Option<Pending>,
 }
 
 impl Session {
@@ -68,6 +77,7 @@ impl Session {
             known: HashSet::new(),
             taken_apart: HashSet::new(),
             locks: VecDeque::new(),
+            unsettled: Arc::default(),
         }
     }
 
@@ -108,6 +118,7 @@ impl Session {
         parent: BorrowedFd<'_>,
         name: &CStr,
         file: BorrowedFd<'_>,
+        reopen: impl Fn(BorrowedFd<'_>, OFlags) -> Result<OwnedFd, Errno>,
     ) -> Result<OwnedFd, Errno> {
         let flags = MemfdFlags::CLOEXEC;
         // Hosts may refuse files in memory that could be executed; before Linux 6.3 none could be another.
@@ -115,9 +126,21 @@ impl Session {
             Err(Errno::INVAL) => rustix::fs::memfd_create(c"lock", flags),
             made => made,
         }?;
-        let kept = rustix::io::fcntl_dupfd_cloexec(&content, 0)?;
+        if !is_index(name.to_bytes()) {
+            let kept = rustix::io::fcntl_dupfd_cloexec(&content, 0)?;
+            self.remember(parent, name, file, Some(kept))?;
+            return Ok(content);
+        }
+        // Whether it is still being written is told by leases, for which the first descriptor does not count.
+        let given = reopen(content.as_fd(), OFlags::RDWR | OFlags::CLOEXEC)?;
+        let kept = reopen(content.as_fd(), OFlags::RDONLY | OFlags::CLOEXEC)?;
+        let pending = Pending::new(parent, name, Identity::of(file)?)?;
         self.remember(parent, name, file, Some(kept))?;
-        Ok(content)
+        if let Some(lock) = self.locks.back_mut() {
+            lock.pending = Some(pending);
+        }
+        self.unsettled.store(true, Ordering::Release);
+        Ok(given)
     }
 
     fn remember(
@@ -145,8 +168,31 @@ impl Session {
             identity,
             handle,
             content,
+            pending: None,
         });
         Ok(())
+    }
+
+    /// Tells whoever waits for the end too whether an index waits for its content.
+    pub(in crate::supervisor) fn tell(&mut self, unsettled: Arc<AtomicBool>) {
+        self.unsettled = unsettled;
+    }
+
+    /// Whether an index waits for its content.
+    pub(in crate::supervisor) fn has_pending(&self) -> bool {
+        self.locks.iter().any(|lock| lock.pending.is_some())
+    }
+
+    /// Gives each index that was created by its own name its content, once nobody writes to that any more.
+    pub(in crate::supervisor) fn settle(&mut self) {
+        if !self.unsettled.load(Ordering::Acquire) {
+            return;
+        }
+        self.locks
+            .retain(|lock| match (&lock.pending, &lock.content) {
+                (Some(pending), Some(content)) => !pending.settle(content.as_fd()),
+                _ => true,
+            });
     }
 
     /// Whether the command has made a lock file.

@@ -8,7 +8,7 @@ use std::{
     ffi::CString,
     fs,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::{
             ffi::OsStrExt,
             fs::{MetadataExt, PermissionsExt, symlink},
@@ -24,7 +24,9 @@ use rustix::{
 };
 use tempfile::TempDir;
 
-use super::{Change, GitVerdict, Protected, Session, assemble, config, install_config, judge};
+use super::{
+    Change, GitVerdict, Protected, Session, assemble, config, install_config, judge, vet_index,
+};
 
 /// A directory whose changes go through the module, as the supervisor makes them go.
 struct Supervised {
@@ -150,6 +152,13 @@ impl Supervised {
                 return Ok(false);
             }
             GitVerdict::Assemble => assemble(&mut self.session, directory.as_fd(), parent)?,
+            GitVerdict::VetIndex => {
+                let Plain::Onto(from) = plain else {
+                    panic!("{plain:?}")
+                };
+                let (from, _, lock) = self.place(from);
+                vet_index(from.as_fd(), &lock, directory.as_fd())?;
+            }
             GitVerdict::Pass | GitVerdict::StandIn => {}
         }
         if is_in_table(path) {
@@ -179,7 +188,7 @@ impl Supervised {
         if !is_there {
             let session = &mut self.session;
             if stands_in {
-                return session.stand_in(directory.as_fd(), &name, file.as_fd());
+                return session.stand_in(directory.as_fd(), &name, file.as_fd(), reopen);
             }
             session.note_file(directory.as_fd(), &name, file.as_fd());
         }
@@ -220,6 +229,11 @@ impl Supervised {
     fn read(&self, path: &str) -> String {
         fs::read_to_string(self.path(path)).unwrap()
     }
+}
+
+fn reopen(file: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::open(path, flags, Mode::empty())
 }
 
 /// The rows of the table that matter here.
@@ -337,7 +351,6 @@ fn work_in_a_foreign_repository_is_not_hindered() {
     world.host("x/refs/heads/hooks/topic", "");
     world.host("x/index.lock", "");
     for path in [
-        "index",
         "index.lock",
         "HEAD",
         "HEAD.lock",
@@ -380,8 +393,26 @@ fn work_in_a_foreign_repository_is_not_hindered() {
     }
     assert_eq!(
         world.ask("x/index", Plain::Onto("x/index.lock")),
-        GitVerdict::Pass
+        GitVerdict::VetIndex
     );
+    assert_eq!(world.ask("x/index", Plain::Create), GitVerdict::StandIn);
+    world.host("x/index", "");
+    for change in [
+        Plain::Open,
+        Plain::LinkAway,
+        Plain::LinkOnto,
+        Plain::Symlink,
+        Plain::Node,
+    ] {
+        assert_eq!(
+            world.ask("x/index", change),
+            GitVerdict::Refuse,
+            "{change:?}"
+        );
+    }
+    for change in [Plain::Away, Plain::Remove, Plain::Metadata] {
+        assert_eq!(world.ask("x/index", change), GitVerdict::Pass, "{change:?}");
+    }
     assert_eq!(
         world.ask("x/HEAD", Plain::Onto("x/index.lock")),
         GitVerdict::Pass

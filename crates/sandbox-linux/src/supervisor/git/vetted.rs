@@ -1,0 +1,388 @@
+//! Lets a file become an index: when what it names is harmless, and nobody can write to it any more.
+
+use std::{
+    ffi::{CStr, CString},
+    fs::File,
+    io::{self, Read, Write},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::FileExt,
+    },
+};
+
+use rustix::{
+    fs::{AtFlags, Dir, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps},
+    io::Errno,
+};
+
+use super::{
+    Session,
+    directory::{Identity, kind_of},
+    index::{self, Flaw, Hash, Tail},
+    install::{open_file, read_up_to},
+    parts::is_index,
+};
+use crate::sys;
+
+/// While it lives, nobody opens the file for writing, as far as the file system has leases.
+#[derive(Debug)]
+pub(in crate::supervisor) struct Unheld(#[expect(dead_code, reason = "held")] File);
+
+/// What is known of the length of object names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Sha1,
+    /// The other one, or one that may change.
+    Any,
+}
+
+/// Vets the file that is about to become an index of the directory `of`. One that somebody else could write to is
+/// replaced by a copy.
+pub(in crate::supervisor) fn vet_index(
+    directory: BorrowedFd<'_>,
+    name: &CStr,
+    of: BorrowedFd<'_>,
+) -> Result<Unheld, Errno> {
+    vet_as(directory, name, Format::of(of)?)
+}
+
+fn vet_as(directory: BorrowedFd<'_>, name: &CStr, format: Format) -> Result<Unheld, Errno> {
+    let file = File::from(open_file(directory, name)?);
+    let status = rustix::fs::fstat(&file)?;
+    if status.st_nlink == 1 && sys::fd::lease_for_reading(file.as_fd()).is_ok() {
+        require_harmless(&file, format)?;
+        return Ok(Unheld(file));
+    }
+    // What is refused anyway stays.
+    require_harmless(&file, format)?;
+    rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
+    let times = times_of(&status);
+    copy(&file, directory, name, permissions(&status), &times, format)
+}
+
+/// Vets each index that lies in a directory which becomes a git directory.
+pub(super) fn require_harmless_indexes(
+    session: &Session,
+    directory: BorrowedFd<'_>,
+) -> Result<(), Errno> {
+    vet_all(session, directory, Format::of(directory)?)
+}
+
+/// The same where another length of object names may count from now on.
+pub(super) fn require_harmless_for_all(
+    session: &Session,
+    directory: BorrowedFd<'_>,
+) -> Result<(), Errno> {
+    vet_all(session, directory, Format::Any)
+}
+
+fn vet_all(session: &Session, directory: BorrowedFd<'_>, format: Format) -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let listed = rustix::fs::openat(directory, c".", flags, Mode::empty())?;
+    let mut names = Vec::new();
+    for (count, entry) in Dir::new(listed)?.enumerate() {
+        let entry = entry?;
+        if count > ENTRIES_LIMIT {
+            return Err(Errno::ACCESS);
+        }
+        if is_index(entry.file_name().to_bytes()) {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    for name in names {
+        let is_pending = || {
+            let identity = Identity::at(directory, &name);
+            identity.is_ok_and(|identity| session.content_of(identity).is_some())
+        };
+        // git reads no directory.
+        let is_file = kind_of(directory, &name)?.is_some_and(|kind| !kind.is_dir());
+        if is_file && !is_pending() {
+            vet_as(directory, &name, format)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether settings may say which object names a repository has.
+pub(super) fn tells_object_format(settings: &[u8]) -> bool {
+    let key = b"objectformat";
+    let mut places = settings.windows(key.len());
+    places.any(|place| place.eq_ignore_ascii_case(key))
+}
+
+impl Format {
+    fn of(directory: BorrowedFd<'_>) -> Result<Self, Errno> {
+        // Whose settings count can change.
+        if kind_of(directory, c"commondir")?.is_some() {
+            return Ok(Self::Any);
+        }
+        let settings = match kind_of(directory, c"config")? {
+            None => return Ok(Self::Sha1),
+            Some(_) => open_file(directory, c"config"),
+        };
+        let settings = settings.and_then(|file| read_up_to(file.as_fd(), SETTINGS_LIMIT));
+        Ok(match settings {
+            Ok(settings) if !tells_object_format(&settings) => Self::Sha1,
+            Ok(_) | Err(_) => Self::Any,
+        })
+    }
+}
+
+fn require_harmless(file: &File, format: Format) -> Result<(), Errno> {
+    let vetted = match format {
+        Format::Sha1 => vet(file, Hash::Sha1),
+        Format::Any => match vet(file, Hash::Sha1) {
+            Ok(()) => require_no_other(file, Hash::Sha256),
+            Err(_) => vet(file, Hash::Sha256).and_then(|()| require_no_other(file, Hash::Sha1)),
+        },
+    };
+    vetted.map_err(|_flaw| Errno::ACCESS)
+}
+
+fn vet(file: &File, hash: Hash) -> Result<(), Flaw> {
+    let tail = tail(file, hash)?;
+    index::vet(from_start(file)?, hash, &tail)
+}
+
+/// Nothing else is in it for a reader who takes object names to be of another length.
+fn require_no_other(file: &File, hash: Hash) -> Result<(), Flaw> {
+    // The rest of the last page, for who maps it.
+    let input = from_start(file)?.chain(io::repeat(0).take(PAGE));
+    if index::misleads(input, hash) {
+        Err(Flaw::Path)
+    } else {
+        Ok(())
+    }
+}
+
+fn from_start(file: &File) -> Result<&File, Flaw> {
+    // It is this process's own descriptor.
+    let sought = rustix::fs::seek(file, SeekFrom::Start(0));
+    sought.map_err(|_errno| Flaw::Malformed)?;
+    Ok(file)
+}
+
+/// Reads what git reads from the end of an index.
+fn tail(file: &File, hash: Hash) -> Result<Tail, Flaw> {
+    let size = file.metadata()?.len();
+    if size > SIZE_LIMIT {
+        return Err(Flaw::Malformed);
+    }
+    let end = size.checked_sub(hash.length()).ok_or(Flaw::Malformed)?;
+    let mut tail = Tail {
+        size,
+        ..Tail::default()
+    };
+    // git looks at the first place whatever its object names are.
+    for length in [SHORT_EOIE, 12 + hash.length()] {
+        let Some(place) = end.checked_sub(length) else {
+            continue;
+        };
+        let (signature, _) = header(file, place)?;
+        if signature != *b"EOIE" {
+            continue;
+        }
+        let told = u64::from(number(file, place + 8)?);
+        if tail
+            .end_of_entries
+            .replace(told)
+            .is_some_and(|other| other != told)
+        {
+            return Err(Flaw::Malformed);
+        }
+    }
+    if let Some(start) = tail.end_of_entries {
+        tail.blocks = blocks(file, start, end)?;
+    }
+    Ok(tail)
+}
+
+/// The blocks of entries that git's threads read, by the extensions that begin at a place.
+fn blocks(file: &File, start: u64, end: u64) -> Result<Vec<(u64, u64)>, Flaw> {
+    let mut place = start;
+    let mut blocks = Vec::new();
+    while place + 8 <= end {
+        let (signature, length) = header(file, place)?;
+        if signature != *b"IEOT" {
+            place += 8 + length;
+            continue;
+        }
+        let count = length.checked_sub(4).ok_or(Flaw::Malformed)? / 8;
+        if number(file, place + 8)? != 1 || count > MOST_BLOCKS {
+            return Err(Flaw::Malformed);
+        }
+        let mut before = 0;
+        for block in 0..count {
+            let at = place + 12 + 8 * block;
+            blocks.push((u64::from(number(file, at)?), before));
+            before += u64::from(number(file, at + 4)?);
+        }
+        blocks.push((start, before));
+        break;
+    }
+    Ok(blocks)
+}
+
+fn header(file: &File, place: u64) -> Result<([u8; 4], u64), Flaw> {
+    let mut signature = [0; 4];
+    file.read_exact_at(&mut signature, place)?;
+    Ok((signature, u64::from(number(file, place + 4)?)))
+}
+
+fn number(file: &File, place: u64) -> Result<u32, Flaw> {
+    let mut bytes = [0; 4];
+    file.read_exact_at(&mut bytes, place)?;
+    Ok(u32::from_be_bytes(bytes))
+}
+
+/// Makes a file that nobody has had open, and vets that: the content may have changed since.
+fn copy(
+    content: &File,
+    directory: BorrowedFd<'_>,
+    name: &CStr,
+    mode: Mode,
+    times: &Timestamps,
+    format: Format,
+) -> Result<Unheld, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let fresh = rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?;
+    let identity = Identity::of(fresh.as_fd())?;
+    let made = fill(content, fresh, mode, times).and_then(|()| {
+        let file = File::from(open_file(directory, name)?);
+        if Identity::of(file.as_fd())? != identity {
+            return Err(Errno::ACCESS);
+        }
+        // Another sandbox has opened it. Any other error: the file system has no leases.
+        if sys::fd::lease_for_reading(file.as_fd()) == Err(Errno::AGAIN) {
+            return Err(Errno::ACCESS);
+        }
+        require_harmless(&file, format)?;
+        Ok(Unheld(file))
+    });
+    if made.is_err() {
+        // The first error is the one to tell of.
+        rustix::fs::unlinkat(directory, name, AtFlags::empty()).unwrap_or(());
+    }
+    made
+}
+
+fn fill(content: &File, fresh: OwnedFd, mode: Mode, times: &Timestamps) -> Result<(), Errno> {
+    let mut fresh = File::from(fresh);
+    let content = from_start(content).map_err(|_flaw| Errno::IO)?;
+    let mut buffer = vec![0; BUFFER];
+    let mut written = 0;
+    loop {
+        let read = rustix::io::retry_on_intr(|| rustix::io::read(content.as_fd(), &mut buffer))?;
+        let part = buffer.get(..read).unwrap_or_default();
+        written += part.len();
+        if part.is_empty() {
+            break;
+        }
+        // It may be written to as fast as it is read.
+        if u64::try_from(written).map_or(true, |written| written > SIZE_LIMIT) {
+            return Err(Errno::FBIG);
+        }
+        let stored = fresh.write_all(part);
+        stored.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    }
+    rustix::fs::fchmod(&fresh, mode)?;
+    // git compares it with the times of what the entries are about.
+    rustix::fs::futimens(&fresh, times)
+}
+
+fn permissions(status: &Stat) -> Mode {
+    Mode::from_raw_mode(status.st_mode) & Mode::from_bits_truncate(0o777)
+}
+
+fn times_of(status: &Stat) -> Timestamps {
+    let time = |tv_sec, nanoseconds| Timespec {
+        tv_sec,
+        tv_nsec: i64::try_from(nanoseconds).unwrap_or(0),
+    };
+    Timestamps {
+        last_access: time(status.st_atime, status.st_atime_nsec),
+        last_modification: time(status.st_mtime, status.st_mtime_nsec),
+    }
+}
+
+/// What is written in place of an index that is created by its own name.
+#[derive(Debug)]
+pub(super) struct Pending {
+    directory: OwnedFd,
+    name: CString,
+    identity: Identity,
+}
+
+impl Pending {
+    pub(super) fn new(
+        directory: BorrowedFd<'_>,
+        name: &CStr,
+        identity: Identity,
+    ) -> Result<Self, Errno> {
+        Ok(Self {
+            directory: rustix::io::fcntl_dupfd_cloexec(directory, 0)?,
+            name: name.to_owned(),
+            identity,
+        })
+    }
+
+    /// Puts what was written in the place of the empty file. False while it is being written, or while somebody
+    /// has the lock of the index.
+    pub(super) fn settle(&self, content: BorrowedFd<'_>) -> bool {
+        let directory = self.directory.as_fd();
+        let is_there =
+            || Identity::at(directory, &self.name).is_ok_and(|identity| identity == self.identity);
+        if !is_there() {
+            return true;
+        }
+        if sys::fd::lease_for_reading(content) == Err(Errno::AGAIN) {
+            return false;
+        }
+        match self.install(content) {
+            Err(Errno::EXIST) => {
+                // It may be opened once more.
+                sys::fd::release_lease(content).unwrap_or(());
+                return false;
+            }
+            Ok(()) => {}
+            // git reads no empty one.
+            Err(_refused) => {
+                if is_there() {
+                    rustix::fs::unlinkat(directory, &self.name, AtFlags::empty()).unwrap_or(());
+                }
+            }
+        }
+        true
+    }
+
+    fn install(&self, content: BorrowedFd<'_>) -> Result<(), Errno> {
+        let directory = self.directory.as_fd();
+        let content = File::from(rustix::io::fcntl_dupfd_cloexec(content, 0)?);
+        let empty = rustix::fs::statat(directory, &self.name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let times = times_of(&rustix::fs::fstat(&content)?);
+        let lock = [self.name.to_bytes(), b".lock"].concat();
+        let lock = CString::new(lock).map_err(|_nul| Errno::INVAL)?;
+        let format = Format::of(directory)?;
+        let _unheld = copy(
+            &content,
+            directory,
+            &lock,
+            permissions(&empty),
+            &times,
+            format,
+        )?;
+        rustix::fs::renameat(directory, &lock, directory, &self.name)
+    }
+}
+
+const ENTRIES_LIMIT: usize = 4096;
+const SETTINGS_LIMIT: usize = 1 << 20;
+/// Of some ten million files.
+const SIZE_LIMIT: u64 = 1 << 30;
+const BUFFER: usize = 64 << 10;
+/// The largest that an architecture has.
+const PAGE: u64 = 64 << 10;
+/// The extension `EOIE` of a repository with short object names.
+const SHORT_EOIE: u64 = 32;
+/// git makes one for each of its threads.
+const MOST_BLOCKS: u64 = 4096;

@@ -1,0 +1,39 @@
+//! Looks whether an index is written that was created by its own name: no call tells of that.
+
+use std::{thread, time::Duration};
+
+use rustix::time::Timespec;
+
+use super::{fifo, git::Session};
+
+/// How long to wait before the next look. An index is written in no time, and read by whoever comes next.
+pub(super) fn pause(session: &Session, looks: &mut usize) -> Timespec {
+    let is_soon = session.has_pending() && *looks < SOON;
+    *looks += 1;
+    Timespec {
+        tv_sec: 0,
+        tv_nsec: if is_soon {
+            SHORT_PAUSE
+        } else {
+            fifo::PAUSE_NANOSECONDS
+        },
+    }
+}
+
+/// The last look, when nobody is left: the last process may be on its way out, with its descriptors.
+pub(super) fn finish(session: &mut Session) {
+    for _ in 0..MOST_PAUSES {
+        session.settle();
+        if !session.has_pending() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// How long that may take, in milliseconds.
+const MOST_PAUSES: usize = 1000;
+/// In nanoseconds.
+const SHORT_PAUSE: i64 = 50_000;
+/// How many such pauses follow one another.
+const SOON: usize = 2000;
