@@ -30,6 +30,7 @@ mod held;
 mod id_maps;
 mod landings;
 mod missing;
+mod named;
 mod names;
 mod open;
 mod opened;
