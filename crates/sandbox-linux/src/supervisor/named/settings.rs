@@ -182,12 +182,9 @@ mod tests {
     fn one(text: &str) -> Option<(Key, String)> {
         let mut found = read(text.as_bytes());
         assert!(found.len() < 2, "{found:?}");
-        found.pop().map(|setting| {
-            (
-                setting.key,
-                String::from_utf8_lossy(&setting.value).into_owned(),
-            )
-        })
+        found
+            .pop()
+            .map(|setting| (setting.key, String::from_utf8(setting.value).unwrap()))
     }
 
     #[test]
