@@ -19,6 +19,7 @@ mod git;
 mod git_index;
 mod git_links;
 mod git_locks;
+mod git_named;
 mod handles;
 mod kernel_rules;
 mod life;

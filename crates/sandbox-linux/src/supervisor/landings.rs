@@ -14,6 +14,7 @@ use rustix::{
 };
 use sandbox_policy::{
     AbsolutePath, FilesystemPolicy, Origin, PathPattern, PathRule, ProtectedPath, Protection, Way,
+    shown,
 };
 
 use super::{caller::PLACE, resolve::is_link};
@@ -28,6 +29,15 @@ pub(super) struct Landing {
     pub(super) name: Vec<u8>,
     /// The rule that closes it.
     pub(super) rule: (String, Origin),
+    pub(super) leads: Leads,
+}
+
+/// How a name leads to a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leads {
+    BySymlink,
+    /// The name is that of a file of settings, and this key of it names the place.
+    BySetting(&'static str),
 }
 
 impl Landing {
@@ -41,6 +51,16 @@ impl Landing {
             place: link.as_bytes().to_vec(),
             name: name.as_bytes().to_vec(),
             rule: (rule.pattern.to_string(), rule.origin.clone()),
+            leads: Leads::BySymlink,
+        }
+    }
+
+    /// How it leads to its place.
+    pub(super) fn note(&self) -> String {
+        let name = shown(&self.name);
+        match self.leads {
+            Leads::BySymlink => format!("`{name}` is closed, and leads here by a symlink"),
+            Leads::BySetting(key) => format!("`{key}` of `{name}` names it"),
         }
     }
 }
@@ -177,6 +197,7 @@ fn add(
         place: place.as_bytes().to_vec(),
         name: path.as_os_str().as_bytes().to_vec(),
         rule: (row.path.to_owned(), Origin::BuiltIn(row.reason)),
+        leads: Leads::BySymlink,
     }));
     Ok(end)
 }

@@ -21,8 +21,7 @@ impl Rules {
     pub(super) fn behind_link(path: &[u8], landing: &Landing) -> Denial {
         let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
         denial.rule = Some(landing.rule.clone());
-        let name = shown(&landing.name);
-        denial.note = Some(format!("`{name}` is closed, and leads here by a symlink"));
+        denial.note = Some(landing.note());
         denial
     }
 
@@ -89,8 +88,9 @@ impl Rules {
             ),
             None => match self.landing_in_move(from, to).unwrap_or(None) {
                 Some(landing) => format!(
-                    "`{}` is closed, and leads there by a symlink: moving the directory would lead it elsewhere",
-                    shown(&landing.name)
+                    "{} (`{}`): moving the directory would lead it elsewhere",
+                    landing.note(),
+                    shown(&landing.place)
                 ),
                 None => other_reason(policy, from, to),
             },
@@ -114,9 +114,10 @@ impl Rules {
     /// Why a symlink is refused on the way of a closed name.
     pub(super) fn on_closed_way(path: &[u8], landing: &Landing) -> Denial {
         let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
-        let name = shown(&landing.name);
         denial.note = Some(format!(
-            "`{name}` is closed, and leads through here: a symlink would lead it elsewhere"
+            "it is on the way to `{}`: a symlink would lead elsewhere ({})",
+            shown(&landing.place),
+            landing.note()
         ));
         denial
     }

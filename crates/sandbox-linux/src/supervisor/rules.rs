@@ -19,6 +19,7 @@ use super::{
     early,
     git::Protected,
     landings::{self, Landing},
+    named,
     permit::{Access, denial},
 };
 use crate::{
@@ -357,6 +358,7 @@ impl Rules {
             return Ok(landings);
         }
         let mut landings = landings::find(&self.planned, &self.starts)?;
+        landings.extend(named::find(&self.planned, &self.starts)?);
         let links = self.completed()?.links.iter();
         landings.extend(links.map(|(link, rule)| Landing::of_link(link, rule)));
         landings.sort_by(|one, other| one.place.cmp(&other.place));

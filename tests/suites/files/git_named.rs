@@ -1,0 +1,202 @@
+//! What a repository's settings name elsewhere in a write root: `git rev-parse --git-path hooks` and included files.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use sandbox_tests::{Bed, Output, need};
+use serde_json::{Value, json};
+
+use crate::{
+    git::{inside, outside, prepare, settings},
+    rules,
+};
+
+/// Every way to plant something at a path.
+fn plant(path: &str) -> Vec<String> {
+    let above = Path::new(path).parent().unwrap().display();
+    vec![
+        format!("mkdir -p {above}; echo evil > {path}"),
+        format!("mkdir -p {above}; echo evil > e && mv e {path}"),
+        format!("mkdir -p {above}; echo evil > e && ln e {path}"),
+        format!("mkdir -p {above}; ln -s ../e {path}"),
+        format!(
+            "mkdir -p d && echo evil > d/pre-commit && mv -T {above} {above}.old; mv -T d {above}"
+        ),
+        format!("rm -rf {above} && ln -s ../d {above}"),
+        format!(
+            "mkdir -p d && python3 -c 'import ctypes; exit(ctypes.CDLL(None).renameat2(-100, b\"d\", -100, b\"{above}\", 2) != 0)'"
+        ),
+    ]
+}
+
+fn refused_all(bed: &Bed, run: &dyn Fn(&str) -> Output, path: &str) {
+    let at = bed.work().join(path);
+    let before = fs::read(&at).ok();
+    for line in plant(path) {
+        let output = run(&format!("{line} && ! [ -d {path} ]"));
+        assert!(!output.succeeded(), "{line}: {output}");
+        assert_eq!(fs::read(&at).ok(), before, "{line}: {output}");
+        run("rm -rf d e").ok();
+    }
+}
+
+#[test]
+fn hooks_elsewhere_are_closed_as_those_in_the_repository() {
+    need!("git");
+    need!("python3");
+    for (value, directory, is_there) in [
+        ("tools/hooks", "tools/hooks", true),
+        ("tools/later", "tools/later", false),
+        ("./a/../scripts", "scripts", true),
+        ("ABSOLUTE/scripts", "scripts", true),
+        ("linked", "scripts", true),
+    ] {
+        let bed = Bed::new();
+        prepare(&bed);
+        let work = bed.work().join("plain").display().to_string();
+        let set = format!(
+            "cd plain && mkdir -p a tools scripts && ln -s scripts linked && git config core.hooksPath '{}'",
+            value.replace("ABSOLUTE", &work)
+        );
+        outside(&bed, &set).ok();
+        if is_there {
+            bed.file(
+                format!("work/plain/{directory}/pre-commit"),
+                "#!/bin/sh\nexit 0\n",
+            );
+            let hook = bed.work().join(format!("plain/{directory}/pre-commit"));
+            fs::set_permissions(hook, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        // The repository's top as the write root and as the working directory.
+        let run = |line: &str| {
+            let top = rules(&[], &[], &["plain"], &[]);
+            let srt = bed.srt().flat(&top).env("GIT_CONFIG_NOSYSTEM", "1");
+            srt.sh(&format!("cd plain && {line}")).within(60.0).run()
+        };
+        let relative = |line: &str| run(&line.replace("plain/", ""));
+        refused_all(&bed, &relative, &format!("plain/{directory}/pre-commit"));
+        run("mkdir -p beside/hooks && echo fine > beside/hooks/pre-commit && echo more >> file && git add -A && git commit -q -m more && git status --porcelain").ok();
+        outside(
+            &bed,
+            "cd plain && echo again >> file && git commit -q -a -m again",
+        )
+        .ok();
+        let path = bed.work().join(format!("plain/{directory}/pre-commit"));
+        let mut open = rules(&[], &[], &["plain"], &[]);
+        let explain = |settings: &Value| {
+            let srt = bed.srt().flat(settings);
+            srt.args(["explain", "write", path.to_str().unwrap()])
+                .run()
+                .text()
+        };
+        assert!(
+            explain(&open).starts_with("deny"),
+            "{value}: {}",
+            explain(&open)
+        );
+        open["filesystem"]["unprotect"] = json!([".git/hooks"]);
+        assert!(
+            explain(&open).starts_with("allow"),
+            "{value}: {}",
+            explain(&open)
+        );
+        let line = format!(
+            "mkdir -p {0}; echo own > {0}/pre-commit",
+            format!("plain/{directory}")
+        );
+        bed.srt().flat(&open).sh(&line).run().ok();
+    }
+}
+
+#[test]
+fn settings_that_are_included_are_closed() {
+    need!("git");
+    need!("python3");
+    let bed = Bed::new();
+    prepare(&bed);
+    bed.file("work/plain/team/first", "[include]\n\tpath = second\n");
+    bed.file("work/plain/team/second", "[alias]\n\tx = status\n");
+    bed.file("work/plain/team/third", "[alias]\n\ty = status\n");
+    outside(&bed, "cd plain && git config include.path ../team/first && git config 'includeIf.onbranch:main.path' ../team/third && git config --add include.path ../team/absent").ok();
+    let run = |line: &str| {
+        let top = rules(&[], &[], &["plain"], &[]);
+        let srt = bed.srt().flat(&top).env("GIT_CONFIG_NOSYSTEM", "1");
+        srt.sh(&format!("cd plain && {line}")).within(60.0).run()
+    };
+    for name in ["first", "second", "third", "absent"] {
+        for line in [
+            format!("echo evil >> team/{name}"),
+            format!("echo evil > e && mv e team/{name}"),
+            format!("echo evil > e && ln -f e team/{name}"),
+        ] {
+            run(&line).refused();
+        }
+    }
+    run("mv team old && mkdir team").refused();
+    run("echo fine > team/other && git x && echo more >> file && git commit -q -a -m more").ok();
+    let first = fs::read_to_string(bed.work().join("plain/team/first")).unwrap();
+    assert_eq!(first, "[include]\n\tpath = second\n");
+}
+
+#[test]
+fn repositories_of_every_shape_and_the_users_settings_name_hooks() {
+    need!("git");
+    need!("python3");
+    let bed = Bed::new();
+    prepare(&bed);
+    // Around the write root, a linked worktree, a submodule, apart, by a link, by a pointer, bare.
+    for (shape, root, hooks, at) in [
+        ("plain", "plain/sub", "sub/hooks", "plain/sub/hooks"),
+        ("worktree", "worktree", "own", "worktree/own"),
+        ("super/sub", "super/sub", "own", "super/sub/own"),
+        ("separate", "separate", "own", "separate/own"),
+        ("linked", "linked", "own", "linked/own"),
+        ("bare", "bare", "own", "bare/own"),
+    ] {
+        outside(
+            &bed,
+            &format!("mkdir -p {root} && cd {shape} && git config core.hooksPath {hooks}"),
+        )
+        .ok();
+        let policy = rules(&[], &[], &[root], &[]);
+        let run = |line: &str| bed.srt().flat(&policy).sh(line).within(60.0).run();
+        let output = run(&format!("mkdir -p {at}; echo evil > {at}/pre-commit"));
+        assert!(!output.succeeded(), "{shape}: {output}");
+        assert!(
+            bed.work()
+                .join(at)
+                .join("pre-commit")
+                .symlink_metadata()
+                .is_err(),
+            "{shape}"
+        );
+        run(&format!(
+            "mkdir -p {root}/else && echo fine > {root}/else/pre-commit"
+        ))
+        .ok();
+    }
+    let rest = fs::read_to_string(bed.home().join(".gitconfig")).unwrap();
+    for (value, at) in [("shared", "shared"), ("~/hooks", "../home/hooks")] {
+        fs::write(
+            bed.home().join(".gitconfig"),
+            format!("{rest}[core]\n\thooksPath = {value}\n"),
+        )
+        .unwrap();
+        fs::create_dir_all(bed.work().join(".git/refs")).unwrap();
+        let policy = rules(&[], &[], &[".", "~"], &[]);
+        let run = |line: &str| bed.srt().flat(&policy).sh(line).within(60.0).run();
+        run(&format!("mkdir -p {at}; echo evil > {at}/pre-commit")).refused();
+        run("echo fine > beside").ok();
+    }
+    // What turns hooks off names nothing that could be closed.
+    outside(
+        &bed,
+        "cd vendor/a/b/nested && git config core.hooksPath /dev/null",
+    )
+    .ok();
+    let _moved = inside(
+        &bed,
+        "cd vendor/a/b/nested && echo x > /dev/null && git commit -q --allow-empty -m x",
+    )
+    .ok();
+    assert!(settings().is_object());
+}
