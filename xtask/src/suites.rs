@@ -133,7 +133,7 @@ fn executables(build: &mut Command, tests: bool) -> Result<Vec<Artifact>> {
 }
 
 /// The triple of the machine that we run on.
-fn host_target() -> Result<String> {
+pub(crate) fn host_target() -> Result<String> {
     let text = command("rustc").arg("-vV").stdout_text()?;
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.context("rustc names no host")?.to_owned())

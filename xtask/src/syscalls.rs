@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use cargo_metadata::MetadataCommand;
 use clap::Args as ClapArgs;
 
-use crate::{shell::say, workspace};
+use crate::{shell::say, suites::host_target, workspace};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
@@ -62,8 +62,10 @@ const OMITTED_ON_RISCV64: [(&str, u32); 1] = [("kexec_file_load", 294)];
 const SHARED: u32 = 424;
 
 fn generate() -> Result<String> {
+    // Without it cargo wants the packages of all systems, of which a new machine has only those that were built.
+    let platform = format!("--filter-platform={}", host_target()?);
     let metadata = MetadataCommand::new()
-        .other_options(["--offline".to_owned(), "--locked".to_owned()])
+        .other_options(["--offline".to_owned(), "--locked".to_owned(), platform])
         .exec()
         .context("cannot find the `libc` crate with cargo")?;
     let libc = metadata
