@@ -100,6 +100,30 @@ fn nothing_in_a_git_directory_leads_elsewhere() {
     );
 }
 
+/// git tries in each new repository whether links can be made, and working trees in a bare one hold any.
+#[test]
+fn repositories_made_inside_have_symlinks() {
+    need!("git");
+    let bed = Bed::new();
+    prepare(&bed);
+    outside(
+        &bed,
+        "cd plain && ln -s file link && git add link && git commit -q -m link",
+    )
+    .ok();
+    let output = inside(
+        &bed,
+        "git init -q new && ! git -C new config core.symlinks && git clone -q plain copy && readlink copy/link && ! git -C copy config core.symlinks",
+    );
+    assert_eq!(output.ok().text(), "file\n");
+    let line = "git clone -q --bare plain b && cd b && git worktree add -q main && cd main && readlink link && mkdir -p node_modules/.bin node_modules/p && ln -s ../p/x node_modules/.bin/x && mkfifo pipe && mkdir d && ln -s x d/y && mv d e && git status --porcelain -uno";
+    assert_eq!(inside(&bed, line).ok().text(), "file\n");
+    inside(&bed, "ln -s ../main b/logs").refused();
+    inside(&bed, "mkdir -p plain/.git/annex/othertmp/1 && ln -s ../file plain/.git/annex/othertmp/1/l && mv plain/.git/annex/othertmp/1/l plain/annexed").ok();
+    inside(&bed, "cd plain/.git/annex/othertmp && git init -q --bare x && rm -rf x/logs && ln -s /etc x/logs").refused();
+    inside(&bed, "mkdir -p b/logs && ln -s ../main b/logs/HEAD").refused();
+}
+
 /// Before git had its own kind, `HEAD` was a symlink.
 #[test]
 fn head_may_be_a_symlink_to_a_reference_alone() {
@@ -134,7 +158,7 @@ fn a_directory_with_a_link_does_not_become_a_repository() {
         ),
         (
             "a pipe",
-            "mkdir n && mkfifo n/index && mkdir n/refs && mkdir n/objects",
+            "mkdir n && mkfifo n/other && mkdir n/refs && mkdir n/objects",
         ),
         (
             "moved",
@@ -156,7 +180,7 @@ fn a_directory_with_a_link_does_not_become_a_repository() {
         }
         let plain = line
             .replace("ln -s ../../home ", "echo x > ")
-            .replace("mkfifo n/index", "touch n/index");
+            .replace("mkfifo n/other", "touch n/other");
         inside(&bed, &format!("rm -rf n w; {plain}")).ok();
     }
 }

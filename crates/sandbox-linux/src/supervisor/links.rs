@@ -1,4 +1,4 @@
-//! Symlinks that are made, moved or linked: what they may show under their names.
+//! What symlinks that are made, moved or linked may show under their names, and what git directories may hold.
 
 use std::{
     ffi::OsStr,
@@ -31,7 +31,7 @@ impl Answering<'_> {
             rules.misleading_link(path)
         } else if self.shows_store(place, text)? {
             Rules::shows_store(path)
-        } else if self.is_in_git_directory(place)? && !git::is_reference(&place.name, text) {
+        } else if self.is_in_git_directory(place)? && !git::is_harmless_link(&place.name, text) {
             Rules::special_in_repository(path)
         } else {
             return Ok(());
@@ -117,7 +117,7 @@ impl Answering<'_> {
         found
     }
 
-    /// The same for an existing name that is moved or linked there, if it is a symlink.
+    /// What is asked of a new name, for an existing one that is moved or linked there.
     pub(super) fn permit_moved_link(&self, from: &Place, to: &Place) -> Result<(), Errno> {
         let name = from.name.as_c_str();
         match rustix::fs::statat(&from.directory, name, AtFlags::SYMLINK_NOFOLLOW) {

@@ -215,6 +215,10 @@ impl Answering<'_> {
             self.require_no_stand_in(new_directory, &to)?;
         }
         let (old_end, new_end) = ((&from, old_directory), (&to, new_directory));
+        // An index makes no git directory, and a large one takes its time.
+        if new.vets_index || vets_old {
+            self.state.git_turn = None;
+        }
         let _new_index = self.vet_index(new.vets_index, old_end, new_end)?;
         let _old_index = self.vet_index(vets_old, new_end, old_end)?;
         self.note_moved(&from, &to)?;

@@ -205,7 +205,6 @@ fn row_of_part(part: Protected) -> Option<&'static ProtectedPath> {
     PROTECTED_PATHS.iter().find(|row| row.path == *name)
 }
 
-/// A rule about something below a directory.
 /// Why a directory means something else at another place where nothing is closed.
 fn other_reason(policy: &FilesystemPolicy, from: &[u8], to: &[u8]) -> String {
     let mut allows = policy.allow_write.iter().chain(&policy.allow_read);
@@ -232,6 +231,7 @@ fn other_reason(policy: &FilesystemPolicy, from: &[u8], to: &[u8]) -> String {
     )
 }
 
+/// A rule about something below a directory.
 fn rule_inside(policy: &FilesystemPolicy, directory: &[u8]) -> Option<(String, Origin)> {
     let is_inside = |rule: &&PathRule| {
         let place = match &rule.pattern {

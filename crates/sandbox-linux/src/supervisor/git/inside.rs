@@ -15,32 +15,46 @@ use super::{
     parts,
 };
 
-/// Whether a directory, or one above it, is a git directory, by its name or by what lies in it. One that is too deep
-/// counts as such.
+/// Whether a name in a directory is one of git's own: the directory, or one above it, is a git directory, by its name
+/// or by what lies in it. One that is too deep counts as such.
 pub(in crate::supervisor) fn is_in_git_directory(
     directory: BorrowedFd<'_>,
     path: &[u8],
 ) -> Result<bool, Errno> {
     if parts::is_conventional(path) {
-        return Ok(true);
+        return Ok(!is_annex(path) || Layout::read(directory)?.is_git_directory());
     }
+    let names: Vec<&[u8]> = path.split(|byte| *byte == b'/').skip(1).collect();
     let mut ascent = Ascent::new(directory);
-    let depth = path.iter().filter(|byte| **byte == b'/').count();
-    if depth > MOST_LEVELS {
+    if names.len() > MOST_LEVELS {
         return Ok(true);
     }
-    for above in 0..depth {
-        if Layout::read(ascent.at(above)?)?.is_git_directory() {
+    for above in 0..names.len() {
+        if !Layout::read(ascent.at(above)?)?.is_git_directory() {
+            continue;
+        }
+        // Working trees may lie in a bare repository, but not by a name of git's own.
+        let first = names.len().checked_sub(above).and_then(|at| names.get(at));
+        if first.is_none_or(|first| parts::is_own_directory(first)) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// Whether git takes a symlink for a reference: `HEAD` used to be one (git-symbolic-ref(1)).
-pub(in crate::supervisor) fn is_reference(name: &CStr, text: &[u8]) -> bool {
+/// Whether a directory is where git-annex makes the links of its working tree, which it moves out, or one in that.
+fn is_annex(path: &[u8]) -> bool {
+    let is_place = |path: &[u8]| path.ends_with(b"/.git/annex/othertmp");
+    is_place(path) || is_place(parts::strip_components(path, 1))
+}
+
+/// Whether a symlink in a git directory leads git nowhere else: `HEAD` used to be one (git-symbolic-ref(1)), and git
+/// tries in each new repository whether links can be made, with this text.
+pub(in crate::supervisor) fn is_harmless_link(name: &CStr, text: &[u8]) -> bool {
     let mut names = text.split(|byte| *byte == b'/');
-    name == c"HEAD" && text.starts_with(b"refs/") && names.all(|name| name != b"..")
+    let is_reference =
+        name == c"HEAD" && text.starts_with(b"refs/") && names.all(|name| name != b"..");
+    is_reference || text == b"testing"
 }
 
 /// Makes sure that a directory which is going to be, or to lie in, a git directory holds nothing but files and
@@ -62,7 +76,7 @@ pub(in crate::supervisor) fn require_plain(directory: BorrowedFd<'_>) -> Result<
             match kind(&handle, name, entry.file_type())? {
                 FileType::RegularFile | FileType::Socket => {}
                 FileType::Directory => pending.push([&path, &b"/"[..], name.to_bytes()].concat()),
-                FileType::Symlink if is_reference_at(&handle, name)? => {}
+                FileType::Symlink if is_harmless_link_at(&handle, name)? => {}
                 FileType::Symlink
                 | FileType::Fifo
                 | FileType::CharacterDevice
@@ -83,9 +97,9 @@ fn kind(directory: &OwnedFd, name: &CStr, listed: FileType) -> Result<FileType, 
     Ok(FileType::from_raw_mode(status.st_mode))
 }
 
-fn is_reference_at(directory: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
+fn is_harmless_link_at(directory: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
     let text = rustix::fs::readlinkat(directory, name, Vec::new())?;
-    Ok(is_reference(name, text.as_bytes()))
+    Ok(is_harmless_link(name, text.as_bytes()))
 }
 
 fn open_to_read(directory: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {

@@ -49,13 +49,15 @@
 //!   then. A session makes it only where there is none, and nobody else changes it, or removes it, or
 //!   puts something in its place. What a command writes to one of a git directory does not get its name: the
 //!   directory could be moved to where the host's git has its own lock.
-//! - Nothing in a git directory is a symlink, but for `HEAD` in its old form, nor a FIFO: git writes through the one,
-//!   and would wait for the other. What a whole directory brings along is looked at before it is moved there.
+//! - The command makes no symlink in a git directory, but for `HEAD` in its old form, nor a FIFO: git writes through the
+//!   one, and would wait for the other ([`is_in_git_directory`]). What a whole directory brings along is looked at before
+//!   it is moved there ([`require_plain`]).
 //! - What an index of a git directory names was vetted since the command could write to it. A file gets such a name
 //!   when nobody has it open for writing, or a copy does. What is created by that name stays empty; what was
 //!   written takes its place when nobody has it open for writing any more ([`Session::settle`]).
 //! - A foreign git directory that was taken apart is not put together again in this session.
-//! - A name that nothing is decided about costs a scan of its bytes, no call and no allocation.
+//! - A name that nothing is decided about costs a scan of its bytes, no call and no allocation; but for symlinks, FIFOs
+//!   and directories that are moved, for which the directories above are looked at.
 
 mod config;
 mod directory;
@@ -87,7 +89,7 @@ use self::{
     parts::{Part, Site},
 };
 pub(super) use self::{
-    inside::{is_in_git_directory, is_reference, require_plain},
+    inside::{is_harmless_link, is_in_git_directory, require_plain},
     install::{assemble, install_config},
     session::{Protected, Session},
     turn::Turn,

@@ -193,6 +193,34 @@ pub(super) fn strip_components(mut path: &[u8], above: usize) -> &[u8] {
     path
 }
 
+/// Whether git keeps something of its own in a directory of such a name in its own one.
+pub(super) fn is_own_directory(name: &[u8]) -> bool {
+    find(&OWN_DIRECTORIES, name).is_some()
+}
+
+const OWN_DIRECTORIES: [(&str, ()); 20] = [
+    ("annex", ()),
+    ("bisect", ()),
+    ("branches", ()),
+    ("hooks", ()),
+    ("info", ()),
+    ("lfs", ()),
+    ("logs", ()),
+    ("modules", ()),
+    ("notes_merge_worktree", ()),
+    ("objects", ()),
+    ("rebase-apply", ()),
+    ("rebase-merge", ()),
+    ("refs", ()),
+    ("reftable", ()),
+    ("remotes", ()),
+    ("rr-cache", ()),
+    ("sequencer", ()),
+    ("svn", ()),
+    ("worktrees", ()),
+    ("subtree-cache", ()),
+];
+
 #[derive(Clone, Copy)]
 enum Meaning {
     Part(Part),

@@ -162,7 +162,9 @@ impl Session {
             return Err(Errno::ACCESS);
         }
         if self.locks.len() >= MOST_LOCKS {
-            self.locks.pop_front();
+            // What was written to one that waits for its content would be lost.
+            let oldest = self.locks.iter().position(|lock| lock.pending.is_none());
+            self.locks.remove(oldest.ok_or(Errno::MFILE)?);
         }
         self.locks.push_back(Lock {
             identity,
