@@ -2,6 +2,7 @@
 
 use std::{
     ffi::CStr,
+    fs::File,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
@@ -243,6 +244,20 @@ impl Answering<'_> {
         given
     }
 
+    /// What is written to in the place of a file that is there: its content so far.
+    fn write_beside(&mut self, directory: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+        let proc = self.world.proc.as_fd();
+        let reopen = |file: BorrowedFd<'_>, flags| fifo::reopen(proc, file, flags);
+        let session = &mut self.state.git;
+        let given = session.stand_in(directory, name, file.as_fd(), reopen)?;
+        let (mut file, mut content) = (File::from(file), File::from(given));
+        let copied = std::io::copy(&mut file, &mut content);
+        copied.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        Ok(content.into())
+    }
+
     /// Permission to open a place; what is refused may still be a symlink to something permitted.
     fn permit_unless_link(
         &mut self,
@@ -301,7 +316,11 @@ impl Answering<'_> {
         match &mut asked_about {
             AskedAbout::New(new) => *new = permitted.new_file,
             AskedAbout::File(..) if permitted.new_file == NewFile::StandIn => {
-                let kept = self.state.git.kept_at(directory, name)?;
+                let kept = if self.state.git.stands_in_at(directory, name) {
+                    self.state.git.kept_at(directory, name)?
+                } else {
+                    self.write_beside(directory, name)?
+                };
                 return Ok(Permission::Kept(kept));
             }
             AskedAbout::File(..) | AskedAbout::Name => {}

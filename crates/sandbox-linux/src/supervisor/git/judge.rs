@@ -94,7 +94,7 @@ impl Question<'_> {
         }
         if part == Part::Index {
             return match standing {
-                Standing::Own | Standing::Foreign => self.judge_index(session),
+                Standing::Own | Standing::Foreign => Ok(self.judge_index()),
                 // It is vetted when the directory becomes a git directory.
                 Standing::Draft | Standing::Ordinary => Ok(Answer::Nothing),
             };
@@ -141,16 +141,9 @@ impl Question<'_> {
 
     /// git checks out what an index names without a look at the names, so that they are vetted when it gets its own,
     /// and nobody has it open for writing from then on.
-    fn judge_index(&self, session: &Session) -> Result<Answer, Errno> {
-        Ok(match self.change {
-            Change::CreateFile => Answer::StandIn,
-            Change::OpenExistingForWrite => {
-                let name = CString::new(self.name).map_err(|_nul| Errno::INVAL)?;
-                match session.content_of(Identity::at(self.parent, &name)?) {
-                    Some(_) => Answer::StandIn,
-                    None => Answer::Refuse,
-                }
-            }
+    fn judge_index(&self) -> Answer {
+        match self.change {
+            Change::CreateFile | Change::OpenExistingForWrite => Answer::StandIn,
             Change::RenameOnto {
                 source_is_directory: false,
                 ..
@@ -165,7 +158,7 @@ impl Question<'_> {
             | Change::Remove
             | Change::Metadata
             | Change::TryExecution => Answer::Nothing,
-        })
+        }
     }
 
     /// A piece of a directory that is not a git directory: whether it becomes one.

@@ -134,7 +134,8 @@ impl Session {
         // Whether it is still being written is told by leases, for which the first descriptor does not count.
         let given = reopen(content.as_fd(), OFlags::RDWR | OFlags::CLOEXEC)?;
         let kept = reopen(content.as_fd(), OFlags::RDONLY | OFlags::CLOEXEC)?;
-        let pending = Pending::new(parent, name, Identity::of(file)?)?;
+        let size = rustix::fs::fstat(file)?.st_size;
+        let pending = Pending::new(parent, name, Identity::of(file)?, size > 0)?;
         self.remember(parent, name, file, Some(kept))?;
         if let Some(lock) = self.locks.back_mut() {
             lock.pending = Some(pending);

@@ -129,6 +129,12 @@ impl Format {
 }
 
 fn require_harmless(file: &File, format: Format) -> Result<(), Errno> {
+    let mut signature = [0; 4];
+    let read = file.read_exact_at(&mut signature, 0);
+    // Nothing reads it then.
+    if read.is_ok() && signature != *b"DIRC" {
+        return Ok(());
+    }
     let vetted = match format {
         Format::Sha1 => vet(file, Hash::Sha1),
         Format::Any => match vet(file, Hash::Sha1) {
@@ -311,6 +317,8 @@ pub(super) struct Pending {
     directory: OwnedFd,
     name: CString,
     identity: Identity,
+    /// Whether it takes the place of an older one, which stays where it is refused.
+    replaces: bool,
 }
 
 impl Pending {
@@ -318,11 +326,13 @@ impl Pending {
         directory: BorrowedFd<'_>,
         name: &CStr,
         identity: Identity,
+        replaces: bool,
     ) -> Result<Self, Errno> {
         Ok(Self {
             directory: rustix::io::fcntl_dupfd_cloexec(directory, 0)?,
             name: name.to_owned(),
             identity,
+            replaces,
         })
     }
 
@@ -347,7 +357,7 @@ impl Pending {
             Ok(()) => {}
             // git reads no empty one.
             Err(_refused) => {
-                if is_there() {
+                if is_there() && !self.replaces {
                     rustix::fs::unlinkat(directory, &self.name, AtFlags::empty()).unwrap_or(());
                 }
             }
