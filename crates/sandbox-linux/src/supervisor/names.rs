@@ -165,13 +165,15 @@ impl Answering<'_> {
             return Err(Errno::NOENT);
         }
         let exchange = flags.contains(RenameFlags::EXCHANGE);
-        let moves_directory = self.is_directory(&from)? || (exchange && self.is_directory(&to)?);
+        let brings_directory = self.is_directory(&from)?;
+        let takes_directory = exchange && self.is_directory(&to)?;
+        let moves_directory = brings_directory || takes_directory;
         let old = self.permit_change(&from, Access::Write, &Change::RenameAway)?;
-        let new = self.permit_change(&to, Access::Write, &onto(&from, moves_directory))?;
+        let new = self.permit_change(&to, Access::Write, &onto(&from, brings_directory))?;
         let mut vets_old = false;
         if exchange {
             self.permit_change(&to, Access::Write, &Change::RenameAway)?;
-            let change = onto(&to, moves_directory);
+            let change = onto(&to, takes_directory);
             vets_old = self
                 .permit_change(&from, Access::Write, &change)?
                 .vets_index;

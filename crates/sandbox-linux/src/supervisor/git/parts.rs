@@ -198,7 +198,7 @@ pub(super) fn is_own_directory(name: &[u8]) -> bool {
     find(&OWN_DIRECTORIES, name).is_some()
 }
 
-const OWN_DIRECTORIES: [(&str, ()); 20] = [
+const OWN_DIRECTORIES: [(&str, ()); 23] = [
     ("annex", ()),
     ("bisect", ()),
     ("branches", ()),
@@ -206,6 +206,9 @@ const OWN_DIRECTORIES: [(&str, ()); 20] = [
     ("info", ()),
     ("lfs", ()),
     ("logs", ()),
+    ("lost-found", ()),
+    ("fsmonitor--daemon", ()),
+    ("filter-repo", ()),
     ("modules", ()),
     ("notes_merge_worktree", ()),
     ("objects", ()),
