@@ -264,7 +264,7 @@ fn the_hosts_device_nodes_cannot_be_changed_by_a_descriptor() {
     let null = || {
         use std::os::unix::fs::MetadataExt as _;
         let found = std::fs::metadata("/dev/null").unwrap();
-        (found.mode(), found.mtime(), found.uid())
+        (found.mode(), found.mtime(), found.uid(), found.ctime_nsec())
     };
     let before = null();
     let run = |line: &str| {

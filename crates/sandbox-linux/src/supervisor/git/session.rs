@@ -196,6 +196,10 @@ impl Session {
                 (Some(pending), Some(content)) => !pending.settle(content.as_fd()),
                 _ => true,
             });
+        // Every call asks.
+        if !self.has_pending() {
+            self.unsettled.store(false, Ordering::Release);
+        }
     }
 
     /// Whether the command has made a lock file.
