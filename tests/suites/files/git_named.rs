@@ -205,3 +205,107 @@ fn repositories_of_every_shape_and_the_users_settings_name_hooks() {
     let srt = bed.srt().flat(&policy).env("GIT_CONFIG_NOSYSTEM", "1");
     srt.sh(line).within(60.0).run().ok();
 }
+
+/// What is planted in a hook's place, and every tree that could come to be there.
+#[test]
+fn repositories_further_down_name_hooks_and_settings_too() {
+    need!("git");
+    need!("python3");
+    for (shape, hooks, at) in [
+        ("plain", "tools/hooks", "plain/tools/hooks"),
+        ("vendor/a/b/nested", "own", "vendor/a/b/nested/own"),
+        ("worktree", "own", "worktree/own"),
+        ("super/sub", "own", "super/sub/own"),
+        ("separate", "own", "separate/own"),
+        ("bare", "own", "bare/own"),
+    ] {
+        let bed = Bed::new();
+        prepare(&bed);
+        let set = format!("cd {shape} && git config core.hooksPath {hooks}");
+        outside(&bed, &set).ok();
+        let run = |line: &str| {
+            let srt = bed.srt().flat(&rules(&[], &[], &["."], &[]));
+            srt.sh(line).within(60.0).run()
+        };
+        run(&format!(
+            "mkdir -p {shape}/beside && echo fine > {shape}/beside/pre-commit"
+        ))
+        .ok();
+        let path = format!("{at}/pre-commit");
+        refused_all(&bed, &run, &path);
+        // In a hook's place there is what the host has put there.
+        bed.file(format!("work/{path}"), "#!/bin/sh\nexit 0\n");
+        refused_all(&bed, &run, &path);
+        run(&format!("rm {path}")).refused();
+        run(&format!("chmod +x {path}")).refused();
+        let at = bed.work().join(&path);
+        let explained = bed.srt().flat(&rules(&[], &[], &["."], &[]));
+        let explained = explained.args(["explain", "write", at.to_str().unwrap()]);
+        let text = explained.run().text();
+        assert!(text.starts_with("deny"), "{shape}: {text}");
+    }
+}
+
+#[test]
+fn what_a_moved_repository_names_moves_with_it() {
+    need!("git");
+    need!("python3");
+    let bed = Bed::new();
+    prepare(&bed);
+    outside(&bed, "cd plain && git config core.hooksPath hooks && git config include.path ../shared && mkdir -p deep hooks && echo x > deep/file && echo x > shared").ok();
+    bed.file("work/empty/hooks/keep", "");
+    let run = |line: &str| {
+        let srt = bed.srt().flat(&rules(&[], &[], &["."], &[]));
+        srt.sh(line).within(60.0).run()
+    };
+    let hook = |path: &str| bed.work().join(path).join("hooks/pre-commit");
+    // `empty` was looked at when no repository was there, and `plain` when one was.
+    let line = "echo fine > empty/hooks/pre-commit && rm empty/hooks/pre-commit && ! echo evil > plain/hooks/pre-commit && \
+                rm -r empty && mv plain empty && ! echo evil > empty/hooks/pre-commit && ! echo evil >> empty/shared && \
+                mkdir -p plain/hooks && echo fine > plain/hooks/pre-commit";
+    run(line).ok();
+    assert!(hook("plain").is_file() && !hook("empty").exists());
+    // The same by an exchange, and a directory around it.
+    let exchange = |one: &str, other: &str| {
+        format!(
+            "python3 -c 'import ctypes; exit(ctypes.CDLL(None).renameat2(-100, b\"{one}\", -100, b\"{other}\", 2) != 0)'"
+        )
+    };
+    let line = format!(
+        "! echo evil > empty/hooks/pre-commit && echo fine > plain/hooks/pre-commit && {} && ! echo evil > plain/hooks/pre-commit && \
+         echo fine > empty/hooks/pre-commit && mkdir -p around/x && mv plain around/x/ && ! echo evil > around/x/plain/hooks/pre-commit && \
+         mv around other && ! echo evil > other/x/plain/hooks/pre-commit && echo fine > other/x/plain/deep/file",
+        exchange("empty", "plain")
+    );
+    run(&line).ok();
+    assert!(hook("empty").is_file() && !hook("other/x/plain").exists());
+    // A directory in which hooks lie stays where it is.
+    outside(
+        &bed,
+        "cd other/x/plain && git config core.hooksPath deep/hooks",
+    )
+    .ok();
+    run("mv other/x/plain/deep other/x/plain/old").refused();
+    run("mv other/x/plain/file other/x/plain/old").ok();
+}
+
+#[test]
+fn the_users_own_hooks_are_those_of_repositories_that_come() {
+    need!("git");
+    let bed = Bed::new();
+    prepare(&bed);
+    let settings = bed.home().join(".gitconfig");
+    let rest = fs::read_to_string(&settings).unwrap();
+    fs::write(
+        &settings,
+        format!("{rest}[core]\n\thooksPath = shared-hooks\n"),
+    )
+    .unwrap();
+    let run = |line: &str| {
+        let srt = bed.srt().flat(&rules(&[], &[], &["."], &[]));
+        srt.sh(line).within(60.0).run()
+    };
+    run("mkdir new && echo fine > new/file && git init -q new && mkdir -p new/shared-hooks && echo evil > new/shared-hooks/pre-commit").refused();
+    assert!(!bed.work().join("new/shared-hooks/pre-commit").exists());
+    run("mkdir -p no/shared-hooks && echo fine > no/shared-hooks/pre-commit").ok();
+}

@@ -17,7 +17,7 @@ use sandbox_policy::{
     shown,
 };
 
-use super::{caller::PLACE, resolve::is_link};
+use super::{caller::PLACE, resolve::is_link, rules::is_within};
 use crate::probe::{self, is_out_of_reach};
 
 /// What a closed name leads to that is a symlink, or through: there nothing is changed.
@@ -37,7 +37,11 @@ pub(super) struct Landing {
 pub(super) enum Leads {
     BySymlink,
     /// The name is that of a file of settings, and this key of it names the place.
-    BySetting(&'static str),
+    BySetting {
+        key: &'static str,
+        /// Whether it leads to the same directory or file after one around both was moved.
+        is_relative: bool,
+    },
 }
 
 impl Landing {
@@ -60,7 +64,15 @@ impl Landing {
         let name = shown(&self.name);
         match self.leads {
             Leads::BySymlink => format!("`{name}` is closed, and leads here by a symlink"),
-            Leads::BySetting(key) => format!("`{key}` of `{name}` names it"),
+            Leads::BySetting { key, .. } => format!("`{key}` of `{name}` names it"),
+        }
+    }
+
+    /// Whether the name leads to the place all the same when a directory around it is moved.
+    pub(super) fn moves_with(&self, directory: &[u8]) -> bool {
+        match self.leads {
+            Leads::BySymlink => false,
+            Leads::BySetting { is_relative, .. } => is_relative && is_within(&self.name, directory),
         }
     }
 }

@@ -26,7 +26,7 @@ impl Answering<'_> {
         let denial = if missing_roots.any(|root| is_within(&root.path, path)) {
             Rules::no_root(path)
         } else if let Some(landing) = rules.landing_below(path)? {
-            Rules::on_closed_way(path, landing)
+            Rules::on_closed_way(path, &landing)
         } else if !rules.judge()?.may_link(path) || !self.may_show_target(place, text)? {
             rules.misleading_link(path)
         } else if self.shows_store(place, text)? {

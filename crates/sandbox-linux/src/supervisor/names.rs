@@ -255,6 +255,9 @@ impl Answering<'_> {
         if exchange {
             self.permit_moved_tree(to, from)?;
         }
+        for place in [from, to] {
+            self.world.rules.forget_nearby(&place.path);
+        }
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use super::{
     git::{self, Change, GitVerdict},
     opener::depends_on_opener,
     resolve::{INIT, Object, Place, open_place},
-    rules::{MissingRoot, Rules, is_within},
+    rules::{MissingRoot, Rules, is_repository_name, is_within},
 };
 use crate::{plan::NestedNamespaces, sys::Errno};
 
@@ -229,11 +229,15 @@ impl Answering<'_> {
         if access != Access::Read
             && let Some(landing) = self.world.rules.landing(path)?
         {
-            self.report(&Rules::behind_link(path, landing));
+            self.report(&Rules::behind_link(path, &landing));
             return Err(Errno::ACCESS);
         }
         if self.is_permitted(path, access)? || is_excused()? {
             self.observe(path, access);
+            // From now on, as the change itself comes before the next question.
+            if access != Access::Read && is_repository_name(place.name.as_bytes()) {
+                self.world.rules.forget_nearby(path);
+            }
             return self.through(place, access);
         }
         Err(self.refuse(path, access))

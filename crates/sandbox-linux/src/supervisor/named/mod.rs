@@ -2,8 +2,10 @@
 //! as it does those in its own directory.
 //!
 //! Looked at are the repositories of the write roots, of the home and of the working directory, with those around them,
-//! and the user's own settings, when a sandbox begins: nobody inside can set these keys later.
+//! and the user's own settings, when a sandbox begins, and those further down when something in them is changed first:
+//! nobody inside can set these keys later.
 
+mod nearby;
 mod repository;
 mod settings;
 
@@ -17,6 +19,7 @@ use std::{
 use rustix::io::Errno;
 use sandbox_policy::{AbsolutePath, FilesystemPolicy, Origin, PathPattern, Way};
 
+pub(super) use self::nearby::Nearby;
 use self::{
     repository::{Repository, read_file},
     settings::{Key, Setting},
@@ -40,49 +43,24 @@ pub(super) fn find(
     policy: &FilesystemPolicy,
     starts: &[AbsolutePath],
 ) -> Result<Vec<Landing>, Errno> {
-    let roots = policy.allow_write.iter();
-    let roots: Vec<_> = roots
-        .filter_map(|allow| match &allow.rule.pattern {
-            PathPattern::Subtree(root) => Some(root),
-            PathPattern::Glob(_) => None,
-        })
-        .take(MOST_ROOTS)
-        .collect();
-    let mut search = Search {
-        policy,
-        roots: &roots,
-        homes: starts,
-        landings: Vec::new(),
-    };
-    let mut users = Vec::new();
-    for home in starts {
-        for name in [".gitconfig", ".config/git/config"] {
-            search.read(&home.as_path().join(name), &mut users)?;
-        }
-    }
-    search.read(Path::new("/etc/gitconfig"), &mut users)?;
+    let mut search = Search::new(policy, starts);
+    let users = search.users()?;
     search.add(&users, None)?;
     let mut seen = HashSet::new();
-    for directory in roots.iter().copied().chain(starts) {
+    let tops = search.roots.clone();
+    for directory in tops.into_iter().chain(starts) {
         for directory in directory.ancestors() {
             if !seen.insert(directory.clone()) {
                 break;
             }
-            let Some(repository) = Repository::at(directory.as_path())? else {
-                continue;
-            };
-            let mut named = Vec::new();
-            for file in repository.settings() {
-                search.read(&file, &mut named)?;
-            }
-            search.add(&named, Some(&repository))?;
-            search.add(&users, Some(&repository))?;
+            search.look_at(directory.as_path(), &users)?;
         }
     }
     Ok(search.landings)
 }
 
 /// A setting, and the file that it is in.
+#[derive(Debug)]
 struct Named {
     setting: Setting,
     file: PathBuf,
@@ -90,13 +68,52 @@ struct Named {
 
 struct Search<'s> {
     policy: &'s FilesystemPolicy,
-    roots: &'s [&'s AbsolutePath],
+    roots: Vec<&'s AbsolutePath>,
     /// What `~` may be.
     homes: &'s [AbsolutePath],
     landings: Vec<Landing>,
 }
 
-impl Search<'_> {
+impl<'s> Search<'s> {
+    fn new(policy: &'s FilesystemPolicy, homes: &'s [AbsolutePath]) -> Self {
+        let roots = policy.allow_write.iter();
+        let roots = roots.filter_map(|allow| match &allow.rule.pattern {
+            PathPattern::Subtree(root) => Some(root),
+            PathPattern::Glob(_) => None,
+        });
+        Self {
+            policy,
+            roots: roots.take(MOST_ROOTS).collect(),
+            homes,
+            landings: Vec::new(),
+        }
+    }
+
+    /// What the user's own settings name, and the system's.
+    fn users(&self) -> Result<Vec<Named>, Errno> {
+        let mut users = Vec::new();
+        for home in self.homes {
+            for name in [".gitconfig", ".config/git/config"] {
+                self.read(&home.as_path().join(name), &mut users)?;
+            }
+        }
+        self.read(Path::new("/etc/gitconfig"), &mut users)?;
+        Ok(users)
+    }
+
+    /// Closes what the settings of the repository at a directory name, if there is one, and the user's for that.
+    fn look_at(&mut self, directory: &Path, users: &[Named]) -> Result<(), Errno> {
+        let Some(repository) = Repository::at(directory)? else {
+            return Ok(());
+        };
+        let mut named = Vec::new();
+        for file in repository.settings() {
+            self.read(&file, &mut named)?;
+        }
+        self.add(&named, Some(&repository))?;
+        self.add(users, Some(&repository))
+    }
+
     /// Reads a file and those that it includes.
     fn read(&self, file: &Path, named: &mut Vec<Named>) -> Result<(), Errno> {
         let mut pending = vec![file.to_path_buf()];
@@ -170,8 +187,12 @@ impl Search<'_> {
             for base in bases {
                 places.extend(self.places(&setting.value, Some(base)));
             }
+            // A working tree elsewhere may be named by a whole path.
+            let is_relative = !matches!(setting.value.first(), Some(b'/' | b'~'))
+                && (setting.key == Key::Include || tops.len() <= 1);
+            let leads = Leads::BySetting { key, is_relative };
             for place in places {
-                self.close(&place, key, row, file)?;
+                self.close(&place, leads, row, file)?;
             }
         }
         Ok(())
@@ -180,7 +201,7 @@ impl Search<'_> {
     fn close(
         &mut self,
         place: &Path,
-        key: &'static str,
+        mut leads: Leads,
         row: &'static str,
         file: &Path,
     ) -> Result<(), Errno> {
@@ -191,6 +212,9 @@ impl Search<'_> {
         let Some(Way { links, end }) = probe::reachable_way(place)? else {
             return Ok(());
         };
+        if let Leads::BySetting { is_relative, .. } = &mut leads {
+            *is_relative &= links.is_empty();
+        }
         let places: Vec<_> = links
             .into_iter()
             .chain(end)
@@ -201,7 +225,7 @@ impl Search<'_> {
                 place: place.as_bytes().to_vec(),
                 name: file.as_os_str().as_bytes().to_vec(),
                 rule: (row.path.to_owned(), Origin::BuiltIn(row.reason)),
-                leads: Leads::BySetting(key),
+                leads,
             }));
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! What the supervisor judges by.
 
+mod landings;
+
 use std::{
     os::fd::OwnedFd,
     sync::{
@@ -18,8 +20,8 @@ use super::{
     bound::BoundSockets,
     early,
     git::Protected,
-    landings::{self, Landing},
-    named,
+    landings::Landing,
+    named::Nearby,
     permit::{Access, denial},
 };
 use crate::{
@@ -37,7 +39,9 @@ pub(crate) struct Rules {
     judge: OnceLock<FileJudge>,
     /// Where protected names lead that are symlinks at the start, and the links on the ways there and to what
     /// write denies name; made there too.
-    landings: OnceLock<Vec<Landing>>,
+    landings: OnceLock<Vec<Arc<Landing>>>,
+    /// What settings of repositories further down name.
+    nearby: Mutex<Nearby>,
     /// The policy as the plan has it.
     planned: Arc<FilesystemPolicy>,
     /// What symlinks among the write denies come to; made there as well.
@@ -122,6 +126,7 @@ impl Rules {
         Self {
             judge: OnceLock::new(),
             landings: OnceLock::new(),
+            nearby: Mutex::default(),
             planned: Arc::clone(&plan.filesystem),
             completed: OnceLock::new(),
             completing: Mutex::new(()),
@@ -287,35 +292,6 @@ impl Rules {
         Ok(Completed { policy, links })
     }
 
-    /// Whether a path is, or lies in, what a closed or protected name leads to or through: `~/.bashrc` is often
-    /// a symlink into a directory of its owner's.
-    pub(crate) fn is_landing(&self, path: &[u8]) -> Result<bool, Errno> {
-        Ok(self.landing(path)?.is_some())
-    }
-
-    /// The closed name that leads to a path, or to what it lies in.
-    pub(super) fn landing(&self, path: &[u8]) -> Result<Option<&Landing>, Errno> {
-        let landings = self.landings()?;
-        let above = std::iter::successors(Some(path), |path| {
-            let end = path.iter().rposition(|byte| *byte == b'/')?;
-            path.get(..end).filter(|above| !above.is_empty())
-        });
-        let find = |place: &[u8]| {
-            let found = landings.binary_search_by(|landing| (*landing.place).cmp(place));
-            found.ok().and_then(|index| landings.get(index))
-        };
-        Ok(above.into_iter().find_map(find))
-    }
-
-    /// The same for a directory on the way there.
-    pub(super) fn landing_below(&self, path: &[u8]) -> Result<Option<&Landing>, Errno> {
-        let below = [path.strip_suffix(b"/").unwrap_or(path), b"/"].concat();
-        let landings = self.landings()?;
-        let next = landings.partition_point(|landing| landing.place < below);
-        let next = landings.get(next);
-        Ok(next.filter(|landing| landing.place.starts_with(&below)))
-    }
-
     /// Whether a directory may be moved: no rule means something else for what lies in it, and no protected
     /// name leads there.
     pub(super) fn may_move(&self, from: &[u8], to: &[u8]) -> Result<bool, Errno> {
@@ -338,32 +314,6 @@ impl Rules {
         }
         let denial = denial(self.policy()?, path, Access::MakeDirectory);
         Ok(denial.is_some_and(|denial| Self::is_protection(&denial)))
-    }
-
-    /// What a closed name leads to that would be moved along.
-    pub(super) fn landing_in_move(
-        &self,
-        from: &[u8],
-        to: &[u8],
-    ) -> Result<Option<&Landing>, Errno> {
-        match self.landing_below(from)? {
-            None => self.landing_below(to),
-            found => Ok(found),
-        }
-    }
-
-    /// As for the policy, an error is not kept.
-    fn landings(&self) -> Result<&[Landing], Errno> {
-        if let Some(landings) = self.landings.get() {
-            return Ok(landings);
-        }
-        let mut landings = landings::find(&self.planned, &self.starts)?;
-        landings.extend(named::find(&self.planned, &self.starts)?);
-        let links = self.completed()?.links.iter();
-        landings.extend(links.map(|(link, rule)| Landing::of_link(link, rule)));
-        landings.sort_by(|one, other| one.place.cmp(&other.place));
-        landings.dedup_by(|one, other| one.place == other.place);
-        Ok(self.landings.get_or_init(|| landings))
     }
 
     /// The places of a repository that the settings leave open.
@@ -448,6 +398,11 @@ pub(crate) fn is_within(path: &[u8], ancestor: &[u8]) -> bool {
         || path
             .strip_prefix(ancestor)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// Whether a directory is that of a repository, or not, by what has this name in it.
+pub(super) fn is_repository_name(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b".git") || matches!(name, b"HEAD" | b"objects")
 }
 
 fn is_below(path: &[u8], ancestor: &[u8]) -> bool {

@@ -1,0 +1,142 @@
+//! Repositories further down: a directory is looked at when something in it, or below, is changed first.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
+    ops::Bound,
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+    sync::Arc,
+};
+
+use rustix::io::Errno;
+use sandbox_policy::{AbsolutePath, FilesystemPolicy};
+
+use super::{Named, Search};
+use crate::supervisor::{landings::Landing, rules::is_within};
+
+/// What was looked at, and what it named.
+///
+/// With a directory all above it were looked at as well.
+#[derive(Debug, Default)]
+pub(in crate::supervisor) struct Nearby {
+    directories: BTreeSet<Vec<u8>>,
+    /// By their places.
+    landings: BTreeMap<Vec<u8>, Arc<Landing>>,
+    /// What the user's own settings name, relative to each repository.
+    users: Option<Arc<[Named]>>,
+}
+
+impl Nearby {
+    /// Looks at the directories above a path that were not looked at yet.
+    ///
+    /// # Errors
+    /// What can't be told now may be told later.
+    pub(in crate::supervisor) fn look_around(
+        &mut self,
+        policy: &FilesystemPolicy,
+        starts: &[AbsolutePath],
+        path: &[u8],
+    ) -> Result<(), Errno> {
+        let new: Vec<&[u8]> = above(path)
+            .take_while(|directory| !self.directories.contains(*directory))
+            .collect();
+        // From the top, so that an error leaves nothing out above what was looked at.
+        for directory in new.into_iter().rev() {
+            if self.directories.len() >= MOST {
+                self.directories.clear();
+                self.landings.clear();
+                return self.look_around(policy, starts, path);
+            }
+            self.look_at(policy, starts, directory)?;
+            self.directories.insert(directory.to_vec());
+        }
+        Ok(())
+    }
+
+    fn look_at(
+        &mut self,
+        policy: &FilesystemPolicy,
+        starts: &[AbsolutePath],
+        directory: &[u8],
+    ) -> Result<(), Errno> {
+        let mut search = Search::new(policy, starts);
+        let users = match &self.users {
+            Some(users) => Arc::clone(users),
+            None => Arc::clone(self.users.insert(search.users()?.into())),
+        };
+        search.look_at(Path::new(OsStr::from_bytes(directory)), &users)?;
+        for landing in search.landings {
+            let place = landing.place.clone();
+            self.landings
+                .entry(place)
+                .or_insert_with(|| Arc::new(landing));
+        }
+        Ok(())
+    }
+
+    /// What names a path, or what it lies in.
+    pub(in crate::supervisor) fn landing(&self, path: &[u8]) -> Option<&Arc<Landing>> {
+        if self.landings.is_empty() {
+            return None;
+        }
+        let mut places = std::iter::once(path).chain(above(path));
+        places.find_map(|place| self.landings.get(place))
+    }
+
+    /// What is named below a path.
+    pub(in crate::supervisor) fn landings_below(
+        &self,
+        path: &[u8],
+    ) -> impl Iterator<Item = &Arc<Landing>> {
+        let start = below(path);
+        let later = (Bound::Included(&*start), Bound::Unbounded);
+        let later = self.landings.range::<[u8], _>(later);
+        let inside = later.take_while(move |(place, _)| place.starts_with(&start));
+        inside.map(|(_, landing)| landing)
+    }
+
+    /// Forgets a directory with all below: others will lie there, or none.
+    pub(in crate::supervisor) fn forget(&mut self, path: &[u8]) {
+        self.directories.remove(path);
+        let start = below(path);
+        let inside = (Bound::Included(&*start), Bound::Unbounded);
+        let inside = self.directories.range::<[u8], _>(inside);
+        let inside: Vec<_> = inside
+            .take_while(|directory| directory.starts_with(&start))
+            .cloned()
+            .collect();
+        for directory in inside {
+            self.directories.remove(&directory);
+        }
+        let users = self.users.as_deref().unwrap_or_default();
+        let is_users = |name: &[u8]| {
+            let mut files = users.iter().map(|named| named.file.as_os_str());
+            files.any(|file| file.as_bytes() == name)
+        };
+        self.landings.retain(|place, landing| {
+            let is_of_another = !is_within(&landing.name, path);
+            is_of_another && !(is_within(place, path) && is_users(&landing.name))
+        });
+    }
+}
+
+/// The directories above a path, from the nearest to `/`.
+fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::successors(Some(path), |path| {
+        let end = path.iter().rposition(|byte| *byte == b'/')?;
+        match path.get(..end) {
+            Some(b"") if path.len() > 1 => Some(b"/"),
+            above => above.filter(|above| !above.is_empty()),
+        }
+    })
+    .skip(1)
+}
+
+/// What all paths below a directory begin with.
+fn below(directory: &[u8]) -> Vec<u8> {
+    [directory.strip_suffix(b"/").unwrap_or(directory), b"/"].concat()
+}
+
+/// So many directories are kept in mind.
+const MOST: usize = 65_536;
