@@ -258,13 +258,16 @@ fn what_a_moved_repository_names_moves_with_it() {
         let srt = bed.srt().flat(&rules(&[], &[], &["."], &[]));
         srt.sh(line).within(60.0).run()
     };
-    let hook = |path: &str| bed.work().join(path).join("hooks/pre-commit");
+    let is_there = |path: &str| {
+        let hook = bed.work().join(path).join("hooks/pre-commit");
+        hook.symlink_metadata().is_ok()
+    };
     // `empty` was looked at when no repository was there, and `plain` when one was.
     let line = "echo fine > empty/hooks/pre-commit && rm empty/hooks/pre-commit && ! echo evil > plain/hooks/pre-commit && \
                 rm -r empty && mv plain empty && ! echo evil > empty/hooks/pre-commit && ! echo evil >> empty/shared && \
                 mkdir -p plain/hooks && echo fine > plain/hooks/pre-commit";
     run(line).ok();
-    assert!(hook("plain").is_file() && !hook("empty").exists());
+    assert!(is_there("plain") && !is_there("empty"));
     // The same by an exchange, and a directory around it.
     let exchange = |one: &str, other: &str| {
         format!(
@@ -278,7 +281,7 @@ fn what_a_moved_repository_names_moves_with_it() {
         exchange("empty", "plain")
     );
     run(&line).ok();
-    assert!(hook("empty").is_file() && !hook("other/x/plain").exists());
+    assert!(is_there("empty") && !is_there("other/x/plain"));
     // A directory in which hooks lie stays where it is.
     outside(
         &bed,
@@ -306,6 +309,44 @@ fn the_users_own_hooks_are_those_of_repositories_that_come() {
         srt.sh(line).within(60.0).run()
     };
     run("mkdir new && echo fine > new/file && git init -q new && mkdir -p new/shared-hooks && echo evil > new/shared-hooks/pre-commit").refused();
-    assert!(!bed.work().join("new/shared-hooks/pre-commit").exists());
+    let hook = bed.work().join("new/shared-hooks/pre-commit");
+    assert!(hook.symlink_metadata().is_err());
     run("mkdir -p no/shared-hooks && echo fine > no/shared-hooks/pre-commit").ok();
+}
+
+#[test]
+fn what_hooks_of_repositories_further_down_lead_to_is_closed() {
+    need!("git");
+    need!("python3");
+    for (shape, directory, at) in [
+        ("vendor/a/b/nested", ".git", "vendor/a/b/nested/scripts"),
+        ("plain", ".git", "plain/scripts"),
+        ("bare", ".", "bare/scripts"),
+    ] {
+        let bed = Bed::new();
+        prepare(&bed);
+        let up = if directory == "." { ".." } else { "../.." };
+        bed.file(format!("work/{at}/check"), "#!/bin/sh\nexit 0\n");
+        bed.file(format!("work/{shape}/stuff/file"), "x");
+        let line = format!(
+            "cd {shape} && mkdir -p {directory}/hooks && ln -s {up}/scripts/check {directory}/hooks/pre-commit"
+        );
+        outside(&bed, &line).ok();
+        let run = |line: &str| {
+            let srt = bed.srt().flat(&rules(&[], &[], &["."], &[]));
+            srt.sh(line).within(60.0).run()
+        };
+        let path = format!("{at}/check");
+        run(&format!("echo fine > {at}/beside && rm {at}/beside")).ok();
+        refused_all(&bed, &run, &path);
+        // With all around it the link leads there as before; what it leads to alone does not move.
+        run(&format!("mv {at} {at}.old")).refused();
+        run(&format!("mv {shape}/stuff {shape}/stuff2 && mv {shape} moved && ! echo evil > moved/scripts/check && mv moved {shape}")).ok();
+        // By a whole path it would lead to a place where there is nothing then.
+        let work = bed.work().display().to_string();
+        let line = format!("ln -sf {work}/{path} {shape}/{directory}/hooks/pre-commit");
+        outside(&bed, &line).ok();
+        run(&format!("mv {shape} moved")).refused();
+        run(&format!("echo fine > {at}/beside")).ok();
+    }
 }

@@ -35,7 +35,10 @@ pub(super) struct Landing {
 /// How a name leads to a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leads {
-    BySymlink,
+    BySymlink {
+        /// As below.
+        is_relative: bool,
+    },
     /// The name is that of a file of settings, and this key of it names the place.
     BySetting {
         key: &'static str,
@@ -55,7 +58,7 @@ impl Landing {
             place: link.as_bytes().to_vec(),
             name: name.as_bytes().to_vec(),
             rule: (rule.pattern.to_string(), rule.origin.clone()),
-            leads: Leads::BySymlink,
+            leads: Leads::BySymlink { is_relative: false },
         }
     }
 
@@ -63,7 +66,7 @@ impl Landing {
     pub(super) fn note(&self) -> String {
         let name = shown(&self.name);
         match self.leads {
-            Leads::BySymlink => format!("`{name}` is closed, and leads here by a symlink"),
+            Leads::BySymlink { .. } => format!("`{name}` is closed, and leads here by a symlink"),
             Leads::BySetting { key, .. } => format!("`{key}` of `{name}` names it"),
         }
     }
@@ -71,8 +74,9 @@ impl Landing {
     /// Whether the name leads to the place all the same when a directory around it is moved.
     pub(super) fn moves_with(&self, directory: &[u8]) -> bool {
         match self.leads {
-            Leads::BySymlink => false,
-            Leads::BySetting { is_relative, .. } => is_relative && is_within(&self.name, directory),
+            Leads::BySymlink { is_relative } | Leads::BySetting { is_relative, .. } => {
+                is_relative && is_within(&self.name, directory)
+            }
         }
     }
 }
@@ -109,16 +113,41 @@ pub(super) fn find(
     let mut landings = Vec::new();
     for root in roots {
         match rows.as_ref().and_then(|rows| rows.present_in(root)) {
-            Some(rows) => find_in(root, rows.into_iter(), &mut landings)?,
-            None => find_in(root, policy.protected.iter(), &mut landings)?,
+            Some(rows) => find_in(root, root.as_path(), named(rows.into_iter()), &mut landings)?,
+            None => {
+                let rows = named(policy.protected.iter());
+                find_in(root, root.as_path(), rows, &mut landings)?;
+            }
         }
     }
     Ok(landings)
 }
 
+/// The same in the directory of a repository, whatever it is called, with the working tree at `top`.
+pub(super) fn find_in_repository(
+    protection: &Protection,
+    top: &AbsolutePath,
+    directory: &Path,
+) -> Result<Vec<Landing>, Errno> {
+    let rows = protection.iter();
+    let rows = rows.filter_map(|row| Some((row, row.path.strip_prefix(".git/")?)));
+    let mut landings = Vec::new();
+    find_in(top, directory, rows, &mut landings)?;
+    Ok(landings)
+}
+
+/// Rows with their names in a write root.
+fn named(
+    rows: impl Iterator<Item = &'static ProtectedPath>,
+) -> impl Iterator<Item = (&'static ProtectedPath, &'static str)> {
+    rows.map(|row| (row, row.path))
+}
+
+/// Looks for rows, with their names in a directory.
 fn find_in(
     root: &AbsolutePath,
-    rows: impl Iterator<Item = &'static ProtectedPath>,
+    place: &Path,
+    rows: impl Iterator<Item = (&'static ProtectedPath, &'static str)>,
     landings: &mut Vec<Landing>,
 ) -> Result<(), Errno> {
     let mut rows = rows.peekable();
@@ -126,14 +155,14 @@ fn find_in(
         return Ok(());
     }
     // Each root is looked up once.
-    let directory = match rustix::fs::open(root.as_path(), PLACE, Mode::empty()) {
+    let directory = match rustix::fs::open(place, PLACE, Mode::empty()) {
         Err(errno) if is_out_of_reach(errno) => return Ok(()),
         opened => opened?,
     };
     let mut kinds = Kinds::default();
-    for row in rows {
-        let path = root.as_path().join(row.path);
-        match kinds.at_end_of(&directory, row.path)? {
+    for (row, name) in rows {
+        let path = place.join(name);
+        match kinds.at_end_of(&directory, name)? {
             Kind::Link => {
                 if let Some(end) = add(root, row, &path, landings)? {
                     add_entries(root, row, end.as_path(), landings)?;
@@ -202,6 +231,7 @@ fn add(
     };
     // A link to the tree that it lies in must not close all of it.
     let end = end.filter(|end| !root.is_within(end));
+    let is_relative = links.iter().all(|link| stays_in(root, link));
     // The name itself is protected as such.
     let links = links.into_iter().filter(|link| link.as_path() != path);
     let places = links.chain(end.clone());
@@ -209,9 +239,30 @@ fn add(
         place: place.as_bytes().to_vec(),
         name: path.as_os_str().as_bytes().to_vec(),
         rule: (row.path.to_owned(), Origin::BuiltIn(row.reason)),
-        leads: Leads::BySymlink,
+        leads: Leads::BySymlink { is_relative },
     }));
     Ok(end)
+}
+
+/// Whether a symlink leads to the same when a tree with it is moved.
+fn stays_in(tree: &AbsolutePath, link: &AbsolutePath) -> bool {
+    let Ok(text) = rustix::fs::readlink(link.as_path(), Vec::new()) else {
+        return false;
+    };
+    let depth = |path: &AbsolutePath| path.depth().saturating_sub(tree.depth());
+    let Some(mut levels) = link.parent().map(|directory| depth(&directory)) else {
+        return false;
+    };
+    let stays = text.as_bytes().split(|byte| *byte == b'/').all(|name| {
+        match name {
+            b"" | b"." => {}
+            b".." if levels == 0 => return false,
+            b".." => levels -= 1,
+            _ => levels += 1,
+        }
+        true
+    });
+    link.is_within(tree) && stays && !text.as_bytes().starts_with(b"/")
 }
 
 /// Adds what the symlinks in a protected directory lead to: a hook is often one into the repository.

@@ -25,7 +25,7 @@ use self::{
     settings::{Key, Setting},
 };
 use super::{
-    landings::{Landing, Leads},
+    landings::{self, Landing, Leads},
     rules::is_within,
 };
 use crate::probe;
@@ -111,7 +111,25 @@ impl<'s> Search<'s> {
             self.read(&file, &mut named)?;
         }
         self.add(&named, Some(&repository))?;
-        self.add(users, Some(&repository))
+        self.add(users, Some(&repository))?;
+        self.add_links(&repository)
+    }
+
+    /// Closes what symlinks in a repository's own directory lead to: a hook is often one.
+    fn add_links(&mut self, repository: &Repository) -> Result<(), Errno> {
+        let Ok(top) = AbsolutePath::new(&repository.top) else {
+            return Ok(());
+        };
+        for directory in repository.directories() {
+            let found = landings::find_in_repository(&self.policy.protected, &top, directory)?;
+            let concerned = found.into_iter().filter(|landing| {
+                let place = AbsolutePath::new(OsStr::from_bytes(&landing.place));
+                place.is_ok_and(|place| self.is_concerned(&place))
+            });
+            let concerned: Vec<_> = concerned.collect();
+            self.landings.extend(concerned);
+        }
+        Ok(())
     }
 
     /// Reads a file and those that it includes.

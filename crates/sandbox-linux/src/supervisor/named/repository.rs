@@ -49,6 +49,12 @@ impl Repository {
         }))
     }
 
+    /// git's own directory, and that of all working trees if it is another one.
+    pub(super) fn directories(&self) -> impl Iterator<Item = &Path> {
+        let common = Some(&self.common).filter(|common| **common != self.directory);
+        std::iter::once(self.directory.as_path()).chain(common.map(PathBuf::as_path))
+    }
+
     pub(super) fn settings(&self) -> [PathBuf; 2] {
         [
             self.common.join("config"),

@@ -102,7 +102,8 @@ impl Rules {
             if let Some(landing) = inside.find(stays) {
                 return Ok(Some(Arc::clone(landing)));
             }
-            if let Some(nearby) = self.nearby(moved)?
+            // The directory itself is looked at too.
+            if let Some(nearby) = self.nearby(&below)?
                 && let Some(landing) = nearby.landings_below(moved).find(stays)
             {
                 return Ok(Some(Arc::clone(landing)));
