@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
-use sandbox_policy::{AbsolutePath, FilesystemPolicy};
+use sandbox_policy::{AbsolutePath, Denial, FilesystemPolicy};
 
 use crate::{
     facts::{FileIdentity, MissingPath},
@@ -131,12 +131,12 @@ impl Prepared {
         self.plan.supervision != Supervision::Off && self.rules.is_of_repository(path)
     }
 
-    /// Whether the supervisor refuses to change a path because a closed or protected name is a symlink that leads there,
-    /// or to a directory above it.
+    /// Why the supervisor refuses to change a path that no rule names, if a closed or protected name leads there, or to
+    /// a directory above it.
     #[must_use]
-    pub fn is_behind_protected_link(&self, path: &AbsolutePath) -> bool {
-        let is_landing = || self.rules.is_landing(path.as_bytes()).unwrap_or(true);
-        self.plan.supervision != Supervision::Off && is_landing()
+    pub fn closed_elsewhere(&self, path: &AbsolutePath) -> Option<Denial> {
+        let is_asked = self.plan.supervision != Supervision::Off;
+        is_asked.then(|| self.rules.closed_elsewhere(path.as_bytes()))?
     }
 }
 

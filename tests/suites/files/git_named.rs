@@ -243,6 +243,8 @@ fn repositories_further_down_name_hooks_and_settings_too() {
         let explained = explained.args(["explain", "write", at.to_str().unwrap()]);
         let text = explained.run().text();
         assert!(text.starts_with("deny"), "{shape}: {text}");
+        assert!(text.contains("`core.hooksPath` of"), "{shape}: {text}");
+        assert!(text.contains("unprotect"), "{shape}: {text}");
     }
 }
 

@@ -186,8 +186,11 @@ impl<'s> Question<'s> {
             Some(rule) => self.allowed(AllowReason::Rule).with_rule(rule),
             None => self.allowed(AllowReason::Rule),
         };
-        if backend.is_behind_protected_link(place) {
-            return self.refused(RefusalReason::BehindProtectedLink);
+        if let Some(denial) = backend.closed_elsewhere(place) {
+            let mut answer = self.refused(RefusalReason::BehindProtectedLink);
+            answer.rule = denial.rule;
+            answer.note = denial.note;
+            return answer;
         }
         if shown == Shown::Writable && backend.is_of_repository(place) {
             return self.refused(RefusalReason::InRepository).remark(GIT_ITSELF);

@@ -45,7 +45,7 @@ pub enum AllowReason {
 pub enum RefusalReason {
     /// The policy's own reason.
     Policy(DenialReason),
-    /// A closed or protected path is a symlink that leads there, perhaps through others.
+    /// A closed or protected path leads there: it is a symlink, perhaps through others, or settings of git that name it.
     BehindProtectedLink,
     /// Git takes programs or settings from it, in a repository that has another name than `.git`.
     InRepository,
@@ -106,7 +106,7 @@ impl fmt::Display for ExplainedReason {
             Self::Allowed(AllowReason::NoSandbox) => "commands run without a sandbox",
             Self::Refused(RefusalReason::Policy(reason)) => reason.phrase(),
             Self::Refused(RefusalReason::BehindProtectedLink) => {
-                "a closed or protected path is a symlink that leads here"
+                "a closed or protected path leads here"
             }
             Self::Refused(RefusalReason::InRepository) => {
                 "git takes programs or settings from it, in the repository that it lies in"

@@ -13,7 +13,7 @@ use sandbox_linux::{
     ListedSocket, MountKind, PlanError, PrepareError, Prepared, ProbeError, REPORT_BYTES, Running,
     Sockets, Stream, Supervision, Transparent, Transport,
 };
-use sandbox_policy::{AbsolutePath, FilesystemPolicy, Policy, Port, UnixSocketPolicy};
+use sandbox_policy::{AbsolutePath, Denial, FilesystemPolicy, Policy, Port, UnixSocketPolicy};
 use sandbox_proxy::{FrontEnd, Proxy};
 use tokio::{io::AsyncReadExt, net::unix::pipe};
 
@@ -148,9 +148,9 @@ impl Backend {
         self.prepared.plan().supervision == Supervision::Opens
     }
 
-    /// Whether a path can't be changed because a protected name leads to it.
-    pub(crate) fn is_behind_protected_link(&self, path: &AbsolutePath) -> bool {
-        self.prepared.is_behind_protected_link(path)
+    /// Why a path can't be changed that no rule names, if a closed or protected name leads to it.
+    pub(crate) fn closed_elsewhere(&self, path: &AbsolutePath) -> Option<Denial> {
+        self.prepared.closed_elsewhere(path)
     }
 
     /// Whether a path can't be changed because of the repository that it lies in.

@@ -25,6 +25,14 @@ impl Rules {
         denial
     }
 
+    /// The same, if one leads to a path. What can't be told is refused.
+    pub(crate) fn closed_elsewhere(&self, path: &[u8]) -> Option<Denial> {
+        match self.landing(path) {
+            Ok(landing) => landing.map(|landing| Self::behind_link(path, &landing)),
+            Err(_untold) => Some(Denial::by_default(DenialReason::WriteDenied, shown(path))),
+        }
+    }
+
     /// Why a file of a tree is refused that the kernel shows its settings in.
     pub(super) fn kernel_tree(path: &[u8]) -> Denial {
         let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));

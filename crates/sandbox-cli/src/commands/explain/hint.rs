@@ -15,9 +15,9 @@ pub(super) fn hint(attempt: &Attempt, explanation: &Explanation) -> Option<Strin
         RefusalReason::SocketsClosed => {
             by_policy(attempt, explanation, DenialReason::SocketNotListed)
         }
-        RefusalReason::BehindProtectedLink => Some(
-            "name the place in `filesystem.allowWrite` by the protected path's own name".to_owned(),
-        ),
+        RefusalReason::BehindProtectedLink => {
+            by_policy(attempt, explanation, DenialReason::WriteDenied)
+        }
         RefusalReason::InRepository => Some(
             "`unprotect` in `filesystem`, with the name that it has in a `.git`: `.git/hooks`, `.git/config`".to_owned(),
         ),

@@ -29,7 +29,7 @@ use sandbox_macos::{
     Endpoints, HostFacts, LaunchSpec, LocalBinding, ProbeError, ProfileError, SeatbeltProfile,
 };
 use sandbox_policy::{
-    AbsolutePath, FileVerdict, FilesystemPolicy, HostPort, Policy, Port, ProxyPorts,
+    AbsolutePath, Denial, FileVerdict, FilesystemPolicy, HostPort, Policy, Port, ProxyPorts,
     UnixSocketPolicy, powerful_socket,
 };
 use sandbox_proxy::Proxy;
@@ -173,8 +173,8 @@ impl Backend {
     }
 
     /// The profile judges a path by where it leads, and nothing else.
-    pub(crate) fn is_behind_protected_link(&self, _path: &AbsolutePath) -> bool {
-        false
+    pub(crate) fn closed_elsewhere(&self, _path: &AbsolutePath) -> Option<Denial> {
+        None
     }
 
     /// The profile knows repositories by the names of the table alone.

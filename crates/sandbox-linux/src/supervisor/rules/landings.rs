@@ -16,7 +16,7 @@ use crate::{
 impl Rules {
     /// Whether a path is, or lies in, what a closed or protected name leads to or through: `~/.bashrc` is often
     /// a symlink into a directory of its owner's.
-    pub(crate) fn is_landing(&self, path: &[u8]) -> Result<bool, Errno> {
+    pub(in crate::supervisor) fn is_landing(&self, path: &[u8]) -> Result<bool, Errno> {
         Ok(self.landing(path)?.is_some())
     }
 
