@@ -352,3 +352,46 @@ fn what_hooks_of_repositories_further_down_lead_to_is_closed() {
         run(&format!("echo fine > {at}/beside")).ok();
     }
 }
+
+#[test]
+fn other_files_that_settings_name_are_closed() {
+    need!("git");
+    need!("python3");
+    for (key, value, path) in [
+        ("core.fsmonitor", "./tools/watch", "plain/tools/watch"),
+        (
+            "core.attributesFile",
+            "team/attributes",
+            "plain/team/attributes",
+        ),
+        (
+            "init.templateDir",
+            "team/template",
+            "plain/team/template/config",
+        ),
+        ("core.worktree", "../../other", "other/hooks/pre-commit"),
+    ] {
+        let bed = Bed::new();
+        prepare(&bed);
+        fs::create_dir(bed.work().join("other")).unwrap();
+        let more = match key {
+            "core.worktree" => "&& git config core.hooksPath hooks",
+            _ => "",
+        };
+        outside(
+            &bed,
+            &format!("cd plain {more} && git config {key} {value}"),
+        )
+        .ok();
+        let run = |line: &str| {
+            let srt = bed.srt().flat(&rules(&[], &[], &["."], &[]));
+            srt.sh(line).within(60.0).run()
+        };
+        // Whoever has a tree elsewhere names it from the repository, which is looked at when it is changed.
+        run("echo fine > plain/beside && mkdir -p beside && echo fine > beside/pre-commit").ok();
+        let planted =
+            format!("echo fine > plain/beside; mkdir -p $(dirname {path}); echo evil > {path}");
+        run(&planted).refused();
+        assert!(bed.work().join(path).symlink_metadata().is_err(), "{key}");
+    }
+}
