@@ -47,8 +47,7 @@ pub(super) fn find(
     let users = search.users()?;
     search.add(&users, None)?;
     let mut seen = HashSet::new();
-    let tops = search.roots.clone();
-    for directory in tops.into_iter().chain(starts) {
+    for directory in roots(policy).take(MOST_ROOTS).chain(starts) {
         for directory in directory.ancestors() {
             if !seen.insert(directory.clone()) {
                 break;
@@ -57,6 +56,15 @@ pub(super) fn find(
         }
     }
     Ok(search.landings)
+}
+
+/// The write roots that are no patterns.
+fn roots(policy: &FilesystemPolicy) -> impl Iterator<Item = &AbsolutePath> {
+    let roots = policy.allow_write.iter();
+    roots.filter_map(|allow| match &allow.rule.pattern {
+        PathPattern::Subtree(root) => Some(root),
+        PathPattern::Glob(_) => None,
+    })
 }
 
 /// A setting, and the file that it is in.
@@ -68,7 +76,6 @@ struct Named {
 
 struct Search<'s> {
     policy: &'s FilesystemPolicy,
-    roots: Vec<&'s AbsolutePath>,
     /// What `~` may be.
     homes: &'s [AbsolutePath],
     landings: Vec<Landing>,
@@ -76,14 +83,8 @@ struct Search<'s> {
 
 impl<'s> Search<'s> {
     fn new(policy: &'s FilesystemPolicy, homes: &'s [AbsolutePath]) -> Self {
-        let roots = policy.allow_write.iter();
-        let roots = roots.filter_map(|allow| match &allow.rule.pattern {
-            PathPattern::Subtree(root) => Some(root),
-            PathPattern::Glob(_) => None,
-        });
         Self {
             policy,
-            roots: roots.take(MOST_ROOTS).collect(),
             homes,
             landings: Vec::new(),
         }
@@ -253,7 +254,7 @@ impl<'s> Search<'s> {
         let is_own = |tree: &[u8]| is_within(place.as_bytes(), tree);
         let mut roots = self.policy.allow_write.iter();
         let is_open = roots.any(|root| root.rule.pattern.opens(place).is_some());
-        let is_named = self.roots.iter().any(|root| root.is_within(place));
+        let is_named = self::roots(self.policy).any(|root| root.is_within(place));
         is_open && !is_named && !is_own(b"/dev") && !is_own(b"/proc")
     }
 }
