@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sandbox_tests::{Bed, need};
+use sandbox_tests::{Bed, need, timeout, wait_until};
 use serde_json::json;
 
 use crate::{
@@ -182,6 +182,59 @@ fn a_directory_with_a_link_does_not_become_a_repository() {
             .replace("ln -s ../../home ", "echo x > ")
             .replace("mkfifo n/other", "touch n/other");
         inside(&bed, &format!("rm -rf n w; {plain}")).ok();
+    }
+}
+
+/// How a directory `n` becomes a git directory by names that come one by one, by moves, by an exchange of one name, and
+/// by one of the whole directory.
+const BECOMES: &[&str] = &[
+    "mkdir n/objects && mkdir n/refs",
+    "mkdir n/objects && echo 'ref: refs/heads/main' > n/HEAD",
+    "echo .. > n/commondir && echo 'ref: refs/heads/main' > n/HEAD",
+    "mkdir a b && mv a n/objects && mv b n/refs",
+    "mkdir n/objects n/HEAD && echo x > a && python3 -c 'import ctypes; exit(ctypes.CDLL(None).renameat2(-100, b\"a\", -100, b\"n/HEAD\", 2) != 0)'",
+    "mkdir -p m/logs/deep/er m/tree/logs && mkdir m/objects m/refs && python3 -c 'import ctypes; exit(ctypes.CDLL(None).renameat2(-100, b\"n\", -100, b\"m\", 2) != 0)'",
+];
+
+/// Links are made before, where git has its own and where it has none, and tried after.
+#[test]
+fn a_directory_that_becomes_a_git_directory_is_one_at_once() {
+    need!("python3");
+    for way in BECOMES {
+        for by_host in [false, true] {
+            let bed = Bed::new();
+            let change = if by_host {
+                "touch ready; until test -e go; do sleep 0.01; done"
+            } else {
+                way
+            };
+            let line = format!(
+                "mkdir -p n/logs/deep/er n/tree/logs && for at in n n/logs n/logs/deep/er n/tree/logs; do ln -s ../../home $at/l && mkfifo $at/p && rm $at/l $at/p || exit 9; done
+                 {change} || exit 8
+                 for at in n n/logs n/logs/deep/er n/tree/logs; do
+                   ln -s ../../home $at/l 2>/dev/null && echo $at/l; mkfifo $at/p 2>/dev/null && echo $at/p
+                   ln -s ../../home l; mv l $at/m 2>/dev/null && echo $at/m; rm -f l
+                 done; :"
+            );
+            let running = bed.srt().flat(&settings()).sh(&line).spawn();
+            if by_host {
+                let ready = bed.work().join("ready");
+                let is_ready = || ready.symlink_metadata().is_ok();
+                assert!(wait_until(timeout(20.0), is_ready), "{way}");
+                outside(&bed, way).ok();
+                fs::write(bed.work().join("go"), "").unwrap();
+            }
+            let output = running.finish(timeout(60.0)).ok();
+            // A working tree may lie in a bare repository.
+            let made = "n/tree/logs/l\nn/tree/logs/p\nn/tree/logs/m\n";
+            assert_eq!(output.text(), made, "{way} {by_host}: {output}");
+            for at in ["n", "n/logs", "n/logs/deep/er"] {
+                for name in ["l", "p", "m"] {
+                    let path = bed.work().join(at).join(name);
+                    assert!(path.symlink_metadata().is_err(), "{way}: {path:?}");
+                }
+            }
+        }
     }
 }
 

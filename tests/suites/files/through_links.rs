@@ -432,6 +432,14 @@ fn no_link_shows_what_lies_in_a_store_of_packages() {
             .run("rm -rf sub node_modules/l node_modules/sub node_modules/absent packages/l; true")
             .ok();
     }
+    // The store itself, by a name in the same directory; other such names are free.
+    ground.run("ln -s node_modules via").refused();
+    let via = ground.bed.work().join("via");
+    assert!(via.symlink_metadata().is_err());
+    ground
+        .run("ln -s packages via && cat via/own/index.js && rm via && ln -s .. via && rm via && ln -s absent via && rm via")
+        .ok()
+        .prints("own");
     // What package managers do: links in a store.
     ground
         .run(

@@ -12,9 +12,10 @@ use rustix::fs::{
 use super::{
     Answering, Outcome,
     git::Change,
+    paths::handle_path,
     permit::Access,
     request::{InodeFlagRequest, PathArgument, TimesArgument},
-    resolve::{Object, handle_path},
+    resolve::Object,
 };
 use crate::sys::{self, Errno};
 

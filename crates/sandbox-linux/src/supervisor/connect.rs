@@ -28,9 +28,10 @@ use super::{
     Answering, Outcome, World,
     bound::SocketIdentity,
     caller::PLACE,
+    paths::handle_path,
     permit::Access,
     request::SocketArgument,
-    resolve::{Object, Place, handle_path, open_place},
+    resolve::{Object, Place, open_place},
     rules::is_within,
 };
 use crate::{
@@ -257,7 +258,12 @@ impl Target {
             Self::Socket(handle) => {
                 let family = u16::try_from(libc::AF_UNIX).map_err(|_large| Errno::INVAL)?;
                 let path = handle_path(handle.as_fd())?;
-                let parts = [&family.to_ne_bytes(), &b"/proc/"[..], path.as_bytes(), &[0]];
+                let parts = [
+                    &family.to_ne_bytes(),
+                    &b"/proc/"[..],
+                    path.as_c_str().to_bytes(),
+                    &[0],
+                ];
                 Ok(parts.concat())
             }
         }

@@ -12,7 +12,7 @@ use rustix::{
     pipe::{PipeFlags, SpliceFlags},
 };
 
-use super::{Outcome, World, caller::Caller, held::Held, open::descriptor, resolve::handle_path};
+use super::{Outcome, World, caller::Caller, held::Held, open::descriptor, paths::handle_path};
 use crate::sys::{self, Errno, notify::Answer};
 
 /// How often waiting opens are looked at.

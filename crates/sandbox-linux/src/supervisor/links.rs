@@ -76,8 +76,13 @@ impl Answering<'_> {
             [b'/', ..] => text.to_vec(),
             text => [place.parent_path(), b"/", text].concat(),
         };
+        let is_written = is_in_store(&written);
+        // A name in the same directory leads to what is written.
+        if is_written || is_plain_name(text) {
+            return Ok(is_written);
+        }
         let target = self.view.target_place(place, text)?;
-        Ok(is_in_store(&written) || target.is_some_and(|target| is_in_store(&target.path)))
+        Ok(target.is_some_and(|target| is_in_store(&target.path)))
     }
 
     /// Whether what is made at a place lies in a git directory that is looked after.
@@ -130,6 +135,10 @@ impl Answering<'_> {
             Err(errno) => Err(errno),
         }
     }
+}
+
+fn is_plain_name(text: &[u8]) -> bool {
+    !text.contains(&b'/') && !matches!(text, b"" | b"." | b"..")
 }
 
 fn is_directory(status: &Stat) -> bool {

@@ -11,9 +11,10 @@ use super::{
     Answering, Outcome,
     attributes::without_set_id,
     git::{self, Change},
+    paths::handle_path,
     permit::{Access, Through, is_there},
     request::PathArgument,
-    resolve::{Ending, Object, Place, handle_path, is_link, mount_and_inode},
+    resolve::{Ending, Object, Place, is_link, mount_and_inode},
     rules::Rules,
 };
 use crate::sys::Errno;
@@ -91,7 +92,8 @@ impl Answering<'_> {
         };
         let place = self.view.place(to)?;
         let through = self.permit_creation(&place, Access::Write, &Change::LinkOnto)?;
-        if is_elsewhere(source.handle.as_fd(), place.directory.as_fd())? {
+        let handle = source.handle.as_fd();
+        if is_elsewhere((handle, mount_and_inode(handle)?.0), &place)? {
             return Err(Errno::XDEV);
         }
         let status = rustix::fs::fstat(&source.handle)?;
@@ -130,8 +132,7 @@ impl Answering<'_> {
             return Err(Errno::NOENT);
         }
         if place.slash && !flags.contains(AtFlags::REMOVEDIR) {
-            let is_directory = self.is_directory(&place)?;
-            return Err(if is_directory {
+            return Err(if is_directory(&place)?.unwrap_or(false) {
                 Errno::ISDIR
             } else {
                 Errno::NOTDIR
@@ -161,12 +162,10 @@ impl Answering<'_> {
         if from.ending != Ending::Name || to.ending != Ending::Name {
             return Err(Errno::BUSY);
         }
-        if !is_there(from.directory.as_fd(), &from) {
-            return Err(Errno::NOENT);
-        }
         let exchange = flags.contains(RenameFlags::EXCHANGE);
-        let brings_directory = self.is_directory(&from)?;
-        let takes_directory = exchange && self.is_directory(&to)?;
+        let found = is_directory(&from).unwrap_or(None);
+        let brings_directory = found.ok_or(Errno::NOENT)?;
+        let takes_directory = exchange && is_directory(&to)?.unwrap_or(false);
         let moves_directory = brings_directory || takes_directory;
         let old = self.permit_change(&from, Access::Write, &Change::RenameAway)?;
         let new = self.permit_change(&to, Access::Write, &onto(&from, brings_directory))?;
@@ -245,7 +244,7 @@ impl Answering<'_> {
         exchange: bool,
     ) -> Result<(), Errno> {
         // Who moves a directory to another file system copies it then.
-        if is_elsewhere(from.directory.as_fd(), to.directory.as_fd())? {
+        if is_elsewhere((from.directory.as_fd(), from.mount()?), to)? {
             return Err(Errno::XDEV);
         }
         if !self.world.rules.may_move(&from.path, &to.path)? {
@@ -318,24 +317,26 @@ impl Answering<'_> {
         self.report(&rule);
         Errno::ACCESS
     }
+}
 
-    fn is_directory(&self, place: &Place) -> Result<bool, Errno> {
-        let name = place.name.as_c_str();
-        match rustix::fs::statat(&place.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(status) => Ok(FileType::from_raw_mode(status.st_mode).is_dir()),
-            Err(Errno::NOENT) => Ok(false),
-            Err(errno) => Err(errno),
-        }
+/// Whether a name is a directory; none where there is nothing.
+fn is_directory(place: &Place) -> Result<Option<bool>, Errno> {
+    let name = place.name.as_c_str();
+    match rustix::fs::statat(&place.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(status) => Ok(Some(FileType::from_raw_mode(status.st_mode).is_dir())),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno),
     }
 }
 
 /// Whether nothing could be linked or moved between the two outside either. Of files in an overlayfs the device alone
 /// does not tell, and two mounts of one device are two to the sandbox alone.
-fn is_elsewhere(source: BorrowedFd<'_>, directory: BorrowedFd<'_>) -> Result<bool, Errno> {
-    let (source_mount, _) = mount_and_inode(source)?;
-    let (target_mount, _) = mount_and_inode(directory)?;
+fn is_elsewhere(
+    (source, source_mount): (BorrowedFd<'_>, u64),
+    target: &Place,
+) -> Result<bool, Errno> {
     let device = |file| rustix::fs::fstat(file).map(|status| status.st_dev);
-    Ok(source_mount != target_mount && device(source)? != device(directory)?)
+    Ok(source_mount != target.mount()? && device(source)? != device(target.directory.as_fd())?)
 }
 
 /// A mount of the sandbox's own at a name. The kernel would keep the name of one for who shares it (rename(2),
@@ -344,9 +345,7 @@ fn require_no_mount(place: &Place) -> Result<(), Errno> {
     let name = place.name.as_c_str();
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
     match rustix::fs::statx(&place.directory, name, flags, StatxFlags::MNT_ID) {
-        Ok(found) if found.stx_mnt_id != mount_and_inode(place.directory.as_fd())?.0 => {
-            Err(Errno::BUSY)
-        }
+        Ok(found) if found.stx_mnt_id != place.mount()? => Err(Errno::BUSY),
         Ok(_) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno),
     }

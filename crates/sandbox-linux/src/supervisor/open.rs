@@ -15,9 +15,10 @@ use super::{
     fifo::{self, End, WaitingOpen},
     git::{self, Change},
     opened::{Created, Opened},
+    paths::handle_path,
     permit::{Access, NewFile, Through, is_there},
     request::PathArgument,
-    resolve::{Ending, Landing, Object, Place, handle_path, is_link, open_place},
+    resolve::{Ending, Landing, Object, Place, is_link, open_place},
 };
 use crate::sys::Errno;
 

@@ -5,9 +5,10 @@
 //! the sandbox's root, not at this process's, and those of `/proc` are the caller's.
 
 use std::{
+    cell::OnceCell,
     collections::VecDeque,
     ffi::CString,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags};
@@ -37,6 +38,8 @@ pub(super) struct Place {
     pub(super) slash: bool,
     /// How the path ended.
     pub(super) ending: Ending,
+    /// The mount that the directory was found in: a descriptor stays in its own.
+    mount: OnceCell<u64>,
 }
 
 /// The end of a path.
@@ -50,6 +53,15 @@ pub(super) enum Ending {
 }
 
 impl Place {
+    /// The mount that the directory belongs to.
+    pub(super) fn mount(&self) -> Result<u64, Errno> {
+        if let Some(mount) = self.mount.get() {
+            return Ok(*mount);
+        }
+        let (mount, _) = mount_and_inode(self.directory.as_fd())?;
+        Ok(*self.mount.get_or_init(|| mount))
+    }
+
     /// The path of the directory.
     pub(super) fn parent_path(&self) -> &[u8] {
         if self.name.as_bytes() == b"." {
@@ -130,6 +142,7 @@ impl View<'_> {
             path,
             slash: false,
             ending: Ending::Name,
+            mount: OnceCell::new(),
         })
     }
 
@@ -261,6 +274,7 @@ impl View<'_> {
             path,
             slash,
             ending,
+            mount: OnceCell::new(),
         })
     }
 
@@ -420,11 +434,6 @@ pub(super) fn path_in(mut directory: Vec<u8>, name: &CString) -> Vec<u8> {
 /// Whether a path lies in a tree that the sandbox has of its own, which no rule closes.
 fn is_ours(path: &[u8]) -> bool {
     is_within(path, b"/proc") || is_within(path, b"/dev")
-}
-
-/// The name of a handle below `/proc`, for calls that take no handle.
-pub(super) fn handle_path(handle: BorrowedFd<'_>) -> Result<CString, Errno> {
-    CString::new(format!("self/fd/{}", handle.as_raw_fd())).map_err(|_nul| Errno::INVAL)
 }
 
 /// The pid of the sandbox's first process, which is none of the caller's.

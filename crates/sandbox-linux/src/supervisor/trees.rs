@@ -22,7 +22,7 @@ impl Answering<'_> {
     /// tree that somebody prepared for chroot(2), tells and changes what the caller may not.
     pub(super) fn require_inside(&mut self, place: &Place, access: Access) -> Result<(), Errno> {
         let directory = place.directory.as_fd();
-        let (mount, _) = mount_and_inode(directory)?;
+        let mount = place.mount()?;
         if self.state.mounts.contains(&mount) {
             return Ok(());
         }

@@ -76,7 +76,7 @@ impl Answering<'_> {
         let (mount, _) = mount_and_inode(handle)?;
         // It was opened in that very directory: a descriptor that came from elsewhere has another mount, and so
         // has a file that is closed by a mount of its own.
-        let is_it = place.path == former && mount == mount_and_inode(place.directory.as_fd())?.0;
+        let is_it = place.path == former && mount == place.mount()?;
         is_it.then_some(place).ok_or(Errno::NOENT)
     }
 

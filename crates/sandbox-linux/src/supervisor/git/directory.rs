@@ -28,14 +28,13 @@ impl Layout {
     /// links, also to what is made later.
     pub(super) fn read(directory: BorrowedFd<'_>) -> Result<Self, Errno> {
         let mut layout = Self(0);
-        for (piece, name) in [
-            (Piece::Head, c"HEAD"),
-            (Piece::Objects, c"objects"),
-            (Piece::References, c"refs"),
-            (Piece::CommonDirectory, c"commondir"),
+        for piece in [
+            Piece::Head,
+            Piece::Objects,
+            Piece::References,
+            Piece::CommonDirectory,
         ] {
-            let kind = kind_of(directory, name)?;
-            if kind.is_some_and(|kind| piece != Piece::Head || !kind.is_dir()) {
+            if has(directory, piece)? {
                 layout = layout.with(piece);
             }
         }
@@ -65,6 +64,27 @@ impl Layout {
             Piece::CommonDirectory => 8,
         }
     }
+}
+
+/// As [`Layout::is_git_directory`] of what is there now, which of most directories two names tell.
+pub(super) fn is_git_directory(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let has = |piece| has(directory, piece);
+    Ok(if has(Piece::Objects)? {
+        has(Piece::References)? || has(Piece::Head)?
+    } else {
+        has(Piece::Head)? && has(Piece::CommonDirectory)?
+    })
+}
+
+fn has(directory: BorrowedFd<'_>, piece: Piece) -> Result<bool, Errno> {
+    let name = match piece {
+        Piece::Head => c"HEAD",
+        Piece::Objects => c"objects",
+        Piece::References => c"refs",
+        Piece::CommonDirectory => c"commondir",
+    };
+    let kind = kind_of(directory, name)?;
+    Ok(kind.is_some_and(|kind| piece != Piece::Head || !kind.is_dir()))
 }
 
 /// Which directory it is, also after another one got its inode number.
@@ -108,7 +128,7 @@ pub(super) fn kind_of(directory: BorrowedFd<'_>, name: &CStr) -> Result<Option<F
     }
 }
 
-/// A way up from a directory, on which each step is made once.
+/// A way up from a directory, which is not gone twice.
 #[derive(Debug)]
 pub(super) struct Ascent<'d> {
     start: BorrowedFd<'d>,
@@ -132,12 +152,20 @@ impl<'d> Ascent<'d> {
         }
         while self.above < above {
             let here = self.found.as_ref().map_or(self.start, AsFd::as_fd);
-            self.found = Some(open_directory(here, c"..")?);
-            self.above += 1;
+            let steps = (above - self.above).min(STEPS);
+            // Each `..` but the last has a slash.
+            let way = UP.get(..3 * steps - 1).unwrap_or_default();
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            self.found = Some(rustix::fs::openat(here, way, flags, Mode::empty())?);
+            self.above += steps;
         }
         Ok(self.found.as_ref().map_or(self.start, AsFd::as_fd))
     }
 }
+
+const UP: &[u8; 3 * STEPS] = b"../../../../../../../../../../../../../../../../";
+/// How many are made at once.
+const STEPS: usize = 16;
 
 /// Opens a directory as a place only.
 pub(super) fn open_directory(from: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {

@@ -11,31 +11,30 @@ use rustix::{
 };
 
 use super::{
-    directory::{Ascent, Layout},
+    directory::{self, Ascent},
     parts,
 };
 
 /// Whether a name in a directory is one of git's own: the directory, or one above it, is a git directory, by its name
 /// or by what lies in it. One that is too deep counts as such.
+///
+/// Nothing is remembered, as the host makes git directories unseen. But working trees may lie in a bare repository, so
+/// of the directories above only those are looked at that git would know the way from by a name of its own.
 pub(in crate::supervisor) fn is_in_git_directory(
     directory: BorrowedFd<'_>,
     path: &[u8],
 ) -> Result<bool, Errno> {
     if parts::is_conventional(path) {
-        return Ok(!is_annex(path) || Layout::read(directory)?.is_git_directory());
+        return Ok(!is_annex(path) || directory::is_git_directory(directory)?);
     }
-    let names: Vec<&[u8]> = path.split(|byte| *byte == b'/').skip(1).collect();
-    let mut ascent = Ascent::new(directory);
-    if names.len() > MOST_LEVELS {
+    let names = path.strip_prefix(b"/").unwrap_or(path);
+    let names = || names.rsplit(|byte| *byte == b'/');
+    if names().count() > MOST_LEVELS || directory::is_git_directory(directory)? {
         return Ok(true);
     }
-    for above in 0..names.len() {
-        if !Layout::read(ascent.at(above)?)?.is_git_directory() {
-            continue;
-        }
-        // Working trees may lie in a bare repository, but not by a name of git's own.
-        let first = names.len().checked_sub(above).and_then(|at| names.get(at));
-        if first.is_none_or(|first| parts::is_own_directory(first)) {
+    let mut ascent = Ascent::new(directory);
+    for (above, name) in (1..).zip(names()) {
+        if parts::is_own_directory(name) && directory::is_git_directory(ascent.at(above)?)? {
             return Ok(true);
         }
     }
@@ -112,3 +111,67 @@ fn open_to_read(directory: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno
 const MOST_LEVELS: usize = 2048;
 /// Entries that are looked at: a repository of so many loose objects needs `git gc` first.
 const MOST_ENTRIES: usize = 200_000;
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        os::{fd::AsFd as _, unix::ffi::OsStrExt as _},
+        path::Path,
+    };
+
+    use super::*;
+    use crate::supervisor::git::directory::open_directory;
+
+    fn is_in(path: &Path) -> bool {
+        let root = rustix::fs::CWD;
+        let name = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
+        let directory = open_directory(root, &name).unwrap();
+        is_in_git_directory(directory.as_fd(), path.as_os_str().as_bytes()).unwrap()
+    }
+
+    /// Every set of pieces, seen from every depth, by the words of the module's header.
+    #[test]
+    fn a_name_of_gits_own_is_told_at_any_depth() {
+        let top = tempfile::tempdir().unwrap();
+        let top = fs::canonicalize(top.path()).unwrap();
+        let deep = format!("{}x", "x/".repeat(40));
+        for set in 0..32_u32 {
+            let has = |bit: u32| set & (1 << bit) != 0;
+            let (head, objects, references) = (has(0), has(1), has(2));
+            let (common, named) = (has(3), has(4));
+            let git = top.join(format!("{set}"));
+            fs::create_dir(&git).unwrap();
+            for (is_there, name) in [
+                (head && !named, "HEAD"),
+                (objects, "objects"),
+                (references, "refs"),
+                (common, "commondir"),
+            ] {
+                if is_there {
+                    fs::write(git.join(name), "").unwrap();
+                }
+            }
+            if head && named {
+                fs::create_dir(git.join("HEAD")).unwrap();
+            }
+            let head = head && !named;
+            let is_one = (objects && (references || head)) || (head && common);
+            for (below, is_own) in [
+                ("logs", true),
+                ("LOGS/x", true),
+                ("logs/a/b/c/d", true),
+                ("worktrees/x/logs", true),
+                (&*format!("logs/{deep}"), true),
+                ("tree", false),
+                ("tree/logs", false),
+                (&*format!("tree/{deep}"), false),
+            ] {
+                let at = git.join(below);
+                fs::create_dir_all(&at).unwrap();
+                assert_eq!(is_in(&at), is_one && is_own, "{set} {below}");
+            }
+            assert_eq!(is_in(&git), is_one, "{set}");
+        }
+    }
+}

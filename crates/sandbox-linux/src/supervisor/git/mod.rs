@@ -57,7 +57,8 @@
 //!   written takes its place when nobody has it open for writing any more ([`Session::settle`]).
 //! - A foreign git directory that was taken apart is not put together again in this session.
 //! - A name that nothing is decided about costs a scan of its bytes, no call and no allocation; but for symlinks, FIFOs
-//!   and directories that are moved, for which the directories above are looked at.
+//!   and directories that are moved, for which two names are looked for in their directory, and in those above from
+//!   where git would know the way by a name of its own.
 
 mod config;
 mod directory;

@@ -262,14 +262,16 @@ const MEANINGS: [(&str, Meaning); 17] = [
 ];
 
 fn meaning(name: &[u8]) -> Option<Meaning> {
-    if is_shared_index(name) {
-        return Some(Meaning::Part(Part::Index));
-    }
-    find(&MEANINGS, name)
+    find(&MEANINGS, name).or_else(|| is_shared_index(name).then_some(Meaning::Part(Part::Index)))
 }
 
 /// git makes them as `sharedindex_…`.
 fn is_shared_index(name: &[u8]) -> bool {
+    let start = name.get(..SHARED_INDEX.len());
+    // What is spelled otherwise holds letters that fold to these.
+    if name.is_ascii() && !start.is_some_and(|start| is_named(start, SHARED_INDEX)) {
+        return false;
+    }
     let Some(dot) = name.iter().rposition(|byte| *byte == b'.') else {
         return false;
     };
@@ -288,7 +290,7 @@ const SHARED_INDEX: &str = "sharedindex";
 fn find<T: Copy>(words: &[(&str, T)], name: &[u8]) -> Option<T> {
     let found = if name.is_ascii() {
         let mut words = words.iter();
-        words.find(|(word, _)| word.len() == name.len() && is_named(name, word))
+        words.find(|(word, _)| name.eq_ignore_ascii_case(word.as_bytes()))
     } else {
         words.iter().find(|(word, _)| is_alias(name, word))
     };

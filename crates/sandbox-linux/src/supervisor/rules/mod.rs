@@ -326,18 +326,21 @@ impl Rules {
     /// Whether repositories at a path are looked after: not in a private directory, which ends with the
     /// sandbox, and not below a write root that names a place in a repository itself.
     pub(crate) fn guards_repositories(&self, path: &[u8]) -> bool {
-        let literal = |rule: &PathRule| match &rule.pattern {
-            PathPattern::Subtree(root) if is_within(path, root.as_bytes()) => Some(root.clone()),
-            PathPattern::Subtree(_) | PathPattern::Glob(_) => None,
-        };
+        fn literal<'r>(rule: &'r PathRule, path: &[u8]) -> Option<&'r AbsolutePath> {
+            match &rule.pattern {
+                PathPattern::Subtree(root) if is_within(path, root.as_bytes()) => Some(root),
+                PathPattern::Subtree(_) | PathPattern::Glob(_) => None,
+            }
+        }
         let roots = self.planned.allow_write.iter();
         let root = roots
-            .filter_map(|allow| literal(&allow.rule))
+            .filter_map(|allow| literal(&allow.rule, path))
             .max_by_key(|root| root.depth());
-        let scratch = self.planned.scratch.iter().filter_map(literal);
+        let scratch = self.planned.scratch.iter();
+        let scratch = scratch.filter_map(|rule| literal(rule, path));
         let scratch = scratch.map(|root| root.depth()).max();
         root.is_some_and(|root| {
-            scratch.is_none_or(|depth| depth <= root.depth()) && !self.opens_git_place(&root)
+            scratch.is_none_or(|depth| depth <= root.depth()) && !self.opens_git_place(root)
         })
     }
 
