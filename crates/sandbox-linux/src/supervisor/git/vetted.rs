@@ -89,6 +89,7 @@ fn vet_all(session: &Session, directory: BorrowedFd<'_>, format: Format) -> Resu
             names.push(entry.file_name().to_owned());
         }
     }
+    let mut left = MOST_TOGETHER;
     for name in names {
         let is_pending = || {
             let identity = Identity::at(directory, &name);
@@ -97,6 +98,9 @@ fn vet_all(session: &Session, directory: BorrowedFd<'_>, format: Format) -> Resu
         // git reads no directory.
         let is_file = kind_of(directory, &name)?.is_some_and(|kind| !kind.is_dir());
         if is_file && !is_pending() {
+            let status = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+            let size = u64::try_from(status.st_size).map_err(|_negative| Errno::ACCESS)?;
+            left = left.checked_sub(size).ok_or(Errno::ACCESS)?;
             vet_as(directory, &name, format)?;
         }
     }
@@ -389,6 +393,9 @@ const ENTRIES_LIMIT: usize = 4096;
 const SETTINGS_LIMIT: usize = 1 << 20;
 /// Of some ten million files.
 const SIZE_LIMIT: u64 = 1 << 30;
+/// What the indexes of a directory may be together where all sandboxes of the user wait for the answer: those of a
+/// million files.
+const MOST_TOGETHER: u64 = 128 << 20;
 const BUFFER: usize = 64 << 10;
 /// The largest that an architecture has.
 const PAGE: u64 = 64 << 10;
