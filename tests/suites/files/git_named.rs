@@ -205,3 +205,65 @@ fn repositories_of_every_shape_and_the_users_settings_name_hooks() {
     let srt = bed.srt().flat(&policy).env("GIT_CONFIG_NOSYSTEM", "1");
     srt.sh(line).within(60.0).run().ok();
 }
+
+/// What values begin with, and words of a command.
+#[test]
+fn every_spelling_of_a_value_names_its_place() {
+    need!("git");
+    need!("python3");
+    let user = sandbox_tests::host(Path::new("/usr/bin/id"), ["-un"])
+        .ok()
+        .text();
+    let user = user.trim_end();
+    let home = sandbox_tests::host(Path::new("/bin/sh"), ["-c", &format!("eval echo ~{user}")]);
+    let home = home.ok().text();
+    let home = Path::new(home.trim_end());
+    for (key, value, file) in [
+        (
+            "core.hooksPath",
+            ":(optional)own/hooks",
+            "own/hooks/pre-commit",
+        ),
+        ("include.path", ":(optional)../own/settings", "own/settings"),
+        ("core.fsmonitor", "own/watch --quiet", "own/watch"),
+        ("core.fsmonitor", "sh own/watch.sh", "own/watch.sh"),
+        ("core.fsmonitor", "sh watch.sh", "watch.sh"),
+        ("core.fsmonitor", "\"own/watch\" -v", "own/watch"),
+    ] {
+        let bed = Bed::new();
+        prepare(&bed);
+        outside(
+            &bed,
+            &format!("cd plain && mkdir own && git config {key} '{value}'"),
+        )
+        .ok();
+        let top = rules(&[], &[], &["plain"], &[]);
+        let run = |line: &str| bed.srt().flat(&top).sh(line).within(60.0).run();
+        let output = run(&format!(
+            "cd plain && mkdir -p own/hooks; echo evil > {file}"
+        ));
+        let planted = bed.work().join("plain").join(file);
+        assert!(
+            fs::symlink_metadata(&planted).is_err(),
+            "{key} {value}: {output}"
+        );
+        assert!(output.errors().contains(key), "{key} {value}: {output}");
+        run("cd plain && echo fine > own/beside && echo fine > beside").ok();
+    }
+    // Of a user by name, where a command could write there.
+    let bed = Bed::new();
+    prepare(&bed);
+    outside(
+        &bed,
+        &format!("cd plain && git config core.hooksPath '~{user}/srt-case-hooks'"),
+    )
+    .ok();
+    let absent = home.join("srt-case-hooks/pre-commit");
+    let policy = rules(&[], &[], &["plain", home.to_str().unwrap()], &[]);
+    let output = bed
+        .srt()
+        .flat(&policy)
+        .args(["explain", "write", absent.to_str().unwrap()])
+        .run();
+    assert!(output.text().starts_with("deny"), "{output}");
+}

@@ -6,6 +6,7 @@
 
 mod repository;
 mod settings;
+mod values;
 
 use std::{
     collections::HashSet,
@@ -20,6 +21,7 @@ use sandbox_policy::{AbsolutePath, FilesystemPolicy, Origin, PathPattern, Way};
 use self::{
     repository::{Repository, read_file},
     settings::{Key, Setting},
+    values::Places,
 };
 use super::{
     landings::{Landing, Leads},
@@ -51,7 +53,7 @@ pub(super) fn find(
     let mut search = Search {
         policy,
         roots: &roots,
-        homes: starts,
+        places: Places::new(starts)?,
         landings: Vec::new(),
     };
     let mut users = Vec::new();
@@ -91,8 +93,7 @@ struct Named {
 struct Search<'s> {
     policy: &'s FilesystemPolicy,
     roots: &'s [&'s AbsolutePath],
-    /// What `~` may be.
-    homes: &'s [AbsolutePath],
+    places: Places<'s>,
     landings: Vec<Landing>,
 }
 
@@ -110,32 +111,13 @@ impl Search<'_> {
             };
             for setting in settings::read(&text) {
                 if setting.key == Key::Include {
-                    pending.extend(self.places(&setting.value, file.parent()));
+                    pending.extend(self.places.of(&setting.value, file.parent()));
                 }
                 let file = file.clone();
                 named.push(Named { setting, file });
             }
         }
         Ok(())
-    }
-
-    /// What a value may mean as a path.
-    fn places(&self, value: &[u8], base: Option<&Path>) -> Vec<PathBuf> {
-        let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
-        match value {
-            [] => Vec::new(),
-            [b'/', ..] => vec![path(value)],
-            [b'~', b'/', below @ ..] => {
-                let homes = self.homes.iter();
-                homes.map(|home| home.as_path().join(path(below))).collect()
-            }
-            // Of another user, or below where git itself is.
-            [b'~' | b'%', ..] => Vec::new(),
-            _ => base
-                .map(|base| base.join(path(value)))
-                .into_iter()
-                .collect(),
-        }
     }
 
     /// Closes what settings name; where a path is relative to a working tree, to this repository's.
@@ -159,18 +141,23 @@ impl Search<'_> {
             } else {
                 tops.iter().map(PathBuf::as_path).collect()
             };
-            // Whether a watcher is on, and no path.
-            if setting.key == Key::FsMonitor && !setting.value.contains(&b'/') {
-                continue;
-            }
-            let mut places = Vec::new();
-            if bases.is_empty() {
-                places = self.places(&setting.value, None);
-            }
-            for base in bases {
-                places.extend(self.places(&setting.value, Some(base)));
-            }
-            for place in places {
+            let bases: Vec<Option<&Path>> = match bases.as_slice() {
+                [] => vec![None],
+                bases => bases.iter().copied().map(Some).collect(),
+            };
+            let words = match setting.key {
+                Key::FsMonitor => values::words(&setting.value),
+                Key::HooksPath
+                | Key::TemplateDir
+                | Key::AttributesFile
+                | Key::Include
+                | Key::WorkTree => vec![setting.value.clone()],
+            };
+            let words = words.iter().flat_map(|word| {
+                let places = |base: &Option<&Path>| self.places.of(word, *base);
+                bases.iter().flat_map(places).collect::<Vec<_>>()
+            });
+            for place in words.collect::<Vec<_>>() {
                 self.close(&place, key, row, file)?;
             }
         }
