@@ -267,3 +267,47 @@ fn every_spelling_of_a_value_names_its_place() {
         .run();
     assert!(output.text().starts_with("deny"), "{output}");
 }
+
+/// git reads the user's settings in `XDG_CONFIG_HOME`, and so do those who call it outside.
+#[test]
+fn settings_of_the_user_are_closed_where_the_environment_says_they_are() {
+    need!("git");
+    let bed = Bed::new();
+    prepare(&bed);
+    bed.file("work/conf/git/config", "");
+    let hooks = bed.work().join("shared").display().to_string();
+    let path = bed.work().join("conf/git/config");
+    fs::write(&path, format!("[core]\n\thooksPath = {hooks}\n")).unwrap();
+    let before = fs::read_to_string(&path).unwrap();
+    let policy = rules(&[], &[], &["."], &[]);
+    let conf = bed.work().join("conf");
+    let run = |line: &str| {
+        let srt = bed.srt().flat(&policy).env("XDG_CONFIG_HOME", &conf);
+        srt.sh(line).within(60.0).run()
+    };
+    for line in [
+        "echo evil >> conf/git/config",
+        "echo evil > e && mv e conf/git/config",
+        "echo '* filter=x' > conf/git/attributes",
+        "mv conf/git old",
+        "mv conf old",
+        "mkdir -p shared && echo evil > shared/pre-commit",
+    ] {
+        let output = run(line);
+        assert!(!output.succeeded(), "{line}: {output}");
+        assert_eq!(
+            fs::read_to_string(&path).ok().as_ref(),
+            Some(&before),
+            "{line}"
+        );
+        run("rm -rf e").ok();
+    }
+    assert!(fs::symlink_metadata(bed.work().join("shared/pre-commit")).is_err());
+    run("echo fine > conf/other && git -C plain status").ok();
+    // Without the variable it is a directory like any other.
+    bed.srt()
+        .flat(&policy)
+        .sh("echo own >> conf/git/attributes")
+        .run()
+        .ok();
+}

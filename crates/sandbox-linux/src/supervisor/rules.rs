@@ -48,6 +48,7 @@ pub(crate) struct Rules {
     observed: Option<Observed>,
     /// The user's home and the working directory, whose protected names are often links.
     starts: Vec<AbsolutePath>,
+    config_home: Option<AbsolutePath>,
     write_links: WriteLinks,
     /// What tells a read deny before everything is compiled.
     ends: OnceLock<early::Ends>,
@@ -130,6 +131,7 @@ impl Rules {
                 judge: OnceLock::new(),
             }),
             starts: plan.starts.clone(),
+            config_home: plan.config_home.clone(),
             write_links: plan.write_links,
             ends: OnceLock::new(),
             early: AtomicUsize::new(0),
@@ -358,7 +360,11 @@ impl Rules {
             return Ok(landings);
         }
         let mut landings = landings::find(&self.planned, &self.starts)?;
-        landings.extend(named::find(&self.planned, &self.starts)?);
+        landings.extend(named::find(
+            &self.planned,
+            &self.starts,
+            self.config_home.as_ref(),
+        )?);
         let links = self.completed()?.links.iter();
         landings.extend(links.map(|(link, rule)| Landing::of_link(link, rule)));
         landings.sort_by(|one, other| one.place.cmp(&other.place));

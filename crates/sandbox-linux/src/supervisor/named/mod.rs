@@ -2,7 +2,7 @@
 //! as it does those in its own directory.
 //!
 //! Looked at are the repositories of the write roots, of the home and of the working directory, with those around them,
-//! and the user's own settings, when a sandbox begins: nobody inside can set these keys later.
+//! and the user's own settings (in `XDG_CONFIG_HOME` too), when a sandbox begins: nobody inside can set these keys later.
 
 mod repository;
 mod settings;
@@ -41,6 +41,7 @@ const MOST_FILES: usize = 64;
 pub(super) fn find(
     policy: &FilesystemPolicy,
     starts: &[AbsolutePath],
+    config_home: Option<&AbsolutePath>,
 ) -> Result<Vec<Landing>, Errno> {
     let roots = policy.allow_write.iter();
     let roots: Vec<_> = roots
@@ -61,6 +62,12 @@ pub(super) fn find(
         for name in [".gitconfig", ".config/git/config"] {
             search.read(&home.as_path().join(name), &mut users)?;
         }
+    }
+    if let Some(config_home) = config_home {
+        let own = config_home.as_path().join("git");
+        search.read(&own.join("config"), &mut users)?;
+        let name = Path::new("the environment");
+        search.close(&own, "XDG_CONFIG_HOME", ".config/git", name)?;
     }
     search.read(Path::new("/etc/gitconfig"), &mut users)?;
     search.add(&users, None)?;
