@@ -36,6 +36,12 @@ pub(crate) fn home() -> Option<AbsolutePath> {
     AbsolutePath::new(env::var_os("HOME")?).ok()
 }
 
+/// Where programs outside look for the user's settings, if they are told.
+#[expect(clippy::disallowed_methods, reason = "git obeys what is there")]
+pub(crate) fn config_home() -> Option<AbsolutePath> {
+    AbsolutePath::new(env::var_os("XDG_CONFIG_HOME")?).ok()
+}
+
 /// The home directories of people on this machine that this process may look into, its own first: what is
 /// secret in one is in all.
 pub(crate) fn homes(own: Option<&AbsolutePath>) -> Vec<AbsolutePath> {

@@ -21,6 +21,9 @@ pub struct HostFacts {
     pub working_directory: AbsolutePath,
     /// The user's home, without symlinks where it exists.
     pub home: Option<AbsolutePath>,
+    /// Where the user's programs outside look for their settings (`XDG_CONFIG_HOME`), if that is not in the home.
+    /// A probe asks for no variable, and finds none.
+    pub config_home: Option<AbsolutePath>,
     /// The host's name (uname(2)), which programs look up to learn their own address.
     pub host_name: String,
     /// What is at each path that a rule names. A path that is absent here does not exist, or is left to

@@ -238,3 +238,78 @@ fn git_goes_on_with_its_indexes() {
     );
     assert_eq!(seen.text(), "end\n");
 }
+
+/// Makes an index of twenty megabytes whose entries have names of many thousand bytes each (version 4 writes only
+/// how a name goes on), and tells how long its rename takes, in seconds.
+const LONG: &str = r#"
+import hashlib, os, struct, sys, time
+first = {'components': b'd/' * 30000, 'component': b'd' * 60000, 'plain': b'd/d'}[sys.argv[2]]
+def entry(length, removed, path):
+    fixed = struct.pack('>10I', 0, 0, 0, 0, 0, 0, 0o100644, 0, 0, 0) + bytes.fromhex('e69de29bb2d1d6434b8b29ae775ad8c2e48c5391')
+    return fixed + struct.pack('>H', min(length, 0xfff)) + bytes([removed]) + path + b'\0'
+count, length = 290000, len(first) + 6
+content = [b'DIRC' + struct.pack('>II', 4, count), entry(length, 0, first + b'000000')]
+content += [entry(length, 6, b'%06d' % number) for number in range(1, count)]
+with open(sys.argv[1] + '.lock', 'wb') as file: file.write(b''.join(content) + bytes(20))
+start = time.monotonic()
+try: os.rename(sys.argv[1] + '.lock', sys.argv[1])
+except OSError as error: print(error.errno)
+print(round(time.monotonic() - start))
+"#;
+
+#[test]
+fn a_small_index_of_long_names_is_looked_at_in_no_time() {
+    need!("git");
+    need!("python3");
+    let bed = Bed::new();
+    prepare(&bed);
+    let python = sandbox_tests::tool("python3").expect("looked for above");
+    for (kind, works) in [("plain", true), ("components", true), ("component", false)] {
+        let index = bed.work().join("plain/.git/index");
+        std::fs::write(&index, "old").unwrap();
+        std::fs::remove_file(index.with_extension("lock")).unwrap_or(());
+        let words = [
+            python.to_str().unwrap(),
+            "-c",
+            LONG,
+            "plain/.git/index",
+            kind,
+        ];
+        let start = std::time::Instant::now();
+        let output = bed.srt().flat(&settings()).args(words).spawn();
+        let output = output.finish(timeout(60.0));
+        assert!(start.elapsed() < timeout(20.0), "{kind}: {output}");
+        let is_there = std::fs::metadata(&index).unwrap().len() > 1 << 20;
+        assert_eq!(is_there, works, "{kind}: {output}");
+        assert_eq!(
+            output.errors().contains("index as git writes it"),
+            !works,
+            "{kind}: {output}"
+        );
+    }
+}
+
+/// All sandboxes of a user wait while a directory is made a repository.
+#[test]
+fn a_directory_with_much_to_look_at_becomes_no_repository() {
+    need!("git");
+    let bed = Bed::new();
+    for (size, works) in [(200_u64 << 20, false), (20 << 20, true)] {
+        let place = bed.work().join(format!("made-{works}"));
+        std::fs::create_dir(&place).unwrap();
+        let index = std::fs::File::create(place.join("index")).unwrap();
+        index.set_len(size).unwrap();
+        let line = format!("cd made-{works} && mkdir objects && mkdir refs");
+        let output = inside(&bed, &line);
+        assert_eq!(
+            place.join("refs").symlink_metadata().is_ok(),
+            works,
+            "{output}"
+        );
+        assert_eq!(
+            output.errors().contains("too much to look at"),
+            !works,
+            "{output}"
+        );
+    }
+}

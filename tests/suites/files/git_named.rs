@@ -395,3 +395,109 @@ fn other_files_that_settings_name_are_closed() {
         assert!(bed.work().join(path).symlink_metadata().is_err(), "{key}");
     }
 }
+
+/// What values begin with, and words of a command.
+#[test]
+fn every_spelling_of_a_value_names_its_place() {
+    need!("git");
+    need!("python3");
+    let user = sandbox_tests::host(Path::new("/usr/bin/id"), ["-un"])
+        .ok()
+        .text();
+    let user = user.trim_end();
+    let home = sandbox_tests::host(Path::new("/bin/sh"), ["-c", &format!("eval echo ~{user}")]);
+    let home = home.ok().text();
+    let home = Path::new(home.trim_end());
+    for (key, value, file) in [
+        (
+            "core.hooksPath",
+            ":(optional)own/hooks",
+            "own/hooks/pre-commit",
+        ),
+        ("include.path", ":(optional)../own/settings", "own/settings"),
+        ("core.fsmonitor", "own/watch --quiet", "own/watch"),
+        ("core.fsmonitor", "sh own/watch.sh", "own/watch.sh"),
+        ("core.fsmonitor", "sh watch.sh", "watch.sh"),
+        ("core.fsmonitor", "\"own/watch\" -v", "own/watch"),
+    ] {
+        let bed = Bed::new();
+        prepare(&bed);
+        outside(
+            &bed,
+            &format!("cd plain && mkdir own && git config {key} '{value}'"),
+        )
+        .ok();
+        let top = rules(&[], &[], &["plain"], &[]);
+        let run = |line: &str| bed.srt().flat(&top).sh(line).within(60.0).run();
+        let output = run(&format!(
+            "cd plain && mkdir -p own/hooks; echo evil > {file}"
+        ));
+        let planted = bed.work().join("plain").join(file);
+        assert!(
+            fs::symlink_metadata(&planted).is_err(),
+            "{key} {value}: {output}"
+        );
+        assert!(output.errors().contains(key), "{key} {value}: {output}");
+        run("cd plain && echo fine > own/beside && echo fine > beside").ok();
+    }
+    // Of a user by name, where a command could write there.
+    let bed = Bed::new();
+    prepare(&bed);
+    outside(
+        &bed,
+        &format!("cd plain && git config core.hooksPath '~{user}/srt-case-hooks'"),
+    )
+    .ok();
+    let absent = home.join("srt-case-hooks/pre-commit");
+    let policy = rules(&[], &[], &["plain", home.to_str().unwrap()], &[]);
+    let output = bed
+        .srt()
+        .flat(&policy)
+        .args(["explain", "write", absent.to_str().unwrap()])
+        .run();
+    assert!(output.text().starts_with("deny"), "{output}");
+}
+
+/// git reads the user's settings in `XDG_CONFIG_HOME`, and so do those who call it outside.
+#[test]
+fn settings_of_the_user_are_closed_where_the_environment_says_they_are() {
+    need!("git");
+    let bed = Bed::new();
+    prepare(&bed);
+    bed.file("work/conf/git/config", "");
+    let hooks = bed.work().join("shared").display().to_string();
+    let path = bed.work().join("conf/git/config");
+    fs::write(&path, format!("[core]\n\thooksPath = {hooks}\n")).unwrap();
+    let before = fs::read_to_string(&path).unwrap();
+    let policy = rules(&[], &[], &["."], &[]);
+    let conf = bed.work().join("conf");
+    let run = |line: &str| {
+        let srt = bed.srt().flat(&policy).env("XDG_CONFIG_HOME", &conf);
+        srt.sh(line).within(60.0).run()
+    };
+    for line in [
+        "echo evil >> conf/git/config",
+        "echo evil > e && mv e conf/git/config",
+        "echo '* filter=x' > conf/git/attributes",
+        "mv conf/git old",
+        "mv conf old",
+        "mkdir -p shared && echo evil > shared/pre-commit",
+    ] {
+        let output = run(line);
+        assert!(!output.succeeded(), "{line}: {output}");
+        assert_eq!(
+            fs::read_to_string(&path).ok().as_ref(),
+            Some(&before),
+            "{line}"
+        );
+        run("rm -rf e").ok();
+    }
+    assert!(fs::symlink_metadata(bed.work().join("shared/pre-commit")).is_err());
+    run("echo fine > conf/other && git -C plain status").ok();
+    // Without the variable it is a directory like any other.
+    bed.srt()
+        .flat(&policy)
+        .sh("echo own >> conf/git/attributes")
+        .run()
+        .ok();
+}

@@ -495,3 +495,45 @@ fn the_refusal_names_the_link() {
     );
     ground.run("echo new > deep/conf/envrc").ok();
 }
+
+/// What a symlink leads to changes with the directory that it lies in, with what is on the way, and with a link that is
+/// exchanged for one that was judged.
+#[test]
+fn no_link_comes_to_show_what_a_pattern_closes() {
+    let exchange = "python3 -c 'import ctypes; exit(ctypes.CDLL(None).renameat2(-100, b\"src/a/b\", -100, b\"src/c\", 2) != 0)'";
+    for line in [
+        "ln -s ../../x src/a/b/l && mv src/a/b src/b",
+        &format!("mkdir src/c && ln -s ../../x src/a/b/l && {exchange}"),
+        "ln -s no/../x src/l && ln -s ../src src/no",
+        "mkdir src/k && ln -s k/../x src/l && rmdir src/k && ln -s ../src src/k",
+        "ln -s src/y k && ln -s ../k src/l && ln -sfn x k",
+        "ln -s src k && ln -s ../k/x src/l && ln -sfn . k",
+    ] {
+        let bed = Bed::new();
+        for directory in ["src/a/b", "src/x", "src/y", "x"] {
+            fs::create_dir_all(bed.work().join(directory)).unwrap();
+        }
+        let settings = rules(&[], &[], &["."], &["src/**/*.yml"]);
+        let run = |line: &str| bed.srt().flat(&settings).sh(line).run();
+        let output = run(line);
+        assert!(
+            output.errors().contains("srt: refused: writing"),
+            "{line}: {output}"
+        );
+        run("echo bad > x/e.yml").ok();
+        let found = sandbox_tests::host(
+            Path::new("/usr/bin/find"),
+            [
+                Path::new("-L"),
+                &bed.work().join("src"),
+                Path::new("-name"),
+                Path::new("*.yml"),
+            ],
+        );
+        assert_eq!(found.text(), "", "{line}");
+        // Links that show what is closed in the same way, or lead out to where nothing is written, or nowhere else.
+        run("ln -s ../y src/a/l && mkdir -p src/a/h && ln -s ../../y src/a/h/in && mkdir -p src/a/g && ln -s g/f src/a/f && ln -s /usr/share src/a/s && mv src/a src/e && \
+             mkdir free && ln -s ../x free/l && ln -s no/../../x free/late && mv free moved && test -d moved/l")
+        .ok();
+    }
+}

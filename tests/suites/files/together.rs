@@ -105,3 +105,65 @@ fn nobody_makes_a_piece_out_of_turn() {
         assert_eq!(made, held == "free");
     }
 }
+
+/// One sandbox renames harmless indexes into place, the other exchanges them for one that nobody has looked at, in
+/// whatever moment that is. `exchange` has the first one exchange names as well.
+const INDEXES: &str = r#"
+import ctypes, hashlib, os, struct, sys, time
+role, way, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+libc = ctypes.CDLL(None, use_errno=True)
+def made(name):
+    content = b'DIRC' + struct.pack('>II', 2, 1)
+    entry = struct.pack('>10I', 0, 0, 0, 0, 0, 0, 0o100644, 0, 0, 0) + bytes.fromhex('e69de29bb2d1d6434b8b29ae775ad8c2e48c5391')
+    entry += struct.pack('>H', len(name)) + name
+    content += entry + b'\0' * (8 - len(entry) % 8)
+    return content + hashlib.sha1(content).digest()
+def write(path, content):
+    with open(path, 'wb') as file: file.write(content)
+index, source = 'plain/.git/index', 'plain/.git/' + {'lock': 'index.lock', 'other': 'next', 'exchange': 'next'}[way]
+harmless, evil = made(b'harmless'), made(b'../escaped')
+end = time.monotonic() + seconds
+tries = 0
+open('ready-' + role, 'w').close()
+while not os.path.exists('ready-' + ('two' if role == 'one' else 'one')): pass
+while time.monotonic() < end:
+    tries += 1
+    try:
+        if role == 'one':
+            write(source, harmless)
+            if libc.renameat2(-100, source.encode(), -100, index.encode(), 2 if way == 'exchange' else 0): continue
+            if open(index, 'rb').read() == evil: print('evil'); break
+        else:
+            write('evil', evil); os.rename('evil', source)
+    except OSError: pass
+print('tried' if tries > 20 else 'hardly')
+"#;
+
+#[test]
+fn what_one_sandbox_vets_another_does_not_exchange() {
+    need!("git");
+    let python = need!("python3");
+    for way in ["lock", "other", "exchange"] {
+        let bed = Bed::new();
+        crate::git::prepare(&bed);
+        let start = |role: &str| {
+            let words = [role, way, "4"].map(std::ffi::OsString::from);
+            let mut arguments = vec![python.clone().into_os_string(), "-c".into(), INDEXES.into()];
+            arguments.extend(words);
+            bed.srt().flat(&settings()).args(arguments).spawn()
+        };
+        let both = [start("one"), start("two")];
+        let outputs = both.map(|running| running.finish(timeout(60.0)).ok());
+        let index = std::fs::read(bed.work().join("plain/.git/index")).unwrap();
+        let is_evil = index.windows(10).any(|part| part == b"../escaped");
+        assert!(!is_evil, "{way}: {}", outputs[0]);
+        assert!(
+            outputs.iter().all(|output| output.text() == "tried\n"),
+            "{way}: {} {}",
+            outputs[0],
+            outputs[1]
+        );
+        let left = bed.work().join("plain/.git/sharedindex.0");
+        assert!(left.symlink_metadata().is_err(), "{way}");
+    }
+}

@@ -9,9 +9,9 @@ use std::{
 };
 
 use sandbox_linux::{
-    BindAccess, ChildEvent, CommandSpec, Endpoints, Exit, Follower, IdMap, LaunchError, LinuxPlan,
-    ListedSocket, MountKind, PlanError, PrepareError, Prepared, ProbeError, REPORT_BYTES, Running,
-    Sockets, Stream, Supervision, Transparent, Transport,
+    BindAccess, ChildEvent, CommandSpec, Endpoints, Exit, Follower, HostFacts, IdMap, LaunchError,
+    LinuxPlan, ListedSocket, MountKind, PlanError, PrepareError, Prepared, ProbeError,
+    REPORT_BYTES, Running, Sockets, Stream, Supervision, Transparent, Transport,
 };
 use sandbox_policy::{AbsolutePath, Denial, FilesystemPolicy, Policy, Port, UnixSocketPolicy};
 use sandbox_proxy::{FrontEnd, Proxy};
@@ -71,7 +71,7 @@ impl Backend {
         launch_thread: LaunchThread,
     ) -> Result<Self, PlatformError> {
         let policy = &*sandbox_linux::close_kernel_trees(policy)?;
-        let facts = sandbox_linux::probe(policy, place.0, place.1)?;
+        let facts = examine(policy, place)?;
         let plan = sandbox_linux::lower(policy, &facts, Endpoints::standard())?;
         Self::of_plan(plan, policy, launch_thread)
     }
@@ -83,11 +83,11 @@ impl Backend {
         launch_thread: LaunchThread,
     ) -> Result<Self, PlatformError> {
         let policy = &*sandbox_linux::close_kernel_trees(policy)?;
-        let facts = sandbox_linux::probe(policy, place.0, place.1)?;
+        let facts = examine(policy, place)?;
         let strict = sandbox_linux::lower(policy, &facts, Endpoints::standard())?;
         let copied = sandbox_linux::copied_places(policy, place.0, place.1)?;
         let open = permissive::opened(policy, (place.1, &host::homes(place.1)), &copied);
-        let facts = sandbox_linux::probe(&open, place.0, place.1)?;
+        let facts = examine(&open, place)?;
         let endpoints = Endpoints::standard();
         let plan = sandbox_linux::lower_permissive(&open, &facts, endpoints, &strict)?;
         Self::of_plan(plan, &open, launch_thread)
@@ -331,6 +331,16 @@ impl Backend {
         };
         Ok((Process(running), serving))
     }
+}
+
+/// What the host has, with what its environment says.
+fn examine(
+    policy: &Policy,
+    place: (&AbsolutePath, Option<&AbsolutePath>),
+) -> Result<HostFacts, PlatformError> {
+    let mut facts = sandbox_linux::probe(policy, place.0, place.1)?;
+    facts.config_home = host::config_home();
+    Ok(facts)
 }
 
 /// The program with a socket of the sandbox's. A look-up over TCP, which is rare, is not found.

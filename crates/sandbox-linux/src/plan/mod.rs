@@ -72,6 +72,8 @@ pub struct LinuxPlan {
     /// The user's home and the working directory, whose protected names count as those of a write root where
     /// they lie in one.
     pub starts: Vec<AbsolutePath>,
+    /// Where the user's programs outside look for their settings, if they are told.
+    pub config_home: Option<AbsolutePath>,
     /// Whether `filesystem` names the places that symlinks among the write denies lead to.
     pub write_links: WriteLinks,
     /// What the plan does not enforce exactly, for the report.
@@ -294,6 +296,7 @@ fn lower_as(
         filesystem: Arc::new(filesystem),
         observed: strict.map(|strict| Arc::clone(&strict.filesystem)),
         starts: starts(facts).cloned().collect(),
+        config_home: facts.config_home.clone(),
         write_links: facts.write_links,
         notices,
     })

@@ -135,6 +135,7 @@ pub fn probe(
         landlock_abi: sys::landlock::abi(),
         working_directory,
         home,
+        config_home: None,
         host_name: rustix::system::uname()
             .nodename()
             .to_str()

@@ -2,7 +2,10 @@
 
 use std::{
     ffi::OsStr,
-    os::{fd::AsFd as _, unix::ffi::OsStrExt as _},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
     path::Path,
 };
 
@@ -11,6 +14,7 @@ use sandbox_policy::{AbsolutePath, LINK_LIMIT, is_in_store};
 
 use super::{
     Answering, git,
+    moved::{self, Leading, ascends_late},
     resolve::{Place, is_link, open_place},
     rules::{Rules, is_within},
 };
@@ -40,30 +44,51 @@ impl Answering<'_> {
         Err(Errno::ACCESS)
     }
 
-    /// Whether patterns let a symlink show what it leads to. What leads nowhere yet, by way of something that is
-    /// missing or a circle, is judged as it is written.
+    /// Whether patterns let a symlink show what it leads to.
     fn may_show_target(&self, place: &Place, text: &[u8]) -> Result<bool, Errno> {
+        self.may_show_from(&place.path, place, text)
+    }
+
+    /// The same for a link of this path whose text counts from where a place is.
+    ///
+    /// What it leads to now is judged, and each link on the way as it is written: below what a pattern closes all
+    /// links are judged, so that none there leads to something else later. A `..` behind a name may, by a link that
+    /// gets the name.
+    pub(super) fn may_show_from(
+        &self,
+        link: &[u8],
+        place: &Place,
+        text: &[u8],
+    ) -> Result<bool, Errno> {
         let judge = self.world.rules.judge()?;
         if !judge.closes_by_patterns() {
             return Ok(true);
         }
+        let is_free = judge.may_show(link, b"/");
+        let may_show_written = |place: &Place, text: &[u8]| {
+            let directory = Path::new(OsStr::from_bytes(place.parent_path()));
+            let written = AbsolutePath::new(directory.join(OsStr::from_bytes(text)));
+            let is_shown = |written: AbsolutePath| judge.may_show(link, written.as_bytes());
+            (is_free || !ascends_late(text)) && written.is_ok_and(is_shown)
+        };
+        if !may_show_written(place, text) {
+            return Ok(false);
+        }
         let mut target = self.view.target_place(place, text)?;
         for _ in 0..LINK_LIMIT {
             let Some(at) = &target else {
-                break;
+                return Ok(true);
             };
             let name = at.name.as_c_str();
             match rustix::fs::readlinkat(&at.directory, name, Vec::new()) {
+                Ok(text) if !may_show_written(at, text.as_bytes()) => return Ok(false),
                 Ok(text) => target = self.view.target_place(at, text.as_bytes())?,
-                Err(errno) if is_out_of_reach(errno) => {
-                    return Ok(judge.may_show(&place.path, &at.path));
-                }
+                Err(errno) if is_out_of_reach(errno) => return Ok(judge.may_show(link, &at.path)),
                 Err(errno) => return Err(errno),
             }
         }
-        let directory = Path::new(OsStr::from_bytes(place.parent_path()));
-        let written = AbsolutePath::new(directory.join(OsStr::from_bytes(text)));
-        Ok(written.is_ok_and(|written| judge.may_show(&place.path, written.as_bytes())))
+        // A circle.
+        Ok(true)
     }
 
     /// Whether a symlink would show something outside of a store of packages that lies in one: less is
@@ -106,20 +131,39 @@ impl Answering<'_> {
 
     /// What a directory holds goes with it: in a git directory, or as one, it must be plain.
     pub(super) fn permit_moved_tree(&self, from: &Place, to: &Place) -> Result<(), Errno> {
+        self.permit_moved_links(from, to)?;
         let becomes_one = git::is_dot_git(&to.name) && !git::is_dot_git(&from.name);
         let is_guarded = self.world.rules.guards_repositories(&to.path);
         if !is_guarded || !(becomes_one || self.is_in_git_directory(to)?) {
             return Ok(());
         }
-        let moved = open_place(from.directory.as_fd(), &from.name)?;
-        if !is_directory(&rustix::fs::fstat(&moved)?) {
+        let Some(moved) = open_moved(from)? else {
             return Ok(());
-        }
+        };
         let found = git::require_plain(moved.as_fd());
         if found == Err(Errno::ACCESS) {
             self.report(&Rules::special_in_repository(&to.path));
         }
         found
+    }
+
+    /// What symlinks in a directory lead to from where it is moved, if that is not in it, they may show there.
+    fn permit_moved_links(&self, from: &Place, to: &Place) -> Result<(), Errno> {
+        let judge = self.world.rules.judge()?;
+        if !judge.closes_by_patterns() || judge.may_show(&to.path, b"/") {
+            return Ok(());
+        }
+        let Some(moved) = open_moved(from)? else {
+            return Ok(());
+        };
+        for Leading { path, text } in moved::leading_out(moved.as_fd())? {
+            let link = [&to.path, &b"/"[..], &path].concat();
+            if !self.may_show_from(&link, to, &text)? {
+                self.report(&self.world.rules.misleading_link(&link));
+                return Err(Errno::ACCESS);
+            }
+        }
+        Ok(())
     }
 
     /// What is asked of a new name, for an existing one that is moved or linked there.
@@ -139,6 +183,13 @@ impl Answering<'_> {
 
 fn is_plain_name(text: &[u8]) -> bool {
     !text.contains(&b'/') && !matches!(text, b"" | b"." | b"..")
+}
+
+/// What is moved, if it is a directory.
+fn open_moved(from: &Place) -> Result<Option<OwnedFd>, Errno> {
+    let moved = open_place(from.directory.as_fd(), &from.name)?;
+    let is_directory = is_directory(&rustix::fs::fstat(&moved)?);
+    Ok(is_directory.then_some(moved))
 }
 
 fn is_directory(status: &Stat) -> bool {

@@ -31,6 +31,7 @@ mod id_maps;
 mod landings;
 mod links;
 mod missing;
+mod moved;
 mod named;
 mod names;
 mod open;

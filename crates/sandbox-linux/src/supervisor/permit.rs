@@ -151,11 +151,12 @@ impl Answering<'_> {
             }
             GitVerdict::Assemble => {
                 let through = self.permit(place, access)?;
-                git::assemble(
-                    &mut self.state.git,
-                    through.directory(place),
-                    place.parent_path(),
-                )?;
+                let directory = through.directory(place);
+                let assembled = git::assemble(&mut self.state.git, directory, place.parent_path());
+                if assembled == Err(Errno::ACCESS) {
+                    self.report(&Rules::assembled(&place.path));
+                }
+                assembled?;
                 return Ok(Permitted {
                     through,
                     vets_config: false,

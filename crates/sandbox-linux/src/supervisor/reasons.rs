@@ -72,6 +72,15 @@ impl Rules {
         denial
     }
 
+    /// Why a directory does not become a git directory.
+    pub(super) fn assembled(path: &[u8]) -> Denial {
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
+        let note = "its directory would be a git directory then, and holds something that git obeys, writes through \
+                    or waits for, or too much to look at";
+        denial.note = Some(note.to_owned());
+        denial
+    }
+
     /// Why a lock file is refused that was not made inside, or something that would take its name.
     fn lock_of_another(&self, path: &[u8], part: Option<Protected>) -> Denial {
         let mut denial = self.planted(path, part);

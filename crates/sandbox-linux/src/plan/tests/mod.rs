@@ -56,6 +56,7 @@ impl Host {
             landlock_abi: 7,
             working_directory: path("/home/u/ws"),
             home: Some(path("/home/u")),
+            config_home: None,
             host_name: "box".into(),
             paths,
             missing_roots: BTreeMap::new(),

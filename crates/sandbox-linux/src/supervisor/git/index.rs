@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 
-use super::index_names::is_harmless;
+use super::index_names::Names;
 
 /// The length of a repository's object names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +60,8 @@ pub(super) fn vet(input: impl Read, hash: Hash, tail: &Tail) -> Result<(), Flaw>
         if is_block.is_some() && entry.shared != 0 {
             return Err(Flaw::Malformed);
         }
-        if entries.name.is_empty() {
-            entries.has_empty = true;
-        } else if !is_harmless(&entries.name, entry.mode) {
+        entries.has_empty |= entries.name.is_empty();
+        if !entries.is_harmless(entry) {
             return Err(Flaw::Path);
         }
     }
@@ -85,9 +84,7 @@ pub(super) fn misleads(input: impl Read, hash: Hash) -> bool {
         let Ok(entry) = entries.next() else {
             return false;
         };
-        let mut names = entries.name.split(|byte| *byte == 0);
-        let name = names.next().unwrap_or_default();
-        if !name.is_empty() && !is_harmless(name, entry.mode) {
+        if !entries.is_harmless(entry) {
             return true;
         }
     }
@@ -107,6 +104,7 @@ struct Entries<R> {
     version: u32,
     count: u32,
     name: Vec<u8>,
+    names: Names,
     has_empty: bool,
     is_strict: bool,
 }
@@ -126,6 +124,7 @@ impl<R: Read> Entries<R> {
             version,
             count,
             name: Vec::new(),
+            names: Names::default(),
             has_empty: false,
             is_strict: true,
         })
@@ -183,6 +182,13 @@ impl<R: Read> Entries<R> {
             }
         }
         Ok(Entry { mode, shared })
+    }
+
+    /// Whether the entry that was just read may have its name.
+    fn is_harmless(&mut self, entry: Entry) -> bool {
+        let Entry { mode, shared } = entry;
+        let read = self.input.position;
+        self.names.may_follow(&self.name, shared, mode, read)
     }
 
     /// Skips the extensions, which end where the hash begins.

@@ -10,7 +10,7 @@ use rustix::{
 
 use super::{
     index::{self, Flaw, Hash, Tail},
-    index_names::is_harmless,
+    index_names::Names,
     vetted::vet_index,
 };
 
@@ -68,6 +68,10 @@ fn vet_file(directory: &Path, bytes: &[u8]) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(directory, flags, Mode::empty()).unwrap();
     vet_index(opened.as_fd(), c"index.lock", opened.as_fd()).map(drop)
+}
+
+fn is_harmless(path: &[u8], mode: u32) -> bool {
+    !path.is_empty() && Names::default().may_follow(path, 0, mode, 0)
 }
 
 const HASHES: [Hash; 2] = [Hash::Sha1, Hash::Sha256];
@@ -434,4 +438,60 @@ fn a_large_one_is_read_at_once() {
     assert!(vet(&bytes, Hash::Sha1).is_ok());
     assert!(start.elapsed().as_millis() < 2000, "{:?}", start.elapsed());
     eprintln!("{} bytes: {:?}", bytes.len(), start.elapsed());
+}
+
+/// Each entry of some seventy bytes has a name of many thousands.
+#[test]
+fn long_names_in_a_small_file_are_read_at_once() {
+    let long = 60_000;
+    let cases = [
+        ("components", b"d/".repeat(long / 2), true),
+        ("one component", b"d".repeat(long), false),
+    ];
+    for (what, first, works) in cases {
+        let first = [first.as_slice(), b"-x"].concat();
+        let mut entries = vec![entry(4, Hash::Sha1, FILE, (0, &first), 0)];
+        for _ in 0..100_000 {
+            entries.push(entry(4, Hash::Sha1, FILE, (0xfff, b"-x"), 2));
+        }
+        let bytes = whole(4, Hash::Sha1, &entries, b"");
+        let start = std::time::Instant::now();
+        assert_eq!(vet(&bytes, Hash::Sha1).is_ok(), works, "{what}");
+        assert!(
+            start.elapsed().as_millis() < 4000,
+            "{what} {:?}",
+            start.elapsed()
+        );
+        eprintln!("{what}: {} bytes: {:?}", bytes.len(), start.elapsed());
+    }
+}
+
+/// What was looked at with the name before counts for an entry of another mode too.
+#[test]
+fn what_names_share_is_judged_for_each_mode() {
+    const LINK: u32 = 0o120_000;
+    const DIRECTORY: u32 = 0o040_000;
+    let both = |first: (&[u8], u32), shared: usize, second: (&[u8], u32)| {
+        let mut names = Names::default();
+        assert!(names.may_follow(first.0, 0, first.1, 0), "{first:?}");
+        names.may_follow(second.0, shared, second.1, 0)
+    };
+    assert!(both((b".gitmodules/a", FILE), 12, (b".gitmodules/b", FILE)));
+    assert!(!both(
+        (b".gitmodules/a", FILE),
+        12,
+        (b".gitmodules/b", LINK)
+    ));
+    assert!(!both((b".gitmodules", FILE), 11, (b".gitmodules", LINK)));
+    assert!(both((b".gitmodules", FILE), 11, (b".gitmodulesx", LINK)));
+    assert!(both((b".gitmodules", FILE), 5, (b".gitx", LINK)));
+    assert!(!both((b"a/.gitx", FILE), 6, (b"a/.git", FILE)));
+    assert!(!both((b"a/b", FILE), 2, (b"a/", FILE)));
+    assert!(both((b"a/", DIRECTORY), 2, (b"a/", DIRECTORY)));
+    assert!(!both((b"a/", DIRECTORY), 2, (b"a/", FILE)));
+    assert!(!both((b"a/", DIRECTORY), 2, (b"a//", DIRECTORY)));
+    assert!(!both((b"a/", DIRECTORY), 2, (b"a/../x", FILE)));
+    // For who reads to the first zero.
+    assert!(both((b"a/b\0/../x", FILE), 6, (b"a/b\0/../y", FILE)));
+    assert!(!both((b"a/.git2\0x", FILE), 6, (b"a/.git\0x", FILE)));
 }

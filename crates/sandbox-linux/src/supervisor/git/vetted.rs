@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Dir, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps},
+    fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, SeekFrom, Stat, Timespec, Timestamps},
     io::Errno,
 };
 
@@ -21,12 +21,20 @@ use super::{
     index::{self, Flaw, Hash, Tail},
     install::{open_file, read_up_to},
     parts::is_index,
+    place::put_in_place,
+    turn::Turn,
 };
 use crate::sys;
 
 /// While it lives, nobody opens the file for writing, as far as the file system has leases.
 #[derive(Debug)]
-pub(in crate::supervisor) struct Unheld(#[expect(dead_code, reason = "held")] File);
+pub(in crate::supervisor) struct Unheld(File);
+
+impl Unheld {
+    pub(super) fn file(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 /// What is known of the length of object names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +97,7 @@ fn vet_all(session: &Session, directory: BorrowedFd<'_>, format: Format) -> Resu
             names.push(entry.file_name().to_owned());
         }
     }
+    let mut left = MOST_TOGETHER;
     for name in names {
         let is_pending = || {
             let identity = Identity::at(directory, &name);
@@ -97,6 +106,9 @@ fn vet_all(session: &Session, directory: BorrowedFd<'_>, format: Format) -> Resu
         // git reads no directory.
         let is_file = kind_of(directory, &name)?.is_some_and(|kind| !kind.is_dir());
         if is_file && !is_pending() {
+            let status = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+            let size = u64::try_from(status.st_size).map_err(|_negative| Errno::ACCESS)?;
+            left = left.checked_sub(size).ok_or(Errno::ACCESS)?;
             vet_as(directory, &name, format)?;
         }
     }
@@ -373,7 +385,7 @@ impl Pending {
         let lock = [self.name.to_bytes(), b".lock"].concat();
         let lock = CString::new(lock).map_err(|_nul| Errno::INVAL)?;
         let format = Format::of(directory)?;
-        let _unheld = copy(
+        let unheld = copy(
             &content,
             directory,
             &lock,
@@ -381,14 +393,36 @@ impl Pending {
             &times,
             format,
         )?;
-        rustix::fs::renameat(directory, &lock, directory, &self.name)
+        put_copy_in_place(directory, &unheld, &lock, &self.name)
     }
+}
+
+/// Renames a copy that was vetted. Without the turn it is tried again later, as if somebody had the lock.
+fn put_copy_in_place(
+    directory: BorrowedFd<'_>,
+    copy: &Unheld,
+    lock: &CStr,
+    name: &CStr,
+) -> Result<(), Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let proc = rustix::fs::open("/proc", flags, Mode::empty())?;
+    let (from, to) = ((directory, lock), (directory, name));
+    let turn = Turn::take().map_err(|_errno| Errno::EXIST);
+    let placed = turn
+        .and_then(|turn| put_in_place(&turn, proc.as_fd(), copy, from, to, RenameFlags::empty()));
+    if placed.is_err() && Identity::at(directory, lock)? == Identity::of(copy.file())? {
+        rustix::fs::unlinkat(directory, lock, AtFlags::empty())?;
+    }
+    placed
 }
 
 const ENTRIES_LIMIT: usize = 4096;
 const SETTINGS_LIMIT: usize = 1 << 20;
 /// Of some ten million files.
 const SIZE_LIMIT: u64 = 1 << 30;
+/// What the indexes of a directory may be together where all sandboxes of the user wait for the answer: those of a
+/// million files.
+const MOST_TOGETHER: u64 = 128 << 20;
 const BUFFER: usize = 64 << 10;
 /// The largest that an architecture has.
 const PAGE: u64 = 64 << 10;

@@ -2,12 +2,13 @@
 //! as it does those in its own directory.
 //!
 //! Looked at are the repositories of the write roots, of the home and of the working directory, with those around them,
-//! and the user's own settings, when a sandbox begins, and those further down when something in them is changed first:
-//! nobody inside can set these keys later.
+//! and the user's own settings (in `XDG_CONFIG_HOME` too), when a sandbox begins, and those further down when something in
+//! them is changed first: nobody inside can set these keys later.
 
 mod nearby;
 mod repository;
 mod settings;
+mod values;
 
 use std::{
     collections::HashSet,
@@ -23,6 +24,7 @@ pub(super) use self::nearby::Nearby;
 use self::{
     repository::{Repository, read_file},
     settings::{Key, Setting},
+    values::Places,
 };
 use super::{
     landings::{self, Landing, Leads},
@@ -39,23 +41,40 @@ const MOST_FILES: usize = 64;
 ///
 /// # Errors
 /// What can't be told now may be told later, as when this process has too many descriptors (`EMFILE`).
-pub(super) fn find(
-    policy: &FilesystemPolicy,
-    starts: &[AbsolutePath],
-) -> Result<Vec<Landing>, Errno> {
-    let mut search = Search::new(policy, starts);
-    let users = search.users()?;
+pub(super) fn find(policy: &FilesystemPolicy, user: User<'_>) -> Result<Vec<Landing>, Errno> {
+    let mut search = Search::new(policy, user)?;
+    let users = search.users(user.config_home)?;
+    if let Some(config_home) = user.config_home {
+        let key = "XDG_CONFIG_HOME";
+        let leads = Leads::BySetting {
+            key,
+            is_relative: false,
+        };
+        let own = config_home.as_path().join("git");
+        search.close(&own, leads, ".config/git", Path::new("the environment"))?;
+    }
     search.add(&users, None)?;
     let mut seen = HashSet::new();
-    for directory in roots(policy).take(MOST_ROOTS).chain(starts) {
+    for directory in roots(policy).take(MOST_ROOTS).chain(user.starts) {
         for directory in directory.ancestors() {
             if !seen.insert(directory.clone()) {
                 break;
             }
-            search.look_at(directory.as_path(), &users)?;
+            if let Some(repository) = Repository::at(directory.as_path())? {
+                search.add_all(&repository, &users)?;
+            }
         }
     }
     Ok(search.landings)
+}
+
+/// Where the settings of who calls git outside are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct User<'s> {
+    /// What `~` may be.
+    pub(super) starts: &'s [AbsolutePath],
+    /// `XDG_CONFIG_HOME`.
+    pub(super) config_home: Option<&'s AbsolutePath>,
 }
 
 /// The write roots that are no patterns.
@@ -76,44 +95,43 @@ struct Named {
 
 struct Search<'s> {
     policy: &'s FilesystemPolicy,
-    /// What `~` may be.
-    homes: &'s [AbsolutePath],
+    places: Places<'s>,
     landings: Vec<Landing>,
 }
 
 impl<'s> Search<'s> {
-    fn new(policy: &'s FilesystemPolicy, homes: &'s [AbsolutePath]) -> Self {
-        Self {
+    fn new(policy: &'s FilesystemPolicy, user: User<'s>) -> Result<Self, Errno> {
+        Ok(Self {
             policy,
-            homes,
+            places: Places::new(user.starts)?,
             landings: Vec::new(),
-        }
+        })
     }
 
     /// What the user's own settings name, and the system's.
-    fn users(&self) -> Result<Vec<Named>, Errno> {
+    fn users(&self, config_home: Option<&AbsolutePath>) -> Result<Vec<Named>, Errno> {
         let mut users = Vec::new();
-        for home in self.homes {
+        for home in self.places.homes {
             for name in [".gitconfig", ".config/git/config"] {
                 self.read(&home.as_path().join(name), &mut users)?;
             }
+        }
+        if let Some(config_home) = config_home {
+            self.read(&config_home.as_path().join("git/config"), &mut users)?;
         }
         self.read(Path::new("/etc/gitconfig"), &mut users)?;
         Ok(users)
     }
 
-    /// Closes what the settings of the repository at a directory name, if there is one, and the user's for that.
-    fn look_at(&mut self, directory: &Path, users: &[Named]) -> Result<(), Errno> {
-        let Some(repository) = Repository::at(directory)? else {
-            return Ok(());
-        };
+    /// Closes what a repository's settings name, the user's for that, and what its links lead to.
+    fn add_all(&mut self, repository: &Repository, users: &[Named]) -> Result<(), Errno> {
         let mut named = Vec::new();
         for file in repository.settings() {
             self.read(&file, &mut named)?;
         }
-        self.add(&named, Some(&repository))?;
-        self.add(users, Some(&repository))?;
-        self.add_links(&repository)
+        self.add(&named, Some(repository))?;
+        self.add(users, Some(repository))?;
+        self.add_links(repository)
     }
 
     /// Closes what symlinks in a repository's own directory lead to: a hook is often one.
@@ -146,32 +164,13 @@ impl<'s> Search<'s> {
             };
             for setting in settings::read(&text) {
                 if setting.key == Key::Include {
-                    pending.extend(self.places(&setting.value, file.parent()));
+                    pending.extend(self.places.of(&setting.value, file.parent()));
                 }
                 let file = file.clone();
                 named.push(Named { setting, file });
             }
         }
         Ok(())
-    }
-
-    /// What a value may mean as a path.
-    fn places(&self, value: &[u8], base: Option<&Path>) -> Vec<PathBuf> {
-        let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
-        match value {
-            [] => Vec::new(),
-            [b'/', ..] => vec![path(value)],
-            [b'~', b'/', below @ ..] => {
-                let homes = self.homes.iter();
-                homes.map(|home| home.as_path().join(path(below))).collect()
-            }
-            // Of another user, or below where git itself is.
-            [b'~' | b'%', ..] => Vec::new(),
-            _ => base
-                .map(|base| base.join(path(value)))
-                .into_iter()
-                .collect(),
-        }
     }
 
     /// Closes what settings name; where a path is relative to a working tree, to this repository's.
@@ -195,23 +194,28 @@ impl<'s> Search<'s> {
             } else {
                 tops.iter().map(PathBuf::as_path).collect()
             };
-            // Whether a watcher is on, and no path.
-            if setting.key == Key::FsMonitor && !setting.value.contains(&b'/') {
-                continue;
-            }
-            let mut places = Vec::new();
-            if bases.is_empty() {
-                places = self.places(&setting.value, None);
-            }
-            for base in bases {
-                places.extend(self.places(&setting.value, Some(base)));
-            }
+            let bases: Vec<Option<&Path>> = match bases.as_slice() {
+                [] => vec![None],
+                bases => bases.iter().copied().map(Some).collect(),
+            };
+            let words = match setting.key {
+                Key::FsMonitor => values::words(&setting.value),
+                Key::HooksPath
+                | Key::TemplateDir
+                | Key::AttributesFile
+                | Key::Include
+                | Key::WorkTree => vec![setting.value.clone()],
+            };
             // A working tree elsewhere may be named by a whole path.
-            let is_relative = !matches!(setting.value.first(), Some(b'/' | b'~'))
-                && (setting.key == Key::Include || tops.len() <= 1);
-            let leads = Leads::BySetting { key, is_relative };
-            for place in places {
-                self.close(&place, leads, row, file)?;
+            let is_near = setting.key == Key::Include || tops.len() <= 1;
+            for word in &words {
+                let is_relative = is_near && values::is_relative(word);
+                let leads = Leads::BySetting { key, is_relative };
+                for base in &bases {
+                    for place in self.places.of(word, *base) {
+                        self.close(&place, leads, row, file)?;
+                    }
+                }
             }
         }
         Ok(())

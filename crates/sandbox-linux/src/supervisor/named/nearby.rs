@@ -10,9 +10,9 @@ use std::{
 };
 
 use rustix::io::Errno;
-use sandbox_policy::{AbsolutePath, FilesystemPolicy};
+use sandbox_policy::FilesystemPolicy;
 
-use super::{Named, Search};
+use super::{Named, Repository, Search, User};
 use crate::supervisor::{landings::Landing, rules::is_within};
 
 /// What was looked at, and what it named.
@@ -35,7 +35,7 @@ impl Nearby {
     pub(in crate::supervisor) fn look_around(
         &mut self,
         policy: &FilesystemPolicy,
-        starts: &[AbsolutePath],
+        user: User<'_>,
         path: &[u8],
     ) -> Result<(), Errno> {
         let new: Vec<&[u8]> = above(path)
@@ -46,9 +46,9 @@ impl Nearby {
             if self.directories.len() >= MOST {
                 self.directories.clear();
                 self.landings.clear();
-                return self.look_around(policy, starts, path);
+                return self.look_around(policy, user, path);
             }
-            self.look_at(policy, starts, directory)?;
+            self.look_at(policy, user, directory)?;
             self.directories.insert(directory.to_vec());
         }
         Ok(())
@@ -57,15 +57,19 @@ impl Nearby {
     fn look_at(
         &mut self,
         policy: &FilesystemPolicy,
-        starts: &[AbsolutePath],
+        user: User<'_>,
         directory: &[u8],
     ) -> Result<(), Errno> {
-        let mut search = Search::new(policy, starts);
+        let directory = Path::new(OsStr::from_bytes(directory));
+        let Some(repository) = Repository::at(directory)? else {
+            return Ok(());
+        };
+        let mut search = Search::new(policy, user)?;
         let users = match &self.users {
             Some(users) => Arc::clone(users),
-            None => Arc::clone(self.users.insert(search.users()?.into())),
+            None => Arc::clone(self.users.insert(search.users(user.config_home)?.into())),
         };
-        search.look_at(Path::new(OsStr::from_bytes(directory)), &users)?;
+        search.add_all(&repository, &users)?;
         for landing in search.landings {
             let place = landing.place.clone();
             self.landings

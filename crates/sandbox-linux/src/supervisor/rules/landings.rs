@@ -8,7 +8,7 @@ use super::{Rules, is_repository_name, is_within};
 use crate::{
     supervisor::{
         landings::{self, Landing},
-        named::{self, Nearby},
+        named::{self, Nearby, User},
     },
     sys::Errno,
 };
@@ -70,8 +70,15 @@ impl Rules {
             return Ok(None);
         }
         let mut nearby = self.nearby.lock().unwrap_or_else(PoisonError::into_inner);
-        nearby.look_around(&self.planned, &self.starts, path)?;
+        nearby.look_around(&self.planned, self.user(), path)?;
         Ok(Some(nearby))
+    }
+
+    fn user(&self) -> User<'_> {
+        User {
+            starts: &self.starts,
+            config_home: self.config_home.as_ref(),
+        }
     }
 
     /// A directory is moved, or a repository comes to be or goes, by this name: what was found there is looked for
@@ -118,7 +125,7 @@ impl Rules {
             return Ok(landings);
         }
         let mut landings = landings::find(&self.planned, &self.starts)?;
-        landings.extend(named::find(&self.planned, &self.starts)?);
+        landings.extend(named::find(&self.planned, self.user())?);
         let links = self.completed()?.links.iter();
         landings.extend(links.map(|(link, rule)| Landing::of_link(link, rule)));
         landings.sort_by(|one, other| one.place.cmp(&other.place));

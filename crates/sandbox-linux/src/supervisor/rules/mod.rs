@@ -52,6 +52,7 @@ pub(crate) struct Rules {
     observed: Option<Observed>,
     /// The user's home and the working directory, whose protected names are often links.
     starts: Vec<AbsolutePath>,
+    config_home: Option<AbsolutePath>,
     write_links: WriteLinks,
     /// What tells a read deny before everything is compiled.
     ends: OnceLock<early::Ends>,
@@ -135,6 +136,7 @@ impl Rules {
                 judge: OnceLock::new(),
             }),
             starts: plan.starts.clone(),
+            config_home: plan.config_home.clone(),
             write_links: plan.write_links,
             ends: OnceLock::new(),
             early: AtomicUsize::new(0),
