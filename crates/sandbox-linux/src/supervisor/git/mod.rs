@@ -17,8 +17,8 @@
 //!   refusal is lifted.
 //! - [`GitVerdict::PermitEmpty`]: as `Permit`, for a file that nobody inside gets open for writing.
 //! - [`GitVerdict::VetConfig`]: as `Permit`, but [`install_config`] is called in place of the rename.
-//! - [`GitVerdict::VetIndex`]: as `Pass`, but [`vet_index`] has to succeed, and [`put_in_place`] renames what it
-//!   returns.
+//! - [`GitVerdict::VetIndex`]: as `Pass`, but [`vet_index`] has to succeed, and what it returns is kept until the
+//!   rename is done.
 //! - [`GitVerdict::StandIn`]: as `Pass`, but the caller gets [`Session::stand_in`]'s file for the new one.
 //! - [`GitVerdict::Assemble`]: as `Pass`, but [`assemble`] has to succeed right before the change.
 //!
@@ -69,7 +69,6 @@ mod install;
 mod judge;
 mod keys;
 mod parts;
-mod place;
 mod session;
 mod tracking;
 mod turn;
@@ -93,7 +92,6 @@ use self::{
 pub(super) use self::{
     inside::{is_harmless_link, is_in_git_directory, require_plain},
     install::{assemble, install_config},
-    place::put_in_place,
     session::{Protected, Session},
     turn::Turn,
     vetted::{Unheld, vet_index},

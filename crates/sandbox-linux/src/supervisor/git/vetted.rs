@@ -11,7 +11,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, SeekFrom, Stat, Timespec, Timestamps},
+    fs::{AtFlags, Dir, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps},
     io::Errno,
 };
 
@@ -21,20 +21,12 @@ use super::{
     index::{self, Flaw, Hash, Tail},
     install::{open_file, read_up_to},
     parts::is_index,
-    place::put_in_place,
-    turn::Turn,
 };
 use crate::sys;
 
 /// While it lives, nobody opens the file for writing, as far as the file system has leases.
 #[derive(Debug)]
-pub(in crate::supervisor) struct Unheld(File);
-
-impl Unheld {
-    pub(super) fn file(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
+pub(in crate::supervisor) struct Unheld(#[expect(dead_code, reason = "held")] File);
 
 /// What is known of the length of object names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -385,7 +377,7 @@ impl Pending {
         let lock = [self.name.to_bytes(), b".lock"].concat();
         let lock = CString::new(lock).map_err(|_nul| Errno::INVAL)?;
         let format = Format::of(directory)?;
-        let unheld = copy(
+        let _unheld = copy(
             &content,
             directory,
             &lock,
@@ -393,27 +385,8 @@ impl Pending {
             &times,
             format,
         )?;
-        put_copy_in_place(directory, &unheld, &lock, &self.name)
+        rustix::fs::renameat(directory, &lock, directory, &self.name)
     }
-}
-
-/// Renames a copy that was vetted. Without the turn it is tried again later, as if somebody had the lock.
-fn put_copy_in_place(
-    directory: BorrowedFd<'_>,
-    copy: &Unheld,
-    lock: &CStr,
-    name: &CStr,
-) -> Result<(), Errno> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let proc = rustix::fs::open("/proc", flags, Mode::empty())?;
-    let (from, to) = ((directory, lock), (directory, name));
-    let turn = Turn::take().map_err(|_errno| Errno::EXIST);
-    let placed = turn
-        .and_then(|turn| put_in_place(&turn, proc.as_fd(), copy, from, to, RenameFlags::empty()));
-    if placed.is_err() && Identity::at(directory, lock)? == Identity::of(copy.file())? {
-        rustix::fs::unlinkat(directory, lock, AtFlags::empty())?;
-    }
-    placed
 }
 
 const ENTRIES_LIMIT: usize = 4096;
