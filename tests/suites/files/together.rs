@@ -105,3 +105,52 @@ fn nobody_makes_a_piece_out_of_turn() {
         assert_eq!(made, held == "free");
     }
 }
+
+/// Makes many git directories, or symlinks in them, in step with the other sandbox.
+const LINKS: &str = r#"
+import os, sys
+role, other, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+open('ready-' + role, 'w').close()
+while not os.path.exists('ready-' + other): pass
+made = 0
+for number in range(count):
+    while number > 3 and not os.path.exists('d%d/seen-%s' % (number - 3, other)): pass
+    try:
+        if role == 'git': os.mkdir('d%d/refs' % number)
+        else: os.symlink('../target', 'd%d/link' % number)
+        made += 1
+    except PermissionError: pass
+    open('d%d/seen-%s' % (number, role), 'w').close()
+print(made)
+"#;
+
+/// git writes through a symlink in its directory.
+#[test]
+fn no_symlink_is_made_where_another_sandbox_makes_a_repository() {
+    let python = need!("python3");
+    let bed = Bed::new();
+    let count = 1500;
+    for number in 0..count {
+        std::fs::create_dir_all(bed.work().join(format!("d{number}/objects"))).unwrap();
+    }
+    let start = |role: &str, other: &str| {
+        let words = [role, other, &count.to_string()].map(std::ffi::OsString::from);
+        let mut arguments = vec![python.clone().into_os_string(), "-c".into(), LINKS.into()];
+        arguments.extend(words);
+        bed.srt().flat(&settings()).args(arguments).spawn()
+    };
+    let both = [start("git", "link"), start("link", "git")];
+    let made = both.map(|running| {
+        let output = running.finish(timeout(120.0)).ok();
+        output.text().trim().parse::<usize>().unwrap()
+    });
+    let has = |number: usize, name: &str| {
+        let path = bed.work().join(format!("d{number}/{name}"));
+        path.symlink_metadata().is_ok()
+    };
+    let both: Vec<_> = (0..count)
+        .filter(|number| has(*number, "refs") && has(*number, "link"))
+        .collect();
+    assert!(both.is_empty(), "{} of {count}: {both:?}", both.len());
+    assert_eq!(made.iter().sum::<usize>(), count, "{made:?}");
+}

@@ -23,7 +23,8 @@ use crate::{probe::is_out_of_reach, sys::Errno};
 impl Answering<'_> {
     /// A symlink shows one tree under another name. It must not show one where a rule means something
     /// else for what lies in it, nor decide what a write root that does not exist yet will be.
-    pub(super) fn permit_link_at(&self, place: &Place, text: &[u8]) -> Result<(), Errno> {
+    pub(super) fn permit_link_at(&mut self, place: &Place, text: &[u8]) -> Result<(), Errno> {
+        self.await_turn(place)?;
         let rules = &self.world.rules;
         let path = place.path.as_slice();
         let mut missing_roots = rules.missing_roots.iter();
@@ -110,6 +111,15 @@ impl Answering<'_> {
         Ok(target.is_some_and(|target| is_in_store(&target.path)))
     }
 
+    /// Nobody makes a git directory of one where something is made that must not lie in it, until that is done.
+    fn await_turn(&mut self, place: &Place) -> Result<(), Errno> {
+        if self.state.git_turn.is_none() && self.world.rules.guards_repositories(&place.path) {
+            let turn = git::Turn::take_unless_foreign();
+            self.state.git_turn = turn.map_err(|_errno| Errno::ACCESS)?;
+        }
+        Ok(())
+    }
+
     /// Whether what is made at a place lies in a git directory that is looked after.
     fn is_in_git_directory(&self, place: &Place) -> Result<bool, Errno> {
         Ok(self.world.rules.guards_repositories(&place.path)
@@ -117,12 +127,16 @@ impl Answering<'_> {
     }
 
     /// git would wait for a FIFO in its directory, and for a device perhaps.
-    pub(super) fn permit_special_at(&self, place: &Place, kind: FileType) -> Result<(), Errno> {
+    pub(super) fn permit_special_at(&mut self, place: &Place, kind: FileType) -> Result<(), Errno> {
         let is_plain = matches!(
             kind,
             FileType::RegularFile | FileType::Directory | FileType::Symlink | FileType::Socket
         );
-        if !is_plain && self.is_in_git_directory(place)? {
+        if is_plain {
+            return Ok(());
+        }
+        self.await_turn(place)?;
+        if self.is_in_git_directory(place)? {
             self.report(&Rules::special_in_repository(&place.path));
             return Err(Errno::ACCESS);
         }
@@ -130,8 +144,9 @@ impl Answering<'_> {
     }
 
     /// What a directory holds goes with it: in a git directory, or as one, it must be plain.
-    pub(super) fn permit_moved_tree(&self, from: &Place, to: &Place) -> Result<(), Errno> {
+    pub(super) fn permit_moved_tree(&mut self, from: &Place, to: &Place) -> Result<(), Errno> {
         self.permit_moved_links(from, to)?;
+        self.await_turn(to)?;
         let becomes_one = git::is_dot_git(&to.name) && !git::is_dot_git(&from.name);
         let is_guarded = self.world.rules.guards_repositories(&to.path);
         if !is_guarded || !(becomes_one || self.is_in_git_directory(to)?) {
@@ -167,7 +182,7 @@ impl Answering<'_> {
     }
 
     /// What is asked of a new name, for an existing one that is moved or linked there.
-    pub(super) fn permit_moved_link(&self, from: &Place, to: &Place) -> Result<(), Errno> {
+    pub(super) fn permit_moved_link(&mut self, from: &Place, to: &Place) -> Result<(), Errno> {
         let name = from.name.as_c_str();
         match rustix::fs::statat(&from.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(status) if is_link(&status) => {

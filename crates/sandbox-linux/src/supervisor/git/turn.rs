@@ -41,6 +41,12 @@ impl Turn {
     /// Waits for the turn. A change takes microseconds: who has not got it after so long a time is not
     /// going to, and the change is refused.
     pub(in crate::supervisor) fn take() -> Result<Self, Errno> {
+        Self::take_unless_foreign()?.ok_or(Errno::ACCESS)
+    }
+
+    /// The same; none where another user of the host has it. No sandbox makes a git directory meanwhile, so that what
+    /// is no piece of one may go on.
+    pub(in crate::supervisor) fn take_unless_foreign() -> Result<Option<Self>, Errno> {
         let name = format!("srt/git/{}", rustix::process::geteuid().as_raw());
         let address = SocketAddrUnix::new_abstract_name(name.as_bytes())?;
         let socket = new_socket()?;
@@ -50,7 +56,7 @@ impl Turn {
                 Ok(()) => {
                     // Those who wait ask whose it is.
                     listen(&socket, WAITING)?;
-                    return Ok(Self(socket));
+                    return Ok(Some(Self(socket)));
                 }
                 Err(Errno::ADDRINUSE) => {}
                 Err(errno) => return Err(errno),
@@ -58,7 +64,7 @@ impl Turn {
             match holder(&address)? {
                 Holder::Own => unknown = 0,
                 Holder::Unknown if unknown < UNKNOWN_TRIES => unknown += 1,
-                Holder::Unknown | Holder::Foreign => return Err(Errno::ACCESS),
+                Holder::Unknown | Holder::Foreign => return Ok(None),
             }
             match rustix::thread::nanosleep(&PAUSE) {
                 NanosleepRelativeResult::Ok | NanosleepRelativeResult::Interrupted(_) => {}
