@@ -9,7 +9,7 @@ use sandbox_policy::{
 
 use super::{
     Answering,
-    git::{self, Change, Protected},
+    git::{self, Change, Content, Flaw, Pending, Protected, Unfit},
     landings::Landing,
     permit::{self, Access},
     resolve::Place,
@@ -44,6 +44,24 @@ impl Rules {
         denial.rule = part.and_then(row_of_part).map(rule_of);
         denial.note = Some("git runs or obeys it, in this repository or when it is one".to_owned());
         denial
+    }
+
+    /// Why a file does not become a repository's settings.
+    fn harmful_settings(&self, path: &[u8], part: Option<Protected>, flaw: &Flaw) -> Denial {
+        let mut denial = self.planted(path, part);
+        denial.note = Some(flaw.to_string());
+        denial
+    }
+
+    /// Why what was written by its own name did not get its place.
+    pub(super) fn unfit(&self, pending: &Pending, unfit: &Unfit) -> Denial {
+        let path = pending.path();
+        let part = git::named_part(pending.parent_path(), &pending.name);
+        match (pending.content, unfit) {
+            (_, Unfit::Flaw(flaw)) => self.harmful_settings(&path, part, flaw),
+            (Content::Index, Unfit::Error(_)) => Self::harmful_index(&path),
+            (Content::Settings, Unfit::Error(_)) => self.planted(&path, part),
+        }
     }
 
     /// Why an index is not written to, or linked.
@@ -190,9 +208,14 @@ impl Answering<'_> {
     }
 
     /// Reports a refused change of a repository's settings.
-    pub(super) fn report_settings(&self, place: &Place) {
+    pub(super) fn report_settings(&self, place: &Place, flaw: Option<&Flaw>) {
         let part = git::named_part(place.parent_path(), &place.name);
-        self.report(&self.world.rules.planted(&place.path, part));
+        let (rules, path) = (&self.world.rules, place.path.as_slice());
+        let denial = match flaw {
+            Some(flaw) => rules.harmful_settings(path, part, flaw),
+            None => rules.planted(path, part),
+        };
+        self.report(&denial);
     }
 }
 

@@ -1,12 +1,26 @@
-//! Looks whether an index is written that was created by its own name: no call tells of that.
+//! Looks whether settings or an index are written that were opened by their own name: no call tells of that.
 
 use std::{thread, time::Duration};
 
 use rustix::time::Timespec;
 
-use super::{fifo, git::Session};
+use super::{World, fifo, git::Session, refusal::Refusal, refusal::Who, refused::operation_of};
 
-/// How long to wait before the next look. An index is written in no time, and read by whoever comes next.
+/// Puts in place what is written by now, and tells what is refused.
+pub(super) fn settle(world: &World, session: &mut Session) {
+    session.settle(|pending, unfit| {
+        let denial = world.rules.unfit(pending, unfit);
+        (world.refused)(&Refusal {
+            operation: operation_of(&denial),
+            call: pending.writer.call,
+            denial: &denial,
+            permitted: false,
+            who: Who::Answered(&pending.writer),
+        });
+    });
+}
+
+/// How long to wait before the next look. A file is written in no time, and read by whoever comes next.
 pub(super) fn pause(session: &Session, looks: &mut usize) -> Timespec {
     let is_soon = session.has_pending() && *looks < SOON;
     *looks += 1;
@@ -21,9 +35,9 @@ pub(super) fn pause(session: &Session, looks: &mut usize) -> Timespec {
 }
 
 /// The last look, when nobody is left: the last process may be on its way out, with its descriptors.
-pub(super) fn finish(session: &mut Session) {
+pub(super) fn finish(world: &World, session: &mut Session) {
     for _ in 0..MOST_PAUSES {
-        session.settle();
+        settle(world, session);
         if !session.has_pending() {
             return;
         }
