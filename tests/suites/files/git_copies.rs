@@ -309,7 +309,11 @@ with open(config, 'x') as file:
     os.unlink(config)
 os.mkdir('tick'); os.rmdir('tick'); time.sleep(0.05)
 assert not os.path.exists(config)
-with open(config, 'w') as file: file.write(core)
+one, two = [os.open(config, os.O_CREAT | os.O_WRONLY | os.O_APPEND) for _ in range(2)]
+os.write(one, b'[core]\n'); os.write(two, b'\tbare'); os.lseek(one, 0, 0); os.write(one, b' = false\n')
+try: os.read(one, 1); raise SystemExit('read')
+except OSError: pass
+os.close(one); os.close(two)
 settled(core)
 print('end')
 "#;
@@ -496,4 +500,15 @@ fn what_is_refused_when_it_is_closed_is_told() {
         ("", ""),
         "{output}"
     );
+    // While its lock is there, it waits, and at the end nobody is left to wait.
+    let (output, told) =
+        run("git init -q late; : > late/.git/config.lock; echo '[gc]' >> late/.git/config");
+    assert!(output.errors().contains("late/.git/config"), "{output}");
+    assert!(told.contains("lost"), "{told}");
+    // Settings that were there before their directory became a repository.
+    outside(&bed, "git -C bare config alias.x '!y'").ok();
+    let (output, told) = run("cp -r bare copied");
+    output.refused();
+    assert!(told.contains("alias.x"), "{told}");
+    outside(&bed, "git --git-dir=copied rev-parse").refused();
 }

@@ -133,7 +133,7 @@ impl Answering<'_> {
             let fresh = flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::EXCL;
             match rustix::fs::openat(directory, name, fresh, mode) {
                 Ok(file) => {
-                    let file = self.created(place, directory, file, asked_about)?;
+                    let file = self.created((place, directory), (file, flags), asked_about)?;
                     return Ok(Attempt::Created(file, through));
                 }
                 Err(Errno::EXIST) if flags.contains(OFlags::EXCL) => return Err(Errno::EXIST),
@@ -213,14 +213,15 @@ impl Answering<'_> {
     /// What the caller gets for a file that was made. If it gets nothing, there is none.
     fn created(
         &mut self,
-        place: &Place,
-        directory: BorrowedFd<'_>,
-        file: OwnedFd,
+        (place, directory): (&Place, BorrowedFd<'_>),
+        (file, flags): (OwnedFd, OFlags),
         asked_about: AskedAbout,
     ) -> Result<OwnedFd, Errno> {
         let name = place.name.as_c_str();
         let given = match asked_about {
-            AskedAbout::New(NewFile::StandIn) => self.stand_in(place, directory, file.as_fd()),
+            AskedAbout::New(NewFile::StandIn) => {
+                self.stand_in(place, directory, (file.as_fd(), flags))
+            }
             AskedAbout::New(NewFile::Given) | AskedAbout::Name | AskedAbout::File(..) => {
                 let session = &mut self.state.git;
                 session.note_file(directory, name, file.as_fd());
@@ -241,7 +242,7 @@ impl Answering<'_> {
         &mut self,
         place: &Place,
         directory: BorrowedFd<'_>,
-        file: BorrowedFd<'_>,
+        file: (BorrowedFd<'_>, OFlags),
     ) -> Result<OwnedFd, Errno> {
         let (proc, call, caller) = (self.world.proc.as_fd(), self.call, self.view.caller);
         let named = NewName {
@@ -263,7 +264,7 @@ impl Answering<'_> {
         if !FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode).is_file() {
             return Err(Errno::ACCESS);
         }
-        let given = self.stand_in(place, directory, file.as_fd())?;
+        let given = self.stand_in(place, directory, (file.as_fd(), OFlags::RDWR))?;
         let (mut file, mut content) = (File::from(file), File::from(given));
         let copied = std::io::copy(&mut file, &mut content);
         copied.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;

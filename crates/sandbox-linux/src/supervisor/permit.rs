@@ -131,11 +131,9 @@ impl Answering<'_> {
             }
             GitVerdict::Assemble => {
                 let through = self.permit(place, access)?;
-                git::assemble(
-                    &mut self.state.git,
-                    through.directory(place),
-                    place.parent_path(),
-                )?;
+                let (session, parent) = (&mut self.state.git, place.parent_path());
+                let assembled = git::assemble(session, through.directory(place), parent);
+                assembled.map_err(|unfit| self.refuse_assembly(place, unfit))?;
                 through
             }
             GitVerdict::Refuse => {

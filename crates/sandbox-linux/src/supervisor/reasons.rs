@@ -15,6 +15,7 @@ use super::{
     resolve::Place,
     rules::{GIT_PLACES, Rules, is_within},
 };
+use crate::sys::Errno;
 
 impl Rules {
     /// Why a file is refused that a closed name leads to.
@@ -58,6 +59,12 @@ impl Rules {
         let path = pending.path();
         let part = git::named_part(pending.parent_path(), &pending.name);
         match (pending.content, unfit) {
+            (_, Unfit::Error(Errno::BUSY)) => {
+                let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(&path));
+                let note = "what was written to it is lost: until the command's end its lock was there, or it was open";
+                denial.note = Some(note.to_owned());
+                denial
+            }
             (_, Unfit::Flaw(flaw)) => self.harmful_settings(&path, part, flaw),
             (Content::Index, Unfit::Error(_)) => Self::harmful_index(&path),
             (Content::Settings, Unfit::Error(_)) => self.planted(&path, part),
@@ -200,6 +207,23 @@ impl Answering<'_> {
             rules.planted(&place.path, part)
         };
         self.report(&denial);
+    }
+
+    /// Reports that a directory does not become a git directory for what is in it; returns the error for the caller.
+    pub(super) fn refuse_assembly(&self, place: &Place, unfit: Unfit) -> Errno {
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(&place.path));
+        let directory = "it would make a git directory of the one that it lies in";
+        denial.note = Some(match &unfit {
+            Unfit::Flaw(flaw) => format!("{directory}, in whose settings {flaw}"),
+            Unfit::Error(_) => {
+                format!("{directory}, which has something in it that git would run or obey")
+            }
+        });
+        let errno = unfit.into();
+        if errno == Errno::ACCESS {
+            self.report(&denial);
+        }
+        errno
     }
 
     /// Reports an index that was refused for what it names.

@@ -4,19 +4,26 @@ use std::{thread, time::Duration};
 
 use rustix::time::Timespec;
 
-use super::{World, fifo, git::Session, refusal::Refusal, refusal::Who, refused::operation_of};
+use super::{
+    World, fifo,
+    git::{Pending, Session, Unfit},
+    refusal::{Refusal, Who},
+    refused::operation_of,
+};
 
 /// Puts in place what is written by now, and tells what is refused.
 pub(super) fn settle(world: &World, session: &mut Session) {
-    session.settle(|pending, unfit| {
-        let denial = world.rules.unfit(pending, unfit);
-        (world.refused)(&Refusal {
-            operation: operation_of(&denial),
-            call: pending.writer.call,
-            denial: &denial,
-            permitted: false,
-            who: Who::Answered(&pending.writer),
-        });
+    session.settle(|pending, unfit| tell(world, pending, unfit));
+}
+
+fn tell(world: &World, pending: &Pending, unfit: &Unfit) {
+    let denial = world.rules.unfit(pending, unfit);
+    (world.refused)(&Refusal {
+        operation: operation_of(&denial),
+        call: pending.writer.call,
+        denial: &denial,
+        permitted: false,
+        who: Who::Answered(&pending.writer),
     });
 }
 
@@ -43,10 +50,11 @@ pub(super) fn finish(world: &World, session: &mut Session) {
         }
         thread::sleep(Duration::from_millis(1));
     }
+    session.give_up(|pending, unfit| tell(world, pending, unfit));
 }
 
-/// How long that may take, in milliseconds.
-const MOST_PAUSES: usize = 1000;
+/// How long that may take, in milliseconds: less than who tells of the end waits.
+const MOST_PAUSES: usize = 500;
 /// In nanoseconds.
 const SHORT_PAUSE: i64 = 50_000;
 /// How many such pauses follow one another.

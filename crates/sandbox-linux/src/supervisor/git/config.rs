@@ -38,7 +38,7 @@ impl fmt::Display for Flaw {
                 write!(f, "`{name}`, or its value, is not known to be harmless")
             }
             Self::Line(number) => write!(f, "line {number} is not as git writes it"),
-            Self::Text => write!(f, "it is too long, or no text"),
+            Self::Text => write!(f, "the whole is too long, or no text"),
             Self::Change => write!(f, "more changes than which branch follows which"),
         }
     }

@@ -99,10 +99,10 @@ pub(in crate::supervisor) fn assemble(
     session: &mut Session,
     directory: BorrowedFd<'_>,
     path: &[u8],
-) -> Result<(), Errno> {
+) -> Result<(), Unfit> {
     let identity = Identity::of(directory)?;
     if session.was_taken_apart(identity) {
-        return Err(Errno::ACCESS);
+        return Err(Errno::ACCESS.into());
     }
     require_plain(directory)?;
     for (name, closed) in [
@@ -130,7 +130,7 @@ pub(in crate::supervisor) fn assemble(
         }
         // Whoever holds it would rename it to settings that nobody has looked at.
         if kind_of(directory, lock)?.is_some() {
-            return Err(Errno::ACCESS);
+            return Err(Errno::ACCESS.into());
         }
         if kind_of(directory, name)?.is_some() {
             let before = Identity::at(directory, name)?;

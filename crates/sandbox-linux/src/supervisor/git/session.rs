@@ -129,26 +129,26 @@ impl Session {
     pub(in crate::supervisor) fn stand_in(
         &mut self,
         named: NewName<'_>,
-        file: BorrowedFd<'_>,
+        (file, flags): (BorrowedFd<'_>, OFlags),
         writer: impl FnOnce() -> Writer,
         reopen: impl Fn(BorrowedFd<'_>, OFlags) -> Result<OwnedFd, Errno>,
     ) -> Result<OwnedFd, Errno> {
-        let flags = MemfdFlags::CLOEXEC;
         // Hosts may refuse files in memory that could be executed; before Linux 6.3 none could be another.
-        let content = match rustix::fs::memfd_create(c"lock", flags | MemfdFlags::NOEXEC_SEAL) {
-            Err(Errno::INVAL) => rustix::fs::memfd_create(c"lock", flags),
+        let sealed = MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL;
+        let content = match rustix::fs::memfd_create(c"lock", sealed) {
+            Err(Errno::INVAL) => rustix::fs::memfd_create(c"lock", MemfdFlags::CLOEXEC),
             made => made,
         }?;
         let NewName {
             directory, name, ..
         } = named;
-        let Some(awaited) = Content::of(name) else {
-            let kept = rustix::io::fcntl_dupfd_cloexec(&content, 0)?;
-            self.remember(directory, name, file, Some(kept))?;
-            return Ok(content);
-        };
         // Whether it is still being written is told by leases, for which the first descriptor does not count.
-        let given = reopen(content.as_fd(), OFlags::RDWR | OFlags::CLOEXEC)?;
+        let flags = flags & (OFlags::RWMODE | OFlags::APPEND);
+        let given = reopen(content.as_fd(), flags | OFlags::CLOEXEC)?;
+        let Some(awaited) = Content::of(name) else {
+            self.remember(directory, name, file, Some(content))?;
+            return Ok(given);
+        };
         let kept = reopen(content.as_fd(), OFlags::RDONLY | OFlags::CLOEXEC)?;
         let pending = Pending::new(awaited, named, file, writer())?;
         rustix::fs::fchmod(&given, pending.mode())?;
@@ -247,6 +247,14 @@ impl Session {
         if !self.has_pending() {
             self.unsettled.store(false, Ordering::Release);
         }
+    }
+
+    /// Tells what has not got its place when nobody waits for that any more.
+    pub(in crate::supervisor) fn give_up(&mut self, tell: impl Fn(&Pending, &Unfit)) {
+        for pending in self.locks.iter().filter_map(|lock| lock.pending.as_ref()) {
+            tell(pending, &Unfit::Error(Errno::BUSY));
+        }
+        self.locks.clear();
     }
 
     /// Whether the command has made a lock file.

@@ -196,7 +196,7 @@ impl Supervised {
                     path: parent.as_os_str().as_bytes(),
                     name: &name,
                 };
-                return session.stand_in(named, file.as_fd(), Writer::unknown, reopen);
+                return session.stand_in(named, (file.as_fd(), flags), Writer::unknown, reopen);
             }
             session.note_file(directory.as_fd(), &name, file.as_fd());
         }
