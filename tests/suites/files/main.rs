@@ -16,6 +16,7 @@ mod fuse;
 mod future;
 mod ghosts;
 mod git;
+mod git_copies;
 mod git_index;
 mod git_links;
 mod git_locks;

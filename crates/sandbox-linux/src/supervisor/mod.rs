@@ -265,7 +265,7 @@ impl World {
         state.git.tell(Arc::clone(&self.unsettled));
         self.make_ready();
         self.serve_all(&mut state);
-        settling::finish(&mut state.git);
+        settling::finish(self, &mut state.git);
         self.unsettled.store(false, Ordering::Release);
     }
 
@@ -321,8 +321,8 @@ impl World {
             let waiting = waiting.filter_map(|open| open.look(self, &mut state.fifo_probe));
             state.waiting = waiting.collect();
             let mut poll = [PollFd::new(&self.listener, PollFlags::IN)];
-            // What is written to an index comes to an end without a call.
-            state.git.settle();
+            // What is written to settings or an index comes to an end without a call.
+            settling::settle(self, &mut state.git);
             let pause = settling::pause(&state.git, &mut looks);
             let is_waited = !state.waiting.is_empty() || state.git.has_pending();
             let timeout = is_waited.then_some(&pause);
@@ -378,6 +378,8 @@ impl World {
         if thread == 0 {
             return Err(Errno::ACCESS);
         }
+        // Whoever reads settings or an index has to find what was written.
+        settling::settle(self, &mut state.git);
         let request = Request::new(*call, &notification.data.args);
         let view = View {
             root: self.root.as_fd(),
@@ -393,8 +395,6 @@ impl World {
             call: name,
             is_reported: Cell::new(false),
         };
-        // Whoever reads an index has to find what was written.
-        answering.state.git.settle();
         let outcome = answering.perform(request);
         answering.state.git_turn = None;
         match outcome {

@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, FileType, Mode, RenameFlags, StatxFlags};
 use super::{
     Answering, Outcome,
     attributes::without_set_id,
-    git::{self, Change},
+    git::{self, Change, Content, Unfit},
     paths::handle_path,
     permit::{Access, Through, is_there},
     request::PathArgument,
@@ -169,13 +169,11 @@ impl Answering<'_> {
         let moves_directory = brings_directory || takes_directory;
         let old = self.permit_change(&from, Access::Write, &Change::RenameAway)?;
         let new = self.permit_change(&to, Access::Write, &onto(&from, brings_directory))?;
-        let mut vets_old = false;
+        let mut vets_old = None;
         if exchange {
             self.permit_change(&to, Access::Write, &Change::RenameAway)?;
             let change = onto(&to, takes_directory);
-            vets_old = self
-                .permit_change(&from, Access::Write, &change)?
-                .vets_index;
+            vets_old = self.permit_change(&from, Access::Write, &change)?.vets;
         }
         require_no_mount(&from)?;
         require_no_mount(&to)?;
@@ -193,23 +191,8 @@ impl Answering<'_> {
         }
         let (old_directory, new_directory) =
             (old.through.directory(&from), new.through.directory(&to));
-        if new.vets_config {
-            let is_lock_beside = from.parent_path() == to.parent_path() && flags.is_empty();
-            if !is_lock_beside {
-                self.report_settings(&to);
-                return Err(Errno::ACCESS);
-            }
-            let session = &self.state.git;
-            let installed = git::install_config(
-                session,
-                (new_directory, to.parent_path()),
-                &from.name,
-                &to.name,
-            );
-            if installed == Err(Errno::ACCESS) {
-                self.report_settings(&to);
-            }
-            return installed.map(|()| Outcome::Done);
+        if [new.vets, vets_old].contains(&Some(Content::Settings)) {
+            return self.rename_to_settings((&from, old_directory), (&to, new_directory), flags);
         }
         self.require_no_stand_in(old_directory, &from)?;
         if exchange {
@@ -217,10 +200,10 @@ impl Answering<'_> {
         }
         let (old_end, new_end) = ((&from, old_directory), (&to, new_directory));
         // An index makes no git directory, and a large one takes its time.
-        if new.vets_index || vets_old {
+        if new.vets.is_some() || vets_old.is_some() {
             self.state.git_turn = None;
         }
-        let _new_index = self.vet_index(new.vets_index, old_end, new_end)?;
+        let _new_index = self.vet_index(new.vets, old_end, new_end)?;
         let _old_index = self.vet_index(vets_old, new_end, old_end)?;
         self.note_moved(&from, &to)?;
         if exchange {
@@ -262,22 +245,54 @@ impl Answering<'_> {
 
     /// What was written to a file that another one stands in for would be lost.
     fn require_no_stand_in(&self, directory: BorrowedFd<'_>, place: &Place) -> Result<(), Errno> {
-        let may_be_one = git::is_lock(&place.name) || git::is_index(&place.name);
+        let may_be_one = git::may_be_stood_in_for(&place.name);
         if may_be_one && self.state.git.stands_in_at(directory, &place.name) {
-            self.report_settings(place);
+            self.report_settings(place, None);
             return Err(Errno::ACCESS);
         }
         Ok(())
     }
 
+    /// What is moved onto settings is copied there instead, once it is vetted.
+    fn rename_to_settings(
+        &mut self,
+        (from, from_directory): (&Place, BorrowedFd<'_>),
+        (to, to_directory): (&Place, BorrowedFd<'_>),
+        flags: RenameFlags,
+    ) -> Result<Outcome, Errno> {
+        if !RenameFlags::NOREPLACE.contains(flags) {
+            self.report_settings(to, None);
+            return Err(Errno::ACCESS);
+        }
+        if !flags.is_empty() && is_there(to_directory, to) {
+            return Err(Errno::EXIST);
+        }
+        if is_elsewhere((from.directory.as_fd(), from.mount()?), to)? {
+            return Err(Errno::XDEV);
+        }
+        let (source, target) = (
+            (from_directory, &*from.name),
+            (to_directory, to.parent_path()),
+        );
+        let installed = git::install_config(&self.state.git, source, target, &to.name);
+        match &installed {
+            Ok(()) => {}
+            Err(Unfit::Flaw(flaw)) => self.report_settings(to, Some(flaw)),
+            Err(Unfit::Error(Errno::ACCESS)) => self.report_settings(to, None),
+            Err(Unfit::Error(_)) => {}
+        }
+        installed?;
+        Ok(Outcome::Done)
+    }
+
     /// Vets what becomes an index. The answer is kept until the rename is done.
     fn vet_index(
         &self,
-        vets: bool,
+        vets: Option<Content>,
         (from, from_directory): (&Place, BorrowedFd<'_>),
         (to, to_directory): (&Place, BorrowedFd<'_>),
     ) -> Result<Option<git::Unheld>, Errno> {
-        if !vets {
+        if vets != Some(Content::Index) {
             return Ok(None);
         }
         let vetted = git::vet_index(from_directory, &from.name, to_directory);

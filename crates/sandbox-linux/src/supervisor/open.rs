@@ -1,7 +1,6 @@
 //! Opening files.
 
 use std::{
-    ffi::CStr,
     fs::File,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
@@ -13,10 +12,11 @@ use super::{
     attributes::without_set_id,
     caller::Caller,
     fifo::{self, End, WaitingOpen},
-    git::{self, Change},
+    git::{self, Change, Content, NewName},
     opened::{Created, Opened},
     paths::handle_path,
     permit::{Access, NewFile, Through, is_there},
+    refusal::Writer,
     request::PathArgument,
     resolve::{Ending, Landing, Object, Place, is_link, open_place},
 };
@@ -134,7 +134,7 @@ impl Answering<'_> {
             let fresh = flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::EXCL;
             match rustix::fs::openat(directory, name, fresh, mode) {
                 Ok(file) => {
-                    let file = self.created(directory, name, file, asked_about)?;
+                    let file = self.created((place, directory), (file, flags), asked_about)?;
                     return Ok(Attempt::Created(file, through));
                 }
                 Err(Errno::EXIST) if flags.contains(OFlags::EXCL) => return Err(Errno::EXIST),
@@ -214,23 +214,17 @@ impl Answering<'_> {
     /// What the caller gets for a file that was made. If it gets nothing, there is none.
     fn created(
         &mut self,
-        directory: BorrowedFd<'_>,
-        name: &CStr,
-        file: OwnedFd,
+        (place, directory): (&Place, BorrowedFd<'_>),
+        (file, flags): (OwnedFd, OFlags),
         asked_about: AskedAbout,
     ) -> Result<OwnedFd, Errno> {
-        let session = &mut self.state.git;
+        let name = place.name.as_c_str();
         let given = match asked_about {
             AskedAbout::New(NewFile::StandIn) => {
-                let proc = self.world.proc.as_fd();
-                let reopen = |file: BorrowedFd<'_>, flags| fifo::reopen(proc, file, flags);
-                session.stand_in(directory, name, file.as_fd(), reopen)
-            }
-            AskedAbout::New(NewFile::Empty) => {
-                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                rustix::fs::openat(directory, name, flags, Mode::empty())
+                self.stand_in(place, directory, (file.as_fd(), flags))
             }
             AskedAbout::New(NewFile::Given) | AskedAbout::Name | AskedAbout::File(..) => {
+                let session = &mut self.state.git;
                 session.note_file(directory, name, file.as_fd());
                 return Ok(file);
             }
@@ -245,14 +239,33 @@ impl Answering<'_> {
         given
     }
 
-    /// What is written to in the place of a file that is there: its content so far.
-    fn write_beside(&mut self, directory: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
-        let proc = self.world.proc.as_fd();
+    fn stand_in(
+        &mut self,
+        place: &Place,
+        directory: BorrowedFd<'_>,
+        file: (BorrowedFd<'_>, OFlags),
+    ) -> Result<OwnedFd, Errno> {
+        let (proc, call, caller) = (self.world.proc.as_fd(), self.call, self.view.caller);
+        let named = NewName {
+            directory,
+            path: place.parent_path(),
+            name: place.name.as_c_str(),
+        };
         let reopen = |file: BorrowedFd<'_>, flags| fifo::reopen(proc, file, flags);
         let session = &mut self.state.git;
-        let given = session.stand_in(directory, name, file.as_fd(), reopen)?;
+        session.stand_in(named, file, || Writer::new(call, caller), reopen)
+    }
+
+    /// What is written to in the place of a file that is there: its content so far.
+    fn write_beside(&mut self, place: &Place, directory: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let name = place.name.as_c_str();
+        let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+        // What is no file has no content.
+        if !FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode).is_file() {
+            return Err(Errno::ACCESS);
+        }
+        let given = self.stand_in(place, directory, (file.as_fd(), OFlags::RDWR))?;
         let (mut file, mut content) = (File::from(file), File::from(given));
         let copied = std::io::copy(&mut file, &mut content);
         copied.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
@@ -291,7 +304,7 @@ impl Answering<'_> {
             }
             Ok(status) => {
                 change = Change::OpenExistingForWrite;
-                asked_about = if git::is_lock(&place.name) || git::is_index(&place.name) {
+                asked_about = if git::may_be_stood_in_for(&place.name) {
                     AskedAbout::File(status.st_dev, status.st_ino)
                 } else {
                     AskedAbout::Name
@@ -309,9 +322,9 @@ impl Answering<'_> {
             return self.permit(place, Access::Read).map(Permission::Existing);
         }
         let permitted = self.permit_change(place, access, &change)?;
-        // Settings are changed by a rename of their lock file, and by nothing else.
-        if permitted.vets_config {
-            self.report_settings(place);
+        // That is about renames.
+        if permitted.vets == Some(Content::Settings) {
+            self.report_settings(place, None);
             return Err(Errno::ACCESS);
         }
         match &mut asked_about {
@@ -320,7 +333,7 @@ impl Answering<'_> {
                 let kept = if self.state.git.stands_in_at(directory, name) {
                     self.state.git.kept_at(directory, name)?
                 } else {
-                    self.write_beside(directory, name)?
+                    self.write_beside(place, directory)?
                 };
                 return Ok(Permission::Kept(kept));
             }
@@ -419,7 +432,7 @@ enum Permission {
     /// To open what exists for reading, although nothing may be created there.
     Existing(Through),
     Link(OwnedFd),
-    /// What takes the place of a lock file that stays empty.
+    /// What stands in for a file that stays as it is.
     Kept(OwnedFd),
     /// What was found there, or nothing, may be opened or made.
     Judged(Through, AskedAbout),

@@ -15,7 +15,7 @@ use sandbox_policy::{AbsolutePath, Denial, DenialReason, FilesystemPolicy};
 use super::{
     Answering,
     caller::PLACE,
-    git::{self, Change, GitVerdict},
+    git::{self, Change, Content, GitVerdict},
     opener::depends_on_opener,
     resolve::{INIT, Object, Place, open_place},
     rules::{MissingRoot, Rules, is_repository_name, is_within},
@@ -36,22 +36,18 @@ pub(super) enum Access {
 #[derive(Debug)]
 pub(super) struct Permitted {
     pub(super) through: Through,
-    /// Whether it is a repository's settings, which are read and copied in place of a rename.
-    pub(super) vets_config: bool,
-    /// Whether it is an index, which is vetted before the rename.
-    pub(super) vets_index: bool,
-    /// What the caller gets for a file that it creates.
+    /// What a file is vetted as that is renamed: settings are read and copied in place of that.
+    pub(super) vets: Option<Content>,
+    /// What the caller gets for a file that it creates or opens.
     pub(super) new_file: NewFile,
 }
 
-/// What the caller of open(2) gets for a file that it creates.
+/// What the caller of open(2) gets for a file that it creates or opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NewFile {
     /// The file, for what it was asked.
     Given,
-    /// The file, for reading alone: it stays empty.
-    Empty,
-    /// A file of the memory in its place, which stays empty: it is a lock of settings.
+    /// A file of the memory in its place, which stays as it is: it is settings, a lock of such, or an index.
     StandIn,
 }
 
@@ -126,54 +122,37 @@ impl Answering<'_> {
         change: &Change<'_>,
     ) -> Result<Permitted, Errno> {
         let verdict = self.git_verdict(place, change);
-        match verdict {
-            GitVerdict::Pass | GitVerdict::VetIndex => {}
-            GitVerdict::StandIn => {
-                return Ok(Permitted {
-                    through: self.permit(place, access)?,
-                    vets_config: false,
-                    vets_index: false,
-                    new_file: NewFile::StandIn,
-                });
+        let through = match verdict {
+            GitVerdict::Pass | GitVerdict::VetIndex | GitVerdict::StandIn => {
+                self.permit(place, access)?
             }
-            GitVerdict::Permit | GitVerdict::PermitEmpty | GitVerdict::VetConfig => {
-                let through = self.permit_unless(place, access, true)?;
-                return Ok(Permitted {
-                    through,
-                    vets_config: verdict == GitVerdict::VetConfig,
-                    vets_index: false,
-                    new_file: if verdict == GitVerdict::PermitEmpty {
-                        NewFile::Empty
-                    } else {
-                        NewFile::Given
-                    },
-                });
+            GitVerdict::Permit | GitVerdict::PermitStandIn | GitVerdict::VetConfig => {
+                self.permit_unless(place, access, true)?
             }
             GitVerdict::Assemble => {
                 let through = self.permit(place, access)?;
-                let directory = through.directory(place);
-                let assembled = git::assemble(&mut self.state.git, directory, place.parent_path());
-                if assembled == Err(Errno::ACCESS) {
-                    self.report(&Rules::assembled(&place.path));
-                }
-                assembled?;
-                return Ok(Permitted {
-                    through,
-                    vets_config: false,
-                    vets_index: false,
-                    new_file: NewFile::Given,
-                });
+                let (session, parent) = (&mut self.state.git, place.parent_path());
+                let assembled = git::assemble(session, through.directory(place), parent);
+                assembled.map_err(|unfit| self.refuse_assembly(place, unfit))?;
+                through
             }
             GitVerdict::Refuse => {
                 self.report_in_repository(place, change);
                 return Err(Errno::ACCESS);
             }
-        }
+        };
+        let (vets, new_file) = match verdict {
+            GitVerdict::VetConfig => (Some(Content::Settings), NewFile::Given),
+            GitVerdict::VetIndex => (Some(Content::Index), NewFile::Given),
+            GitVerdict::StandIn | GitVerdict::PermitStandIn => (None, NewFile::StandIn),
+            GitVerdict::Pass | GitVerdict::Permit | GitVerdict::Assemble | GitVerdict::Refuse => {
+                (None, NewFile::Given)
+            }
+        };
         Ok(Permitted {
-            through: self.permit(place, access)?,
-            vets_config: false,
-            vets_index: verdict == GitVerdict::VetIndex,
-            new_file: NewFile::Given,
+            through,
+            vets,
+            new_file,
         })
     }
 
@@ -329,6 +308,7 @@ impl Answering<'_> {
         } = self.permit_change(&place, access, change)?;
         // Behind what stands in, the file stays empty: only an open by name gets that.
         if new_file == NewFile::StandIn {
+            self.report_in_repository(&place, change);
             return Err(Errno::ACCESS);
         }
         self.require_no_tree(handle.as_fd(), &place.path, access)?;

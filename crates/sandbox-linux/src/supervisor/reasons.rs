@@ -9,12 +9,13 @@ use sandbox_policy::{
 
 use super::{
     Answering,
-    git::{self, Change, Protected},
+    git::{self, Change, Content, Flaw, Pending, Protected, Unfit},
     landings::Landing,
     permit::{self, Access},
     resolve::Place,
     rules::{GIT_PLACES, Rules, is_within},
 };
+use crate::sys::Errno;
 
 impl Rules {
     /// Why a file is refused that a closed name leads to.
@@ -54,6 +55,30 @@ impl Rules {
         denial
     }
 
+    /// Why a file does not become a repository's settings.
+    fn harmful_settings(&self, path: &[u8], part: Option<Protected>, flaw: &Flaw) -> Denial {
+        let mut denial = self.planted(path, part);
+        denial.note = Some(flaw.to_string());
+        denial
+    }
+
+    /// Why what was written by its own name did not get its place.
+    pub(super) fn unfit(&self, pending: &Pending, unfit: &Unfit) -> Denial {
+        let path = pending.path();
+        let part = git::named_part(pending.parent_path(), &pending.name);
+        match (pending.content, unfit) {
+            (_, Unfit::Error(Errno::BUSY)) => {
+                let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(&path));
+                let note = "what was written to it is lost: until the command's end its lock was there, or it was open";
+                denial.note = Some(note.to_owned());
+                denial
+            }
+            (_, Unfit::Flaw(flaw)) => self.harmful_settings(&path, part, flaw),
+            (Content::Index, Unfit::Error(_)) => Self::harmful_index(&path),
+            (Content::Settings, Unfit::Error(_)) => self.planted(&path, part),
+        }
+    }
+
     /// Why an index is not written to, or linked.
     fn index_itself(path: &[u8]) -> Denial {
         let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
@@ -68,15 +93,6 @@ impl Rules {
         let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
         let note = "it is no index as git writes it, or one that names paths outside of the working tree or in a git \
                     directory";
-        denial.note = Some(note.to_owned());
-        denial
-    }
-
-    /// Why a directory does not become a git directory.
-    pub(super) fn assembled(path: &[u8]) -> Denial {
-        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
-        let note = "its directory would be a git directory then, and holds something that git obeys, writes through \
-                    or waits for, or too much to look at";
         denial.note = Some(note.to_owned());
         denial
     }
@@ -201,15 +217,39 @@ impl Answering<'_> {
         self.report(&denial);
     }
 
+    /// Reports that a directory does not become a git directory for what is in it; returns the error for the caller.
+    pub(super) fn refuse_assembly(&self, place: &Place, unfit: Unfit) -> Errno {
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(&place.path));
+        let directory = "it would make a git directory of the one that it lies in";
+        denial.note = Some(match &unfit {
+            Unfit::Flaw(flaw) => format!("{directory}, in whose settings {flaw}"),
+            Unfit::Error(_) => {
+                format!(
+                    "{directory}, which holds something that git obeys, writes through or waits for, or too much to look at"
+                )
+            }
+        });
+        let errno = unfit.into();
+        if errno == Errno::ACCESS {
+            self.report(&denial);
+        }
+        errno
+    }
+
     /// Reports an index that was refused for what it names.
     pub(super) fn report_index(&self, place: &Place) {
         self.report(&Rules::harmful_index(&place.path));
     }
 
     /// Reports a refused change of a repository's settings.
-    pub(super) fn report_settings(&self, place: &Place) {
+    pub(super) fn report_settings(&self, place: &Place, flaw: Option<&Flaw>) {
         let part = git::named_part(place.parent_path(), &place.name);
-        self.report(&self.world.rules.planted(&place.path, part));
+        let (rules, path) = (&self.world.rules, place.path.as_slice());
+        let denial = match flaw {
+            Some(flaw) => rules.harmful_settings(path, part, flaw),
+            None => rules.planted(path, part),
+        };
+        self.report(&denial);
     }
 }
 

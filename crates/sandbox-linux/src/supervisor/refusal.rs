@@ -17,7 +17,24 @@ pub struct Refusal<'s> {
     pub denial: &'s Denial,
     /// Whether it went on all the same, as this is a permissive run.
     pub permitted: bool,
-    pub(super) caller: Caller<'s>,
+    pub(super) who: Who<'s>,
+}
+
+/// Who made a call.
+#[derive(Clone, Copy)]
+pub(super) enum Who<'s> {
+    /// It waits for the answer.
+    Waiting(Caller<'s>),
+    /// It has had that.
+    Answered(&'s Writer),
+}
+
+/// Who opened a file that is judged when it is closed, and by which call.
+#[derive(Clone, Debug)]
+pub(super) struct Writer {
+    pub(super) call: &'static str,
+    thread: i32,
+    program: Program,
 }
 
 /// The program that made a call.
@@ -40,17 +57,47 @@ impl Refusal<'_> {
     /// The calling thread, as the host numbers it.
     #[must_use]
     pub fn thread(&self) -> i32 {
-        self.caller.thread
+        match self.who {
+            Who::Waiting(caller) => caller.thread,
+            Who::Answered(writer) => writer.thread,
+        }
     }
 
     /// Looks up who calls: three files of `/proc`, some 20 µs.
     #[must_use]
     pub fn program(&self) -> Program {
-        let name = self.caller.name().ok().map(OsString::from_vec);
-        Program {
-            process: self.caller.process().ok(),
-            name,
-            executable: self.caller.executable().ok().map(PathBuf::from),
+        match self.who {
+            Who::Waiting(caller) => Program::of(caller),
+            Who::Answered(writer) => writer.program.clone(),
+        }
+    }
+}
+
+impl Program {
+    fn of(caller: Caller<'_>) -> Self {
+        Self {
+            process: caller.process().ok(),
+            name: caller.name().ok().map(OsString::from_vec),
+            executable: caller.executable().ok().map(PathBuf::from),
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(call: &'static str, caller: Caller<'_>) -> Self {
+        Self {
+            call,
+            thread: caller.thread,
+            program: Program::of(caller),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn unknown() -> Self {
+        Self {
+            call: "openat",
+            thread: 0,
+            program: Program::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{
     Answering, World,
     caller::Caller,
     permit::Access,
-    refusal::Refusal,
+    refusal::{Refusal, Who},
     request::{PathArgument, Request},
     rules::is_within,
 };
@@ -66,14 +66,14 @@ impl World {
             call: rule.name,
             denial: &rule.denial(arguments),
             permitted: false,
-            caller,
+            who: Who::Waiting(caller),
         });
         Some(Errno::from_raw_os_error(errno))
     }
 }
 
 /// What was attempted with a file.
-fn operation_of(denial: &Denial) -> Operation {
+pub(super) fn operation_of(denial: &Denial) -> Operation {
     if denial.reason == DenialReason::ReadDenied {
         Operation::FileRead
     } else {
@@ -95,7 +95,7 @@ impl Answering<'_> {
             call: self.call,
             denial,
             permitted: true,
-            caller: self.view.caller,
+            who: Who::Waiting(self.view.caller),
         });
     }
 
@@ -107,7 +107,7 @@ impl Answering<'_> {
             call: self.call,
             denial,
             permitted: false,
-            caller: self.view.caller,
+            who: Who::Waiting(self.view.caller),
         });
     }
 

@@ -1,12 +1,33 @@
-//! Looks whether an index is written that was created by its own name: no call tells of that.
+//! Looks whether settings or an index are written that were opened by their own name: no call tells of that.
 
 use std::{thread, time::Duration};
 
 use rustix::time::Timespec;
 
-use super::{fifo, git::Session};
+use super::{
+    World, fifo,
+    git::{Pending, Session, Unfit},
+    refusal::{Refusal, Who},
+    refused::operation_of,
+};
 
-/// How long to wait before the next look. An index is written in no time, and read by whoever comes next.
+/// Puts in place what is written by now, and tells what is refused.
+pub(super) fn settle(world: &World, session: &mut Session) {
+    session.settle(|pending, unfit| tell(world, pending, unfit));
+}
+
+fn tell(world: &World, pending: &Pending, unfit: &Unfit) {
+    let denial = world.rules.unfit(pending, unfit);
+    (world.refused)(&Refusal {
+        operation: operation_of(&denial),
+        call: pending.writer.call,
+        denial: &denial,
+        permitted: false,
+        who: Who::Answered(&pending.writer),
+    });
+}
+
+/// How long to wait before the next look. A file is written in no time, and read by whoever comes next.
 pub(super) fn pause(session: &Session, looks: &mut usize) -> Timespec {
     let is_soon = session.has_pending() && *looks < SOON;
     *looks += 1;
@@ -21,18 +42,19 @@ pub(super) fn pause(session: &Session, looks: &mut usize) -> Timespec {
 }
 
 /// The last look, when nobody is left: the last process may be on its way out, with its descriptors.
-pub(super) fn finish(session: &mut Session) {
+pub(super) fn finish(world: &World, session: &mut Session) {
     for _ in 0..MOST_PAUSES {
-        session.settle();
+        settle(world, session);
         if !session.has_pending() {
             return;
         }
         thread::sleep(Duration::from_millis(1));
     }
+    session.give_up(|pending, unfit| tell(world, pending, unfit));
 }
 
-/// How long that may take, in milliseconds.
-const MOST_PAUSES: usize = 1000;
+/// How long that may take, in milliseconds: less than who tells of the end waits.
+const MOST_PAUSES: usize = 500;
 /// In nanoseconds.
 const SHORT_PAUSE: i64 = 50_000;
 /// How many such pauses follow one another.

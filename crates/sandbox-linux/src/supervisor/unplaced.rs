@@ -6,7 +6,7 @@ use rustix::fs::{FileType, FsWord, OFlags};
 
 use super::{
     Answering,
-    git::Change,
+    git::{Change, Content},
     permit::{Access, NewFile, Through},
     resolve::{Place, mount_and_inode},
 };
@@ -58,7 +58,8 @@ impl Answering<'_> {
         let permitted = self.permit_change(&place, access, change)?;
         match permitted.through {
             Through::Sandbox
-                if !permitted.vets_config && permitted.new_file != NewFile::StandIn =>
+                if permitted.vets != Some(Content::Settings)
+                    && permitted.new_file != NewFile::StandIn =>
             {
                 Ok(handle)
             }

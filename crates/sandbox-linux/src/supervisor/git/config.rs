@@ -4,6 +4,10 @@
 //! This is no parser of git's format but a list of lines that mean the same to every reader; all
 //! else is refused: continued lines, escapes, quotes inside of a value, several things on a line.
 
+use std::fmt;
+
+use sandbox_policy::shown;
+
 use super::keys::{KEYS, Kind};
 
 /// Settings that are harmless by themselves.
@@ -13,34 +17,60 @@ pub(super) struct Harmless<'c> {
     pub(super) worktree: Option<&'c str>,
 }
 
+/// The first thing in settings that is not known to be harmless.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::supervisor) enum Flaw {
+    /// The name of a setting, or of one whose value is not known to be harmless.
+    Setting(String),
+    /// The number of a line that is written in an unusual way.
+    Line(usize),
+    /// It is long, or no text.
+    Text,
+    /// They differ from the old ones in more than which branch follows which.
+    Change,
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting(name) => {
+                let name = shown(name.as_bytes());
+                write!(f, "`{name}`, or its value, is not known to be harmless")
+            }
+            Self::Line(number) => write!(f, "line {number} is not as git writes it"),
+            Self::Text => write!(f, "the whole is too long, or no text"),
+            Self::Change => write!(f, "more changes than which branch follows which"),
+        }
+    }
+}
+
 /// Settings longer than this are refused.
 pub(super) const SIZE_LIMIT: usize = 256 << 10;
 const LINE_LIMIT: usize = 4 << 10;
 
 /// Vets the content of a `config` or `config.worktree`.
-pub(super) fn vet(content: &[u8]) -> Option<Harmless<'_>> {
-    let content = str::from_utf8(content)
-        .ok()
-        .filter(|text| text.len() <= SIZE_LIMIT)?;
-    let mut section = None;
+pub(super) fn vet(content: &[u8]) -> Result<Harmless<'_>, Flaw> {
+    let content = str::from_utf8(content).ok();
+    let content = content.filter(|text| text.len() <= SIZE_LIMIT);
+    let mut section: Option<Section<'_>> = None;
     let mut worktree = None;
-    for line in content.split('\n') {
-        match read_line(line)? {
+    for (number, line) in (1..).zip(content.ok_or(Flaw::Text)?.split('\n')) {
+        match read_line(line).ok_or(Flaw::Line(number))? {
             Line::Blank => {}
             Line::Header(header) => section = Some(header),
             Line::Entry(key, value) => {
-                let kind = section?.kind_of(key)?;
-                if !kind.accepts(value) {
-                    return None;
-                }
+                let section = section.ok_or(Flaw::Line(number))?;
+                let flaw = || Flaw::Setting(section.name_of(key));
+                let kind = section.kind_of(key).filter(|kind| kind.accepts(value));
+                let kind = kind.ok_or_else(flaw)?;
                 // Which of several would count is none of our business.
                 if kind == Kind::RelativePath && worktree.replace(value).is_some() {
-                    return None;
+                    return Err(flaw());
                 }
             }
         }
     }
-    Some(Harmless { worktree })
+    Ok(Harmless { worktree })
 }
 
 /// A line that means the same to every reader.
@@ -75,7 +105,7 @@ pub(super) fn is_harmless_in_branch(key: &str, value: &str) -> bool {
 
 const BRANCH: Section<'_> = Section {
     name: "branch",
-    has_subsection: true,
+    subsection: Some(""),
 };
 
 fn is_unusual(letter: char) -> bool {
@@ -104,7 +134,7 @@ fn entry(line: &str) -> Option<(&str, &str)> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Section<'c> {
     name: &'c str,
-    has_subsection: bool,
+    subsection: Option<&'c str>,
 }
 
 impl<'c> Section<'c> {
@@ -121,19 +151,25 @@ impl<'c> Section<'c> {
         let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let is_plain =
             subsection.is_none_or(|name| !name.is_empty() && !name.contains(['"', '\t']));
-        (is_name && is_plain).then_some(Section {
-            name,
-            has_subsection: subsection.is_some(),
-        })
+        (is_name && is_plain).then_some(Section { name, subsection })
     }
 
     pub(super) fn is_branch(self) -> bool {
-        self.name.eq_ignore_ascii_case(BRANCH.name) && self.has_subsection
+        self.name.eq_ignore_ascii_case(BRANCH.name) && self.subsection.is_some()
+    }
+
+    /// A setting as `git config --list` names it.
+    fn name_of(self, key: &str) -> String {
+        let (section, key) = (self.name.to_ascii_lowercase(), key.to_ascii_lowercase());
+        match self.subsection {
+            Some(subsection) => format!("{section}.{subsection}.{key}"),
+            None => format!("{section}.{key}"),
+        }
     }
 
     fn kind_of(self, key: &str) -> Option<Kind> {
         let (_, _, keys) = KEYS.iter().find(|(name, has_subsection, _)| {
-            name.eq_ignore_ascii_case(self.name) && *has_subsection == self.has_subsection
+            name.eq_ignore_ascii_case(self.name) && *has_subsection == self.subsection.is_some()
         })?;
         let (_, kind) = keys
             .iter()

@@ -6,48 +6,92 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, SeekFrom},
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, SeekFrom, Timestamps},
     io::Errno,
 };
 
 use super::{
     Session,
-    config::{self, SIZE_LIMIT},
+    config::{self, Flaw, SIZE_LIMIT},
     directory::{self, Identity, kind_of, open_directory},
     inside::require_plain,
     parts::{Closed, is_among_modules},
     session::Protected,
     tracking::differs_in_tracking_only,
-    vetted,
+    vetted::{self, permissions, times_of},
 };
 
-/// Does what the rename of `lock` to `target` in a directory was meant to do.
+/// Why a file does not become settings.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::supervisor) enum Unfit {
+    /// For what is in it.
+    Flaw(Flaw),
+    /// For another reason.
+    Error(Errno),
+}
+
+impl From<Errno> for Unfit {
+    fn from(errno: Errno) -> Self {
+        Self::Error(errno)
+    }
+}
+
+impl From<Flaw> for Unfit {
+    fn from(flaw: Flaw) -> Self {
+        Self::Flaw(flaw)
+    }
+}
+
+impl From<Unfit> for Errno {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Flaw(_) => Self::ACCESS,
+            Unfit::Error(errno) => errno,
+        }
+    }
+}
+
+/// Does what the rename of a file, git's own lock file or another one, to `target` in a directory was meant to do.
 ///
-/// The file behind `lock` may be open for writing, so that it goes, and a copy of what was vetted
-/// comes under its name and is renamed. Nobody inside can open the copy before that: this thread is
-/// the one to answer, and no session takes the copy for a lock file of its own. The host sees the
-/// names that git makes itself.
+/// The file may be open for writing, so that it goes, and a copy of what was vetted comes under the name of the
+/// lock and is renamed. Nobody inside can open the copy before that: this thread is the one to answer, and no session
+/// takes the copy for a lock file of its own. The host sees the names that git makes itself.
 pub(in crate::supervisor) fn install_config(
     session: &Session,
+    (from, source): (BorrowedFd<'_>, &CStr),
     (directory, path): (BorrowedFd<'_>, &[u8]),
-    lock: &CStr,
     target: &CStr,
-) -> Result<(), Errno> {
-    let settings = match session.content_of(Identity::at(directory, lock)?) {
-        Some(content) => Settings::written(directory, lock, content)?,
-        None => Settings::read(directory, lock)?,
+) -> Result<(), Unfit> {
+    let settings = match session.content_of(Identity::at(from, source)?) {
+        Some(content) => Settings::written(from, source, content)?,
+        None => Settings::read(from, source)?,
     };
-    if session.knows(Identity::of(directory)?) {
-        settings.require_harmless(directory, path)?;
-    } else {
-        settings.require_same_but_tracking(&Settings::read(directory, target)?)?;
+    settings.vet(session, (directory, path), target)?;
+    let lock = vetted::lock_of(target)?;
+    if directory::is_same(from, directory)? && *source == *lock {
+        rustix::fs::unlinkat(from, source, AtFlags::empty())?;
+        return Ok(settings.install(directory, &lock, target)?);
     }
-    // An index is read in another way then.
-    if vetted::tells_object_format(&settings.content) {
-        vetted::require_harmless_for_all(session, directory)?;
+    match settings.install(directory, &lock, target) {
+        // Somebody changes the settings just now.
+        Err(Errno::EXIST) => return Err(Errno::BUSY.into()),
+        installed => installed?,
     }
-    rustix::fs::unlinkat(directory, lock, AtFlags::empty())?;
-    settings.install(directory, lock, target)
+    Ok(rustix::fs::unlinkat(from, source, AtFlags::empty())?)
+}
+
+/// Puts what was written to settings by their own name in place: `EEXIST` while somebody has their lock.
+pub(super) fn install_written(
+    session: &Session,
+    (directory, path): (BorrowedFd<'_>, &[u8]),
+    name: &CStr,
+    content: BorrowedFd<'_>,
+    mode: Mode,
+) -> Result<(), Unfit> {
+    let mut settings = Settings::written(directory, name, content)?;
+    settings.mode = mode;
+    settings.vet(session, (directory, path), name)?;
+    Ok(settings.install(directory, &vetted::lock_of(name)?, name)?)
 }
 
 /// Makes sure that a directory may become a git directory, and remembers it as the session's own.
@@ -55,10 +99,10 @@ pub(in crate::supervisor) fn assemble(
     session: &mut Session,
     directory: BorrowedFd<'_>,
     path: &[u8],
-) -> Result<(), Errno> {
+) -> Result<(), Unfit> {
     let identity = Identity::of(directory)?;
     if session.was_taken_apart(identity) {
-        return Err(Errno::ACCESS);
+        return Err(Errno::ACCESS.into());
     }
     require_plain(directory)?;
     for (name, closed) in [
@@ -86,12 +130,15 @@ pub(in crate::supervisor) fn assemble(
         }
         // Whoever holds it would rename it to settings that nobody has looked at.
         if kind_of(directory, lock)?.is_some() {
-            return Err(Errno::ACCESS);
+            return Err(Errno::ACCESS.into());
         }
         if kind_of(directory, name)?.is_some() {
+            let before = Identity::at(directory, name)?;
             let settings = Settings::read(directory, name)?;
             settings.require_harmless(directory, path)?;
             settings.install(directory, lock, name)?;
+            // What is being written to them goes to the new ones.
+            session.note_replaced(before, directory, name)?;
         }
     }
     vetted::require_harmless_indexes(session, directory)?;
@@ -103,18 +150,21 @@ pub(in crate::supervisor) fn assemble(
 struct Settings {
     content: Vec<u8>,
     mode: Mode,
+    times: Timestamps,
 }
 
 impl Settings {
     fn read(directory: BorrowedFd<'_>, name: &CStr) -> Result<Self, Errno> {
         let file = open_file(directory, name)?;
         let status = rustix::fs::fstat(&file)?;
-        let content = read_up_to(file.as_fd(), SIZE_LIMIT)?;
-        let mode = Mode::from_raw_mode(status.st_mode) & Mode::from_bits_truncate(0o777);
-        Ok(Self { content, mode })
+        Ok(Self {
+            content: read_up_to(file.as_fd(), SIZE_LIMIT)?,
+            mode: permissions(&status),
+            times: times_of(&status),
+        })
     }
 
-    /// The content of a lock file whose name has an empty one.
+    /// The content of a file for which another one stands in.
     fn written(
         directory: BorrowedFd<'_>,
         lock: &CStr,
@@ -123,28 +173,51 @@ impl Settings {
         let status = rustix::fs::statat(directory, lock, AtFlags::SYMLINK_NOFOLLOW)?;
         // Its offset is the command's too.
         rustix::fs::seek(content, SeekFrom::Start(0))?;
-        let content = read_up_to(content, SIZE_LIMIT)?;
-        let mode = Mode::from_raw_mode(status.st_mode) & Mode::from_bits_truncate(0o777);
-        Ok(Self { content, mode })
+        Ok(Self {
+            content: read_up_to(content, SIZE_LIMIT)?,
+            mode: permissions(&status),
+            times: times_of(&rustix::fs::fstat(content)?),
+        })
+    }
+
+    /// Whether they may become those of a directory: harmless ones, if it is the session's own.
+    fn vet(
+        &self,
+        session: &Session,
+        (directory, path): (BorrowedFd<'_>, &[u8]),
+        target: &CStr,
+    ) -> Result<(), Unfit> {
+        if session.knows(Identity::of(directory)?) {
+            self.require_harmless(directory, path)?;
+        } else {
+            self.require_same_but_tracking(&Self::read(directory, target)?)?;
+        }
+        // An index is read in another way then.
+        if vetted::tells_object_format(&self.content) {
+            vetted::require_harmless_for_all(session, directory)?;
+        }
+        Ok(())
     }
 
     /// Only a submodule's repository may say where its working tree is, as git asks that tree for the repository
     /// first. Any other would be obeyed when something else is in the tree's place.
-    fn require_harmless(&self, directory: BorrowedFd<'_>, path: &[u8]) -> Result<(), Errno> {
-        let harmless = config::vet(&self.content).ok_or(Errno::ACCESS)?;
+    fn require_harmless(&self, directory: BorrowedFd<'_>, path: &[u8]) -> Result<(), Unfit> {
+        let harmless = config::vet(&self.content)?;
         let is_asked =
             |worktree| is_among_modules(path) && points_back(directory, worktree).unwrap_or(false);
         match harmless.worktree {
-            Some(worktree) if !is_asked(worktree) => Err(Errno::ACCESS),
+            Some(worktree) if !is_asked(worktree) => {
+                Err(Flaw::Setting("core.worktree".to_owned()).into())
+            }
             _ => Ok(()),
         }
     }
 
-    fn require_same_but_tracking(&self, old: &Self) -> Result<(), Errno> {
+    fn require_same_but_tracking(&self, old: &Self) -> Result<(), Unfit> {
         if differs_in_tracking_only(&old.content, &self.content) {
             Ok(())
         } else {
-            Err(Errno::ACCESS)
+            Err(Flaw::Change.into())
         }
     }
 
@@ -168,7 +241,8 @@ impl Settings {
             let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest))?;
             rest = rest.get(written..).unwrap_or_default();
         }
-        rustix::fs::fchmod(&file, self.mode)
+        rustix::fs::fchmod(&file, self.mode)?;
+        rustix::fs::futimens(&file, &self.times)
     }
 }
 

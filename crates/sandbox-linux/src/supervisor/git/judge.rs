@@ -16,7 +16,7 @@ pub(super) enum Answer {
     /// It says nothing.
     Nothing,
     Permit,
-    PermitEmpty,
+    PermitStandIn,
     Assemble,
     VetConfig,
     /// The table must decide, whatever another directory would permit.
@@ -247,13 +247,7 @@ impl Question<'_> {
             Part::Below { of, direct } => of == Closed::Hooks && direct && self.is_sample(),
             Part::Config | Part::WorktreeConfig => {
                 if standing == Standing::Own || parts::is_conventional(self.parent_path) {
-                    if self.renames_lock() {
-                        return Some(Answer::VetConfig);
-                    }
-                    if matches!(self.change, Change::CreateFile) {
-                        return Some(Answer::PermitEmpty);
-                    }
-                    self.changes_metadata()
+                    return self.relaxed_settings();
                 } else {
                     false
                 }
@@ -272,6 +266,25 @@ impl Question<'_> {
             | Part::Index => false,
         };
         permitted.then_some(Answer::Permit)
+    }
+
+    /// Settings that are copied, whatever name or descriptor they were written by.
+    fn relaxed_settings(&self) -> Option<Answer> {
+        match self.change {
+            Change::RenameOnto {
+                source_is_directory: false,
+                ..
+            } => Some(Answer::VetConfig),
+            Change::CreateFile | Change::OpenExistingForWrite => Some(Answer::PermitStandIn),
+            Change::Metadata | Change::TryExecution | Change::Remove => Some(Answer::Permit),
+            Change::RenameOnto { .. }
+            | Change::MakeDirectory
+            | Change::RenameAway
+            | Change::LinkOnto
+            | Change::LinkAway
+            | Change::SymlinkOnto
+            | Change::MakeNode => None,
+        }
     }
 
     fn changes_metadata(&self) -> bool {

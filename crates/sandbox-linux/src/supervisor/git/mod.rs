@@ -15,11 +15,11 @@
 //! - [`GitVerdict::Pass`]: the table decides. [`GitVerdict::Refuse`]: `EACCES`.
 //! - [`GitVerdict::Permit`]: what a row of the table's git group refuses is permitted; no other
 //!   refusal is lifted.
-//! - [`GitVerdict::PermitEmpty`]: as `Permit`, for a file that nobody inside gets open for writing.
+//! - [`GitVerdict::PermitStandIn`]: as `Permit`, but the caller gets [`Session::stand_in`]'s file for the settings.
 //! - [`GitVerdict::VetConfig`]: as `Permit`, but [`install_config`] is called in place of the rename.
 //! - [`GitVerdict::VetIndex`]: as `Pass`, but [`vet_index`] has to succeed, and what it returns is kept until the
 //!   rename is done.
-//! - [`GitVerdict::StandIn`]: as `Pass`, but the caller gets [`Session::stand_in`]'s file for the new one.
+//! - [`GitVerdict::StandIn`]: as `Pass`, but the caller gets [`Session::stand_in`]'s file for the lock or index.
 //! - [`GitVerdict::Assemble`]: as `Pass`, but [`assemble`] has to succeed right before the change.
 //!
 //! # Terms
@@ -43,7 +43,8 @@
 //! - A directory becomes a git directory only through [`assemble`], except by the host's doing. Among
 //!   several sandboxes over one directory [`Turn`] sees to that.
 //! - The inode of an own repository's settings was never open for writing by the command: they are
-//!   always copied to a fresh one, under the name of git's own lock file.
+//!   always copied to a fresh one, under the name of git's own lock file. What is written by their own name takes their
+//!   place when it is closed and harmless ([`Session::settle`]).
 //! - A lock file of settings (`config.lock`, `config.worktree.lock`, and those of `.gitmodules` and
 //!   `.gitconfig`) is the session's that made it: whoever made one renames whatever has that name by
 //!   then. A session makes it only where there is none, and nobody else changes it, or removes it, or
@@ -69,6 +70,7 @@ mod install;
 mod judge;
 mod keys;
 mod parts;
+mod pending;
 mod session;
 mod tracking;
 mod turn;
@@ -84,17 +86,19 @@ use std::{
 
 use rustix::fs::{Mode, OFlags};
 
+pub(super) use self::{
+    config::Flaw,
+    inside::{is_harmless_link, is_in_git_directory, require_plain},
+    install::{Unfit, assemble, install_config},
+    pending::{Content, Pending},
+    session::{NewName, Protected, Session},
+    turn::Turn,
+    vetted::{Unheld, vet_index},
+};
 use self::{
     directory::{Ascent, Identity, Layout},
     judge::{Answer, Question},
     parts::{Part, Site},
-};
-pub(super) use self::{
-    inside::{is_harmless_link, is_in_git_directory, require_plain},
-    install::{assemble, install_config},
-    session::{Protected, Session},
-    turn::Turn,
-    vetted::{Unheld, vet_index},
 };
 use super::caller::PLACE;
 
@@ -149,15 +153,16 @@ pub(super) enum GitVerdict {
     Pass,
     /// Permitted, although the table's git rows refuse it.
     Permit,
-    /// The settings may be made, empty and for reading alone: libgit2 does so before it writes the lock file.
-    PermitEmpty,
+    /// As [`GitVerdict::Permit`], but what is written to the settings waits until it is vetted: see
+    /// [`Session::stand_in`].
+    PermitStandIn,
     /// Permitted if the settings are harmless.
     VetConfig,
     /// As [`GitVerdict::Pass`], but the file has to be a harmless index.
     VetIndex,
     /// The directory becomes a git directory if nothing in it is dangerous.
     Assemble,
-    /// As [`GitVerdict::Pass`], but the file that is made stays empty: see [`Session::stand_in`].
+    /// As [`GitVerdict::Pass`], but the file stays as it is: see [`Session::stand_in`].
     StandIn,
     /// Refused.
     Refuse,
@@ -202,7 +207,7 @@ pub(super) fn judge(
     match answer {
         Answer::Nothing | Answer::Table => GitVerdict::Pass,
         Answer::Permit => GitVerdict::Permit,
-        Answer::PermitEmpty => GitVerdict::PermitEmpty,
+        Answer::PermitStandIn => GitVerdict::PermitStandIn,
         Answer::VetConfig => GitVerdict::VetConfig,
         Answer::Assemble => GitVerdict::Assemble,
         Answer::VetIndex => GitVerdict::VetIndex,
@@ -248,6 +253,11 @@ pub(super) fn is_lock(name: &CStr) -> bool {
 /// Whether a name is one that an index has.
 pub(super) fn is_index(name: &CStr) -> bool {
     parts::is_index(name.to_bytes())
+}
+
+/// Whether a name is one of a file for which another may stand in.
+pub(super) fn may_be_stood_in_for(name: &CStr) -> bool {
+    is_lock(name) || Content::of(name).is_some()
 }
 
 /// The protected place that a name may be.

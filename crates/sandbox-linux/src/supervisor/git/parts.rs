@@ -132,6 +132,15 @@ pub(super) fn is_index(name: &[u8]) -> bool {
     matches!(meaning(name), Some(Meaning::Part(Part::Index)))
 }
 
+/// Whether a name is one of settings.
+pub(super) fn is_settings(name: &[u8]) -> bool {
+    let meaning = meaning(name);
+    matches!(
+        meaning,
+        Some(Meaning::Part(Part::Config | Part::WorktreeConfig))
+    )
+}
+
 /// The parts that a path may be.
 pub(super) fn sites<'p>(
     parent_path: &'p [u8],

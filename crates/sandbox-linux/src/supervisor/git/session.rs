@@ -17,9 +17,11 @@ use rustix::{
 
 use super::{
     directory::Identity,
-    parts::{is_among_modules, is_dot_git, is_index, is_lock},
-    vetted::Pending,
+    install::Unfit,
+    parts::{is_among_modules, is_dot_git, is_lock},
+    pending::{Content, Pending, Settling},
 };
+use crate::supervisor::refusal::Writer;
 
 /// A place inside of git directories that stays closed, unless a setting opens it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,21 +54,31 @@ pub(in crate::supervisor) struct Session {
     known: HashSet<Identity>,
     /// Foreign git directories of which a piece was taken away.
     taken_apart: HashSet<Identity>,
-    /// Lock files that the command has made.
+    /// Lock files that the command has made, and what waits for its content.
     locks: VecDeque<Lock>,
-    /// Told whether an index waits for its content.
+    /// Told whether anything waits for its content.
     unsettled: Arc<AtomicBool>,
 }
 
-/// A lock file. While the handle is open, no other file of its file system gets its inode.
+/// A lock file, or settings or an index that the command writes by their own name. While the handle is open, no other
+/// file of its file system gets its inode.
 #[derive(Debug)]
 struct Lock {
     identity: Identity,
     handle: OwnedFd,
-    /// What the command writes, where the file of that name stays empty.
+    /// What the command writes, where the file of that name stays as it is.
     content: Option<OwnedFd>,
-    /// Where that goes when it is written, if it is no lock but an index.
+    /// Where that goes when it is written, if it is no lock.
     pending: Option<Pending>,
+}
+
+/// A name that a file was just given or found by.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::supervisor) struct NewName<'n> {
+    pub(in crate::supervisor) directory: BorrowedFd<'n>,
+    /// The path of the directory.
+    pub(in crate::supervisor) path: &'n [u8],
+    pub(in crate::supervisor) name: &'n CStr,
 }
 
 impl Session {
@@ -110,33 +122,37 @@ impl Session {
         }
     }
 
-    /// The same for the lock of a git directory: the file stays empty, and what is returned takes its place for
-    /// whoever made it. A lock that is left behind, or gets to another place with the directory that it lies in,
-    /// holds nothing then that the host could rename to its settings.
+    /// The same for the lock of a git directory, its settings or an index: the file stays as it is, and what is
+    /// returned takes its place for whoever opened it. A lock that is left behind, or gets to another place with the
+    /// directory that it lies in, holds nothing then that the host could rename to its settings. What is written to
+    /// the others gets the name in [`Self::settle`].
     pub(in crate::supervisor) fn stand_in(
         &mut self,
-        parent: BorrowedFd<'_>,
-        name: &CStr,
-        file: BorrowedFd<'_>,
+        named: NewName<'_>,
+        (file, flags): (BorrowedFd<'_>, OFlags),
+        writer: impl FnOnce() -> Writer,
         reopen: impl Fn(BorrowedFd<'_>, OFlags) -> Result<OwnedFd, Errno>,
     ) -> Result<OwnedFd, Errno> {
-        let flags = MemfdFlags::CLOEXEC;
         // Hosts may refuse files in memory that could be executed; before Linux 6.3 none could be another.
-        let content = match rustix::fs::memfd_create(c"lock", flags | MemfdFlags::NOEXEC_SEAL) {
-            Err(Errno::INVAL) => rustix::fs::memfd_create(c"lock", flags),
+        let sealed = MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL;
+        let content = match rustix::fs::memfd_create(c"lock", sealed) {
+            Err(Errno::INVAL) => rustix::fs::memfd_create(c"lock", MemfdFlags::CLOEXEC),
             made => made,
         }?;
-        if !is_index(name.to_bytes()) {
-            let kept = rustix::io::fcntl_dupfd_cloexec(&content, 0)?;
-            self.remember(parent, name, file, Some(kept))?;
-            return Ok(content);
-        }
+        let NewName {
+            directory, name, ..
+        } = named;
         // Whether it is still being written is told by leases, for which the first descriptor does not count.
-        let given = reopen(content.as_fd(), OFlags::RDWR | OFlags::CLOEXEC)?;
+        let flags = flags & (OFlags::RWMODE | OFlags::APPEND);
+        let given = reopen(content.as_fd(), flags | OFlags::CLOEXEC)?;
+        let Some(awaited) = Content::of(name) else {
+            self.remember(directory, name, file, Some(content))?;
+            return Ok(given);
+        };
         let kept = reopen(content.as_fd(), OFlags::RDONLY | OFlags::CLOEXEC)?;
-        let size = rustix::fs::fstat(file)?.st_size;
-        let pending = Pending::new(parent, name, Identity::of(file)?, size > 0)?;
-        self.remember(parent, name, file, Some(kept))?;
+        let pending = Pending::new(awaited, named, file, writer())?;
+        rustix::fs::fchmod(&given, pending.mode())?;
+        self.remember(directory, name, file, Some(kept))?;
         if let Some(lock) = self.locks.back_mut() {
             lock.pending = Some(pending);
         }
@@ -176,30 +192,69 @@ impl Session {
         Ok(())
     }
 
-    /// Tells whoever waits for the end too whether an index waits for its content.
+    /// Takes note that a file which may wait for its content has been replaced by an equal one.
+    pub(super) fn note_replaced(
+        &mut self,
+        before: Identity,
+        directory: BorrowedFd<'_>,
+        name: &CStr,
+    ) -> Result<(), Errno> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for lock in &mut self.locks {
+            let Some(pending) = lock.pending.as_mut().filter(|_| lock.identity == before) else {
+                continue;
+            };
+            lock.handle = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+            lock.identity = Identity::of(lock.handle.as_fd())?;
+            pending.note_replaced(lock.identity);
+        }
+        Ok(())
+    }
+
+    /// Tells whoever waits for the end too whether anything waits for its content.
     pub(in crate::supervisor) fn tell(&mut self, unsettled: Arc<AtomicBool>) {
         self.unsettled = unsettled;
     }
 
-    /// Whether an index waits for its content.
+    /// Whether anything waits for its content.
     pub(in crate::supervisor) fn has_pending(&self) -> bool {
         self.locks.iter().any(|lock| lock.pending.is_some())
     }
 
-    /// Gives each index that was created by its own name its content, once nobody writes to that any more.
-    pub(in crate::supervisor) fn settle(&mut self) {
+    /// Gives settings and each index that are written by their own name their content, once nobody writes to that any
+    /// more. What is refused is told.
+    pub(in crate::supervisor) fn settle(&mut self, tell: impl Fn(&Pending, &Unfit)) {
         if !self.unsettled.load(Ordering::Acquire) {
             return;
         }
-        self.locks
-            .retain(|lock| match (&lock.pending, &lock.content) {
-                (Some(pending), Some(content)) => !pending.settle(content.as_fd()),
-                _ => true,
-            });
+        let look = |lock: &Lock| {
+            let (Some(pending), Some(content)) = (&lock.pending, &lock.content) else {
+                return true;
+            };
+            match pending.settle(self, content.as_fd()) {
+                Settling::Waits => true,
+                Settling::Done => false,
+                Settling::Refused(unfit) => {
+                    tell(pending, &unfit);
+                    false
+                }
+            }
+        };
+        let waits: Vec<bool> = self.locks.iter().map(look).collect();
+        let mut waits = waits.into_iter();
+        self.locks.retain(|_| waits.next().unwrap_or(true));
         // Every call asks.
         if !self.has_pending() {
             self.unsettled.store(false, Ordering::Release);
         }
+    }
+
+    /// Tells what has not got its place when nobody waits for that any more.
+    pub(in crate::supervisor) fn give_up(&mut self, tell: impl Fn(&Pending, &Unfit)) {
+        for pending in self.locks.iter().filter_map(|lock| lock.pending.as_ref()) {
+            tell(pending, &Unfit::Error(Errno::BUSY));
+        }
+        self.locks.clear();
     }
 
     /// Whether the command has made a lock file.
@@ -207,13 +262,13 @@ impl Session {
         self.locks.iter().any(|lock| lock.identity == identity)
     }
 
-    /// What was written to a lock file whose name has an empty one.
+    /// What was written to a file for which another one stands in.
     pub(super) fn content_of(&self, identity: Identity) -> Option<BorrowedFd<'_>> {
         let lock = self.locks.iter().find(|lock| lock.identity == identity)?;
         lock.content.as_ref().map(AsFd::as_fd)
     }
 
-    /// What takes the place of the empty lock file of a name.
+    /// What stands in for the file of a name.
     pub(in crate::supervisor) fn kept_at(
         &self,
         parent: BorrowedFd<'_>,
@@ -223,7 +278,7 @@ impl Session {
         rustix::io::fcntl_dupfd_cloexec(content.ok_or(Errno::ACCESS)?, 0)
     }
 
-    /// Whether a name is that of an empty lock file.
+    /// Whether a name is that of a file for which another one stands in.
     pub(in crate::supervisor) fn stands_in_at(&self, parent: BorrowedFd<'_>, name: &CStr) -> bool {
         let identity = Identity::at(parent, name);
         identity.is_ok_and(|identity| self.content_of(identity).is_some())

@@ -10,7 +10,7 @@ use std::{
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::{
-            ffi::OsStrExt,
+            ffi::{OsStrExt, OsStringExt},
             fs::{MetadataExt, PermissionsExt, symlink},
         },
     },
@@ -25,8 +25,10 @@ use rustix::{
 use tempfile::TempDir;
 
 use super::{
-    Change, GitVerdict, Protected, Session, assemble, config, install_config, judge, vet_index,
+    Change, GitVerdict, NewName, Protected, Session, assemble, config, install_config, judge,
+    vet_index,
 };
+use crate::supervisor::refusal::Writer;
 
 /// A directory whose changes go through the module, as the supervisor makes them go.
 struct Supervised {
@@ -140,15 +142,15 @@ impl Supervised {
         let (directory, parent, name) = self.place(path);
         let parent = parent.as_os_str().as_bytes();
         match verdict {
-            // What is made empty is not written.
-            GitVerdict::Refuse | GitVerdict::PermitEmpty => return Err(Errno::ACCESS),
-            GitVerdict::Permit => return Ok(true),
+            GitVerdict::Refuse => return Err(Errno::ACCESS),
+            GitVerdict::Permit | GitVerdict::PermitStandIn => return Ok(true),
             GitVerdict::VetConfig => {
                 let Plain::Onto(from) = plain else {
                     panic!("{plain:?}")
                 };
-                let (_, _, lock) = self.place(from);
-                install_config(&self.session, (directory.as_fd(), parent), &lock, &name)?;
+                let (from, _, source) = self.place(from);
+                let source = (from.as_fd(), source.as_c_str());
+                install_config(&self.session, source, (directory.as_fd(), parent), &name)?;
                 return Ok(false);
             }
             GitVerdict::Assemble => assemble(&mut self.session, directory.as_fd(), parent)?,
@@ -179,8 +181,9 @@ impl Supervised {
 
     /// Creates a file, or opens it for writing; the descriptor stays with the command.
     fn open(&mut self, path: &str) -> Result<OwnedFd, Errno> {
-        let (directory, _, name) = self.place(path);
-        let stands_in = self.ask(path, Plain::Create) == GitVerdict::StandIn;
+        let (directory, parent, name) = self.place(path);
+        let verdicts = [GitVerdict::StandIn, GitVerdict::PermitStandIn];
+        let stands_in = verdicts.contains(&self.ask(path, Plain::Create));
         let is_there = rustix::fs::statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
         self.allow(path, if is_there { Plain::Open } else { Plain::Create })?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
@@ -188,7 +191,12 @@ impl Supervised {
         if !is_there {
             let session = &mut self.session;
             if stands_in {
-                return session.stand_in(directory.as_fd(), &name, file.as_fd(), reopen);
+                let named = NewName {
+                    directory: directory.as_fd(),
+                    path: parent.as_os_str().as_bytes(),
+                    name: &name,
+                };
+                return session.stand_in(named, (file.as_fd(), flags), Writer::unknown, reopen);
             }
             session.note_file(directory.as_fd(), &name, file.as_fd());
         }
@@ -218,6 +226,18 @@ impl Supervised {
             fs::remove_file(path).unwrap();
         }
         Ok(())
+    }
+
+    /// Looks what is closed; the paths of what is refused.
+    fn settle(&mut self) -> Vec<String> {
+        let refused = std::cell::RefCell::new(Vec::new());
+        let top = fs::canonicalize(self.directory.path()).unwrap();
+        self.session.settle(|pending, _unfit| {
+            let path = PathBuf::from(std::ffi::OsString::from_vec(pending.path()));
+            let path = path.strip_prefix(&top).unwrap().to_owned();
+            refused.borrow_mut().push(path.display().to_string());
+        });
+        refused.into_inner()
     }
 
     fn symlink(&mut self, target: &str, path: &str) -> Result<(), Errno> {
@@ -556,9 +576,12 @@ fn git_init_works_and_planting_does_not() {
             fs::create_dir_all(world.path(&at("hooks/x"))).unwrap();
             for change in PLANTING {
                 let verdict = world.ask(&at(name), change);
-                // The mode, and a file that stays empty.
-                let is_harmless =
-                    name == "config" && matches!(change, Plain::Metadata | Plain::Create);
+                // The mode, and what is vetted.
+                let is_harmless = name == "config"
+                    && matches!(
+                        change,
+                        Plain::Metadata | Plain::Create | Plain::Open | Plain::Onto(_)
+                    );
                 let expected = !is_harmless;
                 assert_eq!(verdict == GitVerdict::Refuse, expected, "{name} {change:?}");
             }
@@ -587,7 +610,12 @@ fn a_draft_permits_no_more_than_git_init_does() {
     world.mkdir(".git/hooks").unwrap();
     world.write(".git/hooks/x.sample", "").unwrap();
     assert!(world.write(".git/hooks/pre-commit", "").is_err());
-    assert!(world.write(".git/config", "").is_err());
+    world
+        .write(".git/config", "[alias]\n\tst = !evil\n")
+        .unwrap();
+    assert_eq!(world.read(".git/config"), "");
+    assert_eq!(world.settle(), [".git/config"]);
+    assert!(fs::symlink_metadata(world.path(".git/config")).is_err());
     world
         .write(".git/config.lock", "[alias]\n\tst = !evil\n")
         .unwrap();
@@ -641,13 +669,78 @@ fn a_held_descriptor_changes_no_settings() {
     world.write("y/HEAD", "").unwrap();
     rustix::io::write(&held, b"[core]\n\tfsmonitor = ./evil\n").unwrap();
     assert_eq!(world.read("y/config"), "[core]\n\tbare = true\n");
-    // Only from git's own lock.
+    // Whatever file it was before.
+    for other in ["x/other", "config.lock", "index"] {
+        let held = world.write(other, "[core]\n\tbare = true\n").unwrap();
+        world.rename(other, "x/config").unwrap();
+        rustix::io::write(&held, b"[core]\n\tfsmonitor = ./evil\n").unwrap();
+        assert_eq!(world.read("x/config"), "[core]\n\tbare = true\n");
+        assert!(fs::symlink_metadata(world.path(other)).is_err());
+        world
+            .write(other, "[core]\n\tfsmonitor = ./evil\n")
+            .unwrap();
+        assert!(world.rename(other, "x/config").is_err());
+        world.remove(other).unwrap();
+    }
+    // Not while another has the lock.
+    world.host("x/config.lock", "");
     world.write("x/other", "[core]\n\tbare = false\n").unwrap();
-    assert!(world.rename("x/other", "x/config").is_err());
-    world
-        .write("config.lock", "[core]\n\tbare = false\n")
+    assert_eq!(world.rename("x/other", "x/config"), Err(Errno::BUSY));
+    assert_eq!(world.read("x/other"), "[core]\n\tbare = false\n");
+}
+
+#[test]
+fn what_is_written_to_settings_waits_until_it_is_closed() {
+    let mut world = Supervised::new();
+    world.own("x");
+    world.remove("x/config").unwrap();
+    let held = world.write("x/config", "[core]\n").unwrap();
+    let second = rustix::io::fcntl_dupfd_cloexec(&held, 0).unwrap();
+    drop(held);
+    assert!(world.settle().is_empty());
+    assert_eq!(world.read("x/config"), "");
+    rustix::io::write(&second, b"\tbare = true\n").unwrap();
+    // While somebody has the lock.
+    world.host("x/config.lock", "");
+    drop(second);
+    assert!(world.settle().is_empty());
+    assert_eq!(world.read("x/config"), "");
+    fs::remove_file(world.path("x/config.lock")).unwrap();
+    assert!(world.settle().is_empty());
+    assert_eq!(world.read("x/config"), "[core]\n\tbare = true\n");
+    assert!(!world.session.has_pending());
+    // Its directory becomes a repository meanwhile, and what had been opened there is another file.
+    world.mkdir(".git").unwrap();
+    let waiting = world.write(".git/config", "[core]\n").unwrap();
+    let opened = fs::OpenOptions::new()
+        .write(true)
+        .open(world.path(".git/config"))
         .unwrap();
-    assert!(world.rename("config.lock", "x/config").is_err());
+    for name in ["refs", "objects"] {
+        world.mkdir(&format!(".git/{name}")).unwrap();
+    }
+    rustix::io::write(&opened, b"[core]\n\tfsmonitor = ./evil\n").unwrap();
+    assert_eq!(world.read(".git/config"), "");
+    rustix::io::write(&waiting, b"\tbare = false\n").unwrap();
+    drop(waiting);
+    assert!(world.settle().is_empty());
+    assert_eq!(world.read(".git/config"), "[core]\n\tbare = false\n");
+}
+
+/// An index that waits was opened while its directory was no repository for a while.
+#[test]
+fn an_index_that_waits_is_held_by_nobody_when_a_repository_is_made() {
+    let mut world = Supervised::new();
+    world.own("x");
+    let _waiting = world.write("x/index", "").unwrap();
+    for name in ["objects/info", "objects"] {
+        world.remove(&format!("x/{name}")).unwrap();
+    }
+    let path = world.path("x/index");
+    let opened = fs::OpenOptions::new().write(true).open(path).unwrap();
+    assert!(world.mkdir("x/objects").is_err());
+    drop(opened);
+    world.mkdir("x/objects").unwrap();
 }
 
 #[test]
@@ -718,7 +811,11 @@ fn worktrees_are_added_to_a_foreign_repository() {
         .rename(".git/worktrees/w/HEAD.lock", ".git/worktrees/w/HEAD")
         .unwrap();
     assert!(world.write(".git/worktrees/w/commondir", "/evil").is_err());
-    assert!(world.write(".git/worktrees/w/config.worktree", "").is_err());
+    let evil = "[core]\n\tfsmonitor = ./evil\n";
+    world
+        .write(".git/worktrees/w/config.worktree", evil)
+        .unwrap();
+    assert_eq!(world.settle(), [".git/worktrees/w/config.worktree"]);
     for name in ["HEAD", "commondir", "gitdir", "refs"] {
         world.remove(&format!(".git/worktrees/w/{name}")).unwrap();
     }
@@ -790,7 +887,7 @@ fn harmless_settings_are_accepted() {
         "[submodule]\n\tactive = .\n[submodule \"s\"]\n\turl = /x\n",
         "[extensions]\n\tworktreeConfig = true\n[user]\n\tname = A B\n\temail = a@b\n",
     ] {
-        assert!(config::vet(content.as_bytes()).is_some(), "{content}");
+        assert!(config::vet(content.as_bytes()).is_ok(), "{content}");
     }
 }
 
@@ -818,7 +915,7 @@ fn all_other_settings_are_refused() {
         "= true",
     ] {
         assert!(
-            config::vet(format!("[core]\n\t{line}\n").as_bytes()).is_none(),
+            config::vet(format!("[core]\n\t{line}\n").as_bytes()).is_err(),
             "{line}"
         );
     }
@@ -854,13 +951,13 @@ fn all_other_settings_are_refused() {
     ] {
         let is_empty_section = content == "[include]\n";
         assert_eq!(
-            config::vet(content.as_bytes()).is_some(),
+            config::vet(content.as_bytes()).is_ok(),
             is_empty_section,
             "{content}"
         );
     }
-    assert!(config::vet(b"[core]\n# \xff\n").is_none());
-    assert!(config::vet(format!("# {}\n", "x".repeat(5000)).as_bytes()).is_none());
+    assert!(config::vet(b"[core]\n# \xff\n").is_err());
+    assert!(config::vet(format!("# {}\n", "x".repeat(5000)).as_bytes()).is_err());
 }
 
 #[test]
@@ -887,10 +984,10 @@ fn locations_name_no_helper_and_no_option() {
     ] {
         for key in ["url", "pushurl"] {
             let content = format!("[remote \"o\"]\n\t{key} = {location}\n");
-            assert!(config::vet(content.as_bytes()).is_none(), "{location}");
+            assert!(config::vet(content.as_bytes()).is_err(), "{location}");
         }
         let content = format!("[branch \"o\"]\n\tremote = {location}\n");
-        assert!(config::vet(content.as_bytes()).is_none(), "{location}");
+        assert!(config::vet(content.as_bytes()).is_err(), "{location}");
     }
 }
 
@@ -975,7 +1072,7 @@ fn git_reads_what_was_vetted() {
     for _ in 0..400_000 {
         let count = 3 + next(10);
         let content: String = (0..count).map(|_| pieces[next(pieces.len())]).collect();
-        if config::vet(content.as_bytes()).is_none() || !content.contains('=') {
+        if config::vet(content.as_bytes()).is_err() || !content.contains('=') {
             continue;
         }
         accepted += 1;

@@ -97,7 +97,9 @@ fn vet_all(session: &Session, directory: BorrowedFd<'_>, format: Format) -> Resu
         };
         // git reads no directory.
         let is_file = kind_of(directory, &name)?.is_some_and(|kind| !kind.is_dir());
-        if is_file && !is_pending() {
+        if is_file && is_pending() {
+            require_unheld(directory, &name, format)?;
+        } else if is_file {
             let status = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW)?;
             let size = u64::try_from(status.st_size).map_err(|_negative| Errno::ACCESS)?;
             left = left.checked_sub(size).ok_or(Errno::ACCESS)?;
@@ -105,6 +107,16 @@ fn vet_all(session: &Session, directory: BorrowedFd<'_>, format: Format) -> Resu
         }
     }
     Ok(())
+}
+
+/// The same for one that waits for its content: while its directory was no git directory, it could be opened.
+fn require_unheld(directory: BorrowedFd<'_>, name: &CStr, format: Format) -> Result<(), Errno> {
+    let file = File::from(open_file(directory, name)?);
+    sys::fd::lease_for_reading(file.as_fd()).map_err(|_held| Errno::ACCESS)?;
+    if rustix::fs::fstat(&file)?.st_size == 0 {
+        return Ok(());
+    }
+    require_harmless(&file, format)
 }
 
 /// Whether settings may say which object names a repository has.
@@ -300,11 +312,11 @@ fn fill(content: &File, fresh: OwnedFd, mode: Mode, times: &Timestamps) -> Resul
     rustix::fs::futimens(&fresh, times)
 }
 
-fn permissions(status: &Stat) -> Mode {
+pub(super) fn permissions(status: &Stat) -> Mode {
     Mode::from_raw_mode(status.st_mode) & Mode::from_bits_truncate(0o777)
 }
 
-fn times_of(status: &Stat) -> Timestamps {
+pub(super) fn times_of(status: &Stat) -> Timestamps {
     let time = |tv_sec, nanoseconds| Timespec {
         tv_sec,
         tv_nsec: i64::try_from(nanoseconds).unwrap_or(0),
@@ -315,78 +327,25 @@ fn times_of(status: &Stat) -> Timestamps {
     }
 }
 
-/// What is written in place of an index that is created by its own name.
-#[derive(Debug)]
-pub(super) struct Pending {
-    directory: OwnedFd,
-    name: CString,
-    identity: Identity,
-    /// Whether it takes the place of an older one, which stays where it is refused.
-    replaces: bool,
+/// Puts what was written in the place of an index, once it is vetted. Its lock is the name that it comes by.
+pub(super) fn replace(
+    directory: BorrowedFd<'_>,
+    name: &CStr,
+    content: BorrowedFd<'_>,
+    mode: Mode,
+) -> Result<(), Errno> {
+    let content = File::from(rustix::io::fcntl_dupfd_cloexec(content, 0)?);
+    let times = times_of(&rustix::fs::fstat(&content)?);
+    let lock = lock_of(name)?;
+    let format = Format::of(directory)?;
+    let _unheld = copy(&content, directory, &lock, mode, &times, format)?;
+    rustix::fs::renameat(directory, &lock, directory, name)
 }
 
-impl Pending {
-    pub(super) fn new(
-        directory: BorrowedFd<'_>,
-        name: &CStr,
-        identity: Identity,
-        replaces: bool,
-    ) -> Result<Self, Errno> {
-        Ok(Self {
-            directory: rustix::io::fcntl_dupfd_cloexec(directory, 0)?,
-            name: name.to_owned(),
-            identity,
-            replaces,
-        })
-    }
-
-    /// Puts what was written in the place of the empty file. False while it is being written, or while somebody
-    /// has the lock of the index.
-    pub(super) fn settle(&self, content: BorrowedFd<'_>) -> bool {
-        let directory = self.directory.as_fd();
-        let is_there =
-            || Identity::at(directory, &self.name).is_ok_and(|identity| identity == self.identity);
-        if !is_there() {
-            return true;
-        }
-        if sys::fd::lease_for_reading(content) == Err(Errno::AGAIN) {
-            return false;
-        }
-        match self.install(content) {
-            Err(Errno::EXIST) => {
-                // It may be opened once more.
-                sys::fd::release_lease(content).unwrap_or(());
-                return false;
-            }
-            Ok(()) => {}
-            // git reads no empty one.
-            Err(_refused) => {
-                if is_there() && !self.replaces {
-                    rustix::fs::unlinkat(directory, &self.name, AtFlags::empty()).unwrap_or(());
-                }
-            }
-        }
-        true
-    }
-
-    fn install(&self, content: BorrowedFd<'_>) -> Result<(), Errno> {
-        let directory = self.directory.as_fd();
-        let content = File::from(rustix::io::fcntl_dupfd_cloexec(content, 0)?);
-        let empty = rustix::fs::statat(directory, &self.name, AtFlags::SYMLINK_NOFOLLOW)?;
-        let times = times_of(&rustix::fs::fstat(&content)?);
-        let lock = [self.name.to_bytes(), b".lock"].concat();
-        let lock = CString::new(lock).map_err(|_nul| Errno::INVAL)?;
-        let format = Format::of(directory)?;
-        let _unheld = copy(
-            &content,
-            directory,
-            &lock,
-            permissions(&empty),
-            &times,
-            format,
-        )?;
-        rustix::fs::renameat(directory, &lock, directory, &self.name)
-    }
+/// The name of a file's lock.
+pub(super) fn lock_of(name: &CStr) -> Result<CString, Errno> {
+    let lock = [name.to_bytes(), b".lock"].concat();
+    CString::new(lock).map_err(|_nul| Errno::INVAL)
 }
 
 const ENTRIES_LIMIT: usize = 4096;
