@@ -507,7 +507,9 @@ fn what_is_refused_when_it_is_closed_is_told() {
     assert!(told.contains("lost"), "{told}");
     // Settings that were there before their directory became a repository.
     outside(&bed, "git -C bare config alias.x '!y'").ok();
-    let (output, told) = run("cp -r bare copied");
+    let (output, told) = run(
+        "mkdir copied && cp bare/config copied && cp -r bare/objects bare/refs bare/HEAD copied",
+    );
     output.refused();
     assert!(told.contains("alias.x"), "{told}");
     outside(&bed, "git --git-dir=copied rev-parse").refused();

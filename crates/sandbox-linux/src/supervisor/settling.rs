@@ -1,6 +1,9 @@
 //! Looks whether settings or an index are written that were opened by their own name: no call tells of that.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use rustix::time::Timespec;
 
@@ -43,7 +46,8 @@ pub(super) fn pause(session: &Session, looks: &mut usize) -> Timespec {
 
 /// The last look, when nobody is left: the last process may be on its way out, with its descriptors.
 pub(super) fn finish(world: &World, session: &mut Session) {
-    for _ in 0..MOST_PAUSES {
+    let start = Instant::now();
+    while start.elapsed() < LAST_LOOKS {
         settle(world, session);
         if !session.has_pending() {
             return;
@@ -53,8 +57,8 @@ pub(super) fn finish(world: &World, session: &mut Session) {
     session.give_up(|pending, unfit| tell(world, pending, unfit));
 }
 
-/// How long that may take, in milliseconds: less than who tells of the end waits.
-const MOST_PAUSES: usize = 500;
+/// How long that may take: less than who tells of the end waits.
+const LAST_LOOKS: Duration = Duration::from_millis(300);
 /// In nanoseconds.
 const SHORT_PAUSE: i64 = 50_000;
 /// How many such pauses follow one another.
