@@ -21,7 +21,7 @@ use super::{caller::PLACE, resolve::is_link, rules::is_within};
 use crate::probe::{self, is_out_of_reach};
 
 /// What a closed name leads to that is a symlink, or through: there nothing is changed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Landing {
     /// The end of the name's way, or a link on it.
     pub(super) place: Vec<u8>,

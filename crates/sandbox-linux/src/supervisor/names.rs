@@ -149,6 +149,9 @@ impl Answering<'_> {
         if is_repository {
             self.note_former_repository(&place)?;
         }
+        if flags.contains(AtFlags::REMOVEDIR) {
+            self.world.rules.note_removed(&place.path);
+        }
         Ok(Outcome::Done)
     }
 
@@ -216,6 +219,10 @@ impl Answering<'_> {
             to.name.as_c_str(),
             flags,
         )?;
+        if moves_directory {
+            let rules = &self.world.rules;
+            rules.note_moved(&from.path, &to.path, exchange);
+        }
         Ok(Outcome::Done)
     }
 
@@ -236,9 +243,6 @@ impl Answering<'_> {
         self.permit_moved_tree(from, to)?;
         if exchange {
             self.permit_moved_tree(to, from)?;
-        }
-        for place in [from, to] {
-            self.world.rules.forget_nearby(&place.path);
         }
         Ok(())
     }

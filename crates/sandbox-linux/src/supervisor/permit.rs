@@ -206,9 +206,12 @@ impl Answering<'_> {
                 Access::Read | Access::Write | Access::Remove | Access::MakeDirectory => Ok(false),
             })
         };
-        if access != Access::Read
-            && let Some(landing) = self.world.rules.landing(path)?
-        {
+        let landing = match access {
+            Access::Read => None,
+            Access::Remove => self.world.rules.first_landing(path)?,
+            Access::Write | Access::MakeDirectory => self.world.rules.landing(path)?,
+        };
+        if let Some(landing) = landing {
             self.report(&Rules::behind_link(path, &landing));
             return Err(Errno::ACCESS);
         }

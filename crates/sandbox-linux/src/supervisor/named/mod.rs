@@ -243,10 +243,16 @@ impl<'s> Search<'s> {
             .chain(end)
             .filter(|place| self.is_concerned(place))
             .collect();
+        // A pointer's own name may go up and down.
+        let name = AbsolutePath::resolve(&AbsolutePath::root(), file);
+        let name = name.map_or_else(
+            |_| file.as_os_str().as_bytes().to_vec(),
+            |name| name.as_bytes().to_vec(),
+        );
         self.landings
             .extend(places.into_iter().map(|place| Landing {
                 place: place.as_bytes().to_vec(),
-                name: file.as_os_str().as_bytes().to_vec(),
+                name: name.clone(),
                 rule: (row.path.to_owned(), Origin::BuiltIn(row.reason)),
                 leads,
             }));

@@ -41,28 +41,31 @@ impl Nearby {
         let new: Vec<&[u8]> = above(path)
             .take_while(|directory| !self.directories.contains(*directory))
             .collect();
+        if self.directories.len() >= MOST {
+            self.directories.clear();
+            return self.look_around(policy, user, path);
+        }
         // From the top, so that an error leaves nothing out above what was looked at.
+        let mut is_told = true;
         for directory in new.into_iter().rev() {
-            if self.directories.len() >= MOST {
-                self.directories.clear();
-                self.landings.clear();
-                return self.look_around(policy, user, path);
+            is_told &= self.look_at(policy, user, directory)?;
+            if is_told {
+                self.directories.insert(directory.to_vec());
             }
-            self.look_at(policy, user, directory)?;
-            self.directories.insert(directory.to_vec());
         }
         Ok(())
     }
 
+    /// Tells whether the answer will be the same until something is changed there.
     fn look_at(
         &mut self,
         policy: &FilesystemPolicy,
         user: User<'_>,
         directory: &[u8],
-    ) -> Result<(), Errno> {
+    ) -> Result<bool, Errno> {
         let directory = Path::new(OsStr::from_bytes(directory));
         let Some(repository) = Repository::at(directory)? else {
-            return Ok(());
+            return Repository::is_absent(directory);
         };
         let mut search = Search::new(policy, user)?;
         let users = match &self.users {
@@ -76,7 +79,7 @@ impl Nearby {
                 .entry(place)
                 .or_insert_with(|| Arc::new(landing));
         }
-        Ok(())
+        repository.has_settings()
     }
 
     /// What names a path, or what it lies in.
@@ -100,7 +103,8 @@ impl Nearby {
         inside.map(|(_, landing)| landing)
     }
 
-    /// Forgets a directory with all below: others will lie there, or none.
+    /// Looks at a directory and all below again, when something there is changed next. What was named stays closed:
+    /// who puts back what names it must not find another thing there.
     pub(in crate::supervisor) fn forget(&mut self, path: &[u8]) {
         self.directories.remove(path);
         let start = below(path);
@@ -113,15 +117,63 @@ impl Nearby {
         for directory in inside {
             self.directories.remove(&directory);
         }
-        let users = self.users.as_deref().unwrap_or_default();
-        let is_users = |name: &[u8]| {
-            let mut files = users.iter().map(|named| named.file.as_os_str());
-            files.any(|file| file.as_bytes() == name)
+    }
+
+    /// A directory was moved, or two exchanged: what was named goes along.
+    pub(in crate::supervisor) fn note_moved(&mut self, from: &[u8], to: &[u8], exchanged: bool) {
+        let mut taken = self.take_below(from, to);
+        if exchanged {
+            taken.extend(self.take_below(to, from));
+        }
+        for landing in taken {
+            self.landings
+                .entry(landing.place.clone())
+                .or_insert_with(|| Arc::new(landing));
+        }
+        self.forget(from);
+        self.forget(to);
+    }
+
+    /// A directory is gone, which was empty. What something elsewhere names there stays closed.
+    pub(in crate::supervisor) fn note_removed(&mut self, path: &[u8]) {
+        let gone: Vec<_> = self
+            .landings_below(path)
+            .filter(|landing| is_within(&landing.name, path))
+            .map(|landing| landing.place.clone())
+            .collect();
+        for place in gone {
+            self.landings.remove(&place);
+        }
+        self.forget(path);
+    }
+
+    /// What was named below a path, as it is below another one.
+    fn take_below(&mut self, from: &[u8], to: &[u8]) -> Vec<Landing> {
+        let places: Vec<_> = self
+            .landings_below(from)
+            .map(|landing| landing.place.clone())
+            .collect();
+        let moved = |path: &[u8]| match path.strip_prefix(from) {
+            Some(rest) if is_within(path, from) => [to, rest].concat(),
+            Some(_) | None => path.to_vec(),
         };
-        self.landings.retain(|place, landing| {
-            let is_of_another = !is_within(&landing.name, path);
-            is_of_another && !(is_within(place, path) && is_users(&landing.name))
+        let taken = places
+            .iter()
+            .filter_map(|place| self.landings.remove(place));
+        let taken = taken.map(|landing| Landing {
+            place: moved(&landing.place),
+            name: moved(&landing.name),
+            ..Landing::clone(&landing)
         });
+        taken.collect()
+    }
+
+    /// What settings name that would be parted from their tree, if the directory that they lie in were moved.
+    pub(in crate::supervisor) fn parted_from(&self, directory: &[u8]) -> Option<&Arc<Landing>> {
+        let mut landings = self.landings.values();
+        landings.find(|landing| {
+            above(&landing.name).next() == Some(directory) && !is_within(&landing.place, directory)
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{FileType, Mode, OFlags},
+    fs::{Access, FileType, Mode, OFlags},
     io::Errno,
 };
 
@@ -35,7 +35,9 @@ impl Repository {
                 Some(directory) => top.join(directory),
                 None => return Ok(None),
             },
-            None if is_bare(top)? => top.to_path_buf(),
+            None if top.file_name() != Some(OsStr::new(".git")) && is_bare(top)? => {
+                top.to_path_buf()
+            }
             None => return Ok(None),
         };
         let common = match read_file(&directory.join("commondir"))? {
@@ -47,6 +49,29 @@ impl Repository {
             directory,
             common,
         }))
+    }
+
+    /// Whether a directory is certainly none, and not one that can't be looked at now.
+    pub(super) fn is_absent(top: &Path) -> Result<bool, Errno> {
+        let is_absent = |name: &str| match rustix::fs::lstat(top.join(name)) {
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(true),
+            Err(errno) if !is_out_of_reach(errno) => Err(errno),
+            Ok(_) | Err(_) => Ok(false),
+        };
+        Ok(
+            is_absent(".git")? && (is_absent("HEAD")? || is_absent("objects")?)
+                || top.file_name() == Some(OsStr::new(".git")),
+        )
+    }
+
+    /// Whether its settings are there to be read.
+    pub(super) fn has_settings(&self) -> Result<bool, Errno> {
+        let [settings, _of_worktree] = self.settings();
+        match rustix::fs::access(&settings, Access::READ_OK) {
+            Ok(()) => Ok(true),
+            Err(errno) if is_out_of_reach(errno) => Ok(false),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// git's own directory, and that of all working trees if it is another one.

@@ -25,6 +25,20 @@ impl Rules {
         &self,
         path: &[u8],
     ) -> Result<Option<Arc<Landing>>, Errno> {
+        match self.first_landing(path)? {
+            None => Ok(self
+                .nearby(path)?
+                .and_then(|near| near.landing(path).cloned())),
+            found => Ok(found),
+        }
+    }
+
+    /// The same of what was known at the start. What repositories further down name may be removed with them, and stays
+    /// closed then.
+    pub(in crate::supervisor) fn first_landing(
+        &self,
+        path: &[u8],
+    ) -> Result<Option<Arc<Landing>>, Errno> {
         let landings = self.landings()?;
         let above = std::iter::successors(Some(path), |path| {
             let end = path.iter().rposition(|byte| *byte == b'/')?;
@@ -34,12 +48,7 @@ impl Rules {
             let found = landings.binary_search_by(|landing| (*landing.place).cmp(place));
             found.ok().and_then(|index| landings.get(index))
         };
-        match above.into_iter().find_map(find) {
-            Some(landing) => Ok(Some(Arc::clone(landing))),
-            None => Ok(self
-                .nearby(path)?
-                .and_then(|near| near.landing(path).cloned())),
-        }
+        Ok(above.into_iter().find_map(find).cloned())
     }
 
     /// The same for a directory on the way there.
@@ -93,6 +102,18 @@ impl Rules {
         }
     }
 
+    /// A directory was moved, or two exchanged.
+    pub(in crate::supervisor) fn note_moved(&self, from: &[u8], to: &[u8], exchanged: bool) {
+        let mut nearby = self.nearby.lock().unwrap_or_else(PoisonError::into_inner);
+        nearby.note_moved(from, to, exchanged);
+    }
+
+    /// A directory was removed.
+    pub(in crate::supervisor) fn note_removed(&self, path: &[u8]) {
+        let mut nearby = self.nearby.lock().unwrap_or_else(PoisonError::into_inner);
+        nearby.note_removed(path);
+    }
+
     /// What a closed name leads to that would be moved away from it.
     pub(in crate::supervisor) fn landing_in_move(
         &self,
@@ -111,7 +132,10 @@ impl Rules {
             }
             // The directory itself is looked at too.
             if let Some(nearby) = self.nearby(&below)?
-                && let Some(landing) = nearby.landings_below(moved).find(stays)
+                && let Some(landing) = nearby
+                    .landings_below(moved)
+                    .find(stays)
+                    .or_else(|| nearby.parted_from(moved))
             {
                 return Ok(Some(Arc::clone(landing)));
             }
