@@ -23,6 +23,7 @@ mod bound;
 mod caller;
 mod connect;
 mod early;
+mod entries;
 mod fifo;
 mod followed;
 mod git;

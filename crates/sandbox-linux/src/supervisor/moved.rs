@@ -1,12 +1,8 @@
 //! Symlinks in a directory that is moved: those that lead to something else from their new place.
 
-use std::{
-    ffi::CStr,
-    os::fd::{AsFd, BorrowedFd},
-};
+use std::os::fd::BorrowedFd;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
-
+use super::entries;
 use crate::sys::Errno;
 
 /// A symlink that leads out of the directory that it is moved with.
@@ -21,35 +17,18 @@ pub(super) struct Leading {
 /// The relative symlinks in a directory that lead out of it.
 pub(super) fn leading_out(directory: BorrowedFd<'_>) -> Result<Vec<Leading>, Errno> {
     let mut found = Vec::new();
-    let mut left = MOST_ENTRIES;
-    // Paths, as each descriptor would count, and how many levels below the directory around the moved one.
-    let mut pending = vec![(Vec::new(), 1)];
-    while let Some((path, level)) = pending.pop() {
-        let opened = open_to_read(directory, &path)?;
-        let handle = rustix::io::fcntl_dupfd_cloexec(&opened, 0)?;
-        for entry in Dir::new(opened)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
-            }
-            left = left.checked_sub(1).ok_or(Errno::ACCESS)?;
-            let kind = kind(handle.as_fd(), name, entry.file_type())?;
-            let path = || match path.as_slice() {
-                [] => name.to_bytes().to_vec(),
-                path => [path, b"/", name.to_bytes()].concat(),
-            };
-            if kind.is_dir() {
-                pending.push((path(), level + 1));
-            } else if kind.is_symlink() {
-                let text = rustix::fs::readlinkat(&handle, name, Vec::new())?;
-                if let Some(text) = beyond(text.as_bytes(), level) {
-                    let path = path();
-                    found.push(Leading { path, text });
-                }
-            }
+    entries::each(directory, |entry| {
+        if entry.kind.is_symlink() {
+            let text = rustix::fs::readlinkat(entry.directory, entry.name, Vec::new())?;
+            // Below the directory around the moved one.
+            let level = 1 + entry.above.iter().filter(|byte| **byte == b'/').count();
+            found.extend(beyond(text.as_bytes(), level).map(|text| Leading {
+                path: [entry.above, entry.name.to_bytes()].concat(),
+                text,
+            }));
         }
-    }
+        Ok(())
+    })?;
     Ok(found)
 }
 
@@ -76,25 +55,6 @@ fn names(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let names = text.split(|byte| *byte == b'/');
     names.filter(|name| !matches!(*name, b"" | b"."))
 }
-
-/// Some file systems do not tell when they are listed.
-fn kind(directory: BorrowedFd<'_>, name: &CStr, listed: FileType) -> Result<FileType, Errno> {
-    if listed != FileType::Unknown {
-        return Ok(listed);
-    }
-    let status = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok(FileType::from_raw_mode(status.st_mode))
-}
-
-fn open_to_read(directory: BorrowedFd<'_>, path: &[u8]) -> Result<std::os::fd::OwnedFd, Errno> {
-    let path = [&b"./"[..], path].concat();
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(directory, path, flags, Mode::empty(), resolve)
-}
-
-/// Entries that are looked at: who moves more, where a pattern closes something, is refused.
-const MOST_ENTRIES: usize = 200_000;
 
 #[cfg(test)]
 mod tests {

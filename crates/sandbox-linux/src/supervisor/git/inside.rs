@@ -1,19 +1,14 @@
 //! What lies in a git directory: git writes through symlinks in it, and waits for FIFOs.
 
-use std::{
-    ffi::CStr,
-    os::fd::{BorrowedFd, OwnedFd},
-};
+use std::{ffi::CStr, os::fd::BorrowedFd};
 
-use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags},
-    io::Errno,
-};
+use rustix::{fs::FileType, io::Errno};
 
 use super::{
     directory::{self, Ascent},
     parts,
 };
+use crate::supervisor::entries::{self, Entry};
 
 /// Whether a name in a directory is one of git's own: the directory, or one above it, is a git directory, by its name
 /// or by what lies in it. One that is too deep counts as such.
@@ -59,58 +54,24 @@ pub(in crate::supervisor) fn is_harmless_link(name: &CStr, text: &[u8]) -> bool 
 /// Makes sure that a directory which is going to be, or to lie in, a git directory holds nothing but files and
 /// directories, and sockets, which some programs have there.
 pub(in crate::supervisor) fn require_plain(directory: BorrowedFd<'_>) -> Result<(), Errno> {
-    let mut left = MOST_ENTRIES;
-    // Paths, as each descriptor would count.
-    let mut pending = vec![b".".to_vec()];
-    while let Some(path) = pending.pop() {
-        let opened = open_to_read(directory, &path)?;
-        let handle = rustix::io::fcntl_dupfd_cloexec(&opened, 0)?;
-        for entry in Dir::new(opened)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
-            }
-            left = left.checked_sub(1).ok_or(Errno::ACCESS)?;
-            match kind(&handle, name, entry.file_type())? {
-                FileType::RegularFile | FileType::Socket => {}
-                FileType::Directory => pending.push([&path, &b"/"[..], name.to_bytes()].concat()),
-                FileType::Symlink if is_harmless_link_at(&handle, name)? => {}
-                FileType::Symlink
-                | FileType::Fifo
-                | FileType::CharacterDevice
-                | FileType::BlockDevice
-                | FileType::Unknown => return Err(Errno::ACCESS),
-            }
-        }
-    }
-    Ok(())
+    entries::each(directory, |entry| match entry.kind {
+        FileType::RegularFile | FileType::Socket | FileType::Directory => Ok(()),
+        FileType::Symlink if is_harmless_link_at(entry)? => Ok(()),
+        FileType::Symlink
+        | FileType::Fifo
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => Err(Errno::ACCESS),
+    })
 }
 
-/// Some file systems do not tell when they are listed.
-fn kind(directory: &OwnedFd, name: &CStr, listed: FileType) -> Result<FileType, Errno> {
-    if listed != FileType::Unknown {
-        return Ok(listed);
-    }
-    let status = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok(FileType::from_raw_mode(status.st_mode))
-}
-
-fn is_harmless_link_at(directory: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
-    let text = rustix::fs::readlinkat(directory, name, Vec::new())?;
-    Ok(is_harmless_link(name, text.as_bytes()))
-}
-
-fn open_to_read(directory: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(directory, path, flags, Mode::empty(), resolve)
+fn is_harmless_link_at(entry: &Entry<'_>) -> Result<bool, Errno> {
+    let text = rustix::fs::readlinkat(entry.directory, entry.name, Vec::new())?;
+    Ok(is_harmless_link(entry.name, text.as_bytes()))
 }
 
 /// Directories above each other that are looked at: more have no path (`PATH_MAX`).
 const MOST_LEVELS: usize = 2048;
-/// Entries that are looked at: a repository of so many loose objects needs `git gc` first.
-const MOST_ENTRIES: usize = 200_000;
 
 #[cfg(test)]
 mod tests {
