@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
+use crate::bytes::ByteClasses;
+
 /// A DNS name: lower case, no trailing dot, IDNA-encoded, at most 253 octets, labels of 1 to 63
 /// octets out of letters, digits, `-` and `_`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,6 +152,9 @@ impl HostName {
 
     /// A name of several labels that is written in its canonical form.
     pub(crate) fn plain(text: &str) -> Option<Self> {
+        if is_plain_name(text.as_bytes()) {
+            return Some(Self(text.into()));
+        }
         let labels = canonical_labels(text)?;
         (labels > 1).then(|| Self(text.into()))
     }
@@ -258,8 +263,7 @@ pub(crate) fn is_canonical(text: &str) -> bool {
 }
 
 /// How many labels a name has that is as the URL standard leaves it: what thousands of entries are, told
-/// in one go and without its machinery. A last label that begins with a letter is no number in any
-/// spelling.
+/// without its machinery. A last label that begins with a letter is no number in any spelling.
 fn canonical_labels(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let (mut labels, mut start) = (1, 0);
@@ -277,6 +281,32 @@ fn canonical_labels(text: &str) -> Option<usize> {
     let ends_well = is_label(last) && last?.first()?.is_ascii_lowercase();
     (ends_well && bytes.len() <= LONGEST_NAME).then_some(labels)
 }
+
+/// Whether this is a canonical name of several labels, told in one go; not every such name is found.
+fn is_plain_name(text: &[u8]) -> bool {
+    // As if behind a dot: one at the beginning would be the second.
+    let seen = CLASSES.read(text, DOT);
+    // With two dashes a label may begin with `xn--`. What is no longer than a label has none that is too long.
+    let is_plain = seen.classes & OTHER == 0
+        && seen.doubled & (DOT | DASH) == 0
+        && text.len() <= LONGEST_LABEL;
+    let last_dot = text.iter().rposition(|byte| *byte == b'.');
+    let last = last_dot.and_then(|dot| text.get(dot + 1));
+    is_plain && last.is_some_and(u8::is_ascii_lowercase)
+}
+
+const OTHER: u8 = 1;
+const DOT: u8 = 2;
+const DASH: u8 = 4;
+const LETTER_OR_DIGIT: u8 = 8;
+static CLASSES: ByteClasses = ByteClasses::new(
+    &[
+        (b"abcdefghijklmnopqrstuvwxyz0123456789", LETTER_OR_DIGIT),
+        (b".", DOT),
+        (b"-", DASH),
+    ],
+    OTHER,
+);
 
 /// Whether plain bytes are a label that stays as it is.
 fn is_label(bytes: Option<&[u8]>) -> bool {

@@ -20,6 +20,7 @@
 )]
 
 mod address;
+mod bytes;
 mod device;
 mod domain;
 mod environment;

@@ -154,19 +154,22 @@ impl AbsolutePath {
         std::iter::successors(Some(self.as_bytes()), above)
     }
 
-    /// The same for a path in parts, one after the other.
-    pub(crate) fn from_clean_parts<const N: usize>(parts: [&[u8]; N]) -> Self {
-        // Nothing is allocated for most.
+    /// The path of what a clean relative text names in this directory.
+    pub(crate) fn below(&self, text: &[u8]) -> Self {
+        let directory = self.as_bytes();
+        let directory = directory.strip_suffix(b"/").unwrap_or(directory);
+        // Nothing is allocated for most but the path itself.
         let mut buffer = [0; 256];
-        let mut end = 0;
-        for part in parts {
-            let Some(place) = buffer.get_mut(end..end + part.len()) else {
-                return Self::from_clean_bytes(&parts.concat());
-            };
-            place.copy_from_slice(part);
-            end += part.len();
+        let Some(path) = buffer.get_mut(..directory.len() + 1 + text.len()) else {
+            return Self::from_clean_bytes(&[directory, b"/", text].concat());
+        };
+        let (start, rest) = path.split_at_mut(directory.len());
+        start.copy_from_slice(directory);
+        if let Some((separator, rest)) = rest.split_first_mut() {
+            *separator = b'/';
+            rest.copy_from_slice(text);
         }
-        Self::from_clean_bytes(buffer.get(..end).unwrap_or_default())
+        Self::from_clean_bytes(path)
     }
 
     /// For bytes put together out of clean parts.

@@ -1,6 +1,7 @@
 //! A file's text, and where in it a byte stands.
 
 use std::{
+    cell::Cell,
     ops::Range,
     path::Path,
     sync::{Arc, OnceLock},
@@ -16,6 +17,8 @@ pub(crate) struct Source {
     /// The text for messages, which most files never need.
     quotable: OnceLock<Arc<str>>,
     marks: Vec<Mark>,
+    /// The mark before the latest position: mostly the next one lies near.
+    latest: Cell<usize>,
     /// Whether bytes are characters, as in most files: then the lines' starts are marks enough.
     is_ascii: bool,
 }
@@ -43,6 +46,7 @@ impl Source {
             text,
             quotable: OnceLock::new(),
             marks,
+            latest: Cell::new(0),
             is_ascii,
         }
     }
@@ -55,12 +59,7 @@ impl Source {
 
     /// Line and column (in characters) of a byte offset, both from 1.
     pub(crate) fn position(&self, offset: usize) -> (u32, u32) {
-        let after = self.marks.partition_point(|mark| mark.offset <= offset);
-        let mark = after
-            .checked_sub(1)
-            .and_then(|index| self.marks.get(index))
-            .copied();
-        let mark = mark.unwrap_or(Mark::START);
+        let mark = self.mark_before(offset);
         if self.is_ascii {
             let beyond = offset.min(self.text.len()).saturating_sub(mark.offset);
             let beyond = u32::try_from(beyond).unwrap_or(u32::MAX);
@@ -68,6 +67,19 @@ impl Source {
         }
         let Mark { line, column, .. } = mark.advanced(&self.text, offset);
         (line, column)
+    }
+
+    fn mark_before(&self, offset: usize) -> Mark {
+        let starts = |at: usize| self.marks.get(at).is_some_and(|mark| mark.offset <= offset);
+        let latest = self.latest.get();
+        let near = [latest, latest.saturating_add(1)].into_iter();
+        let mut near = near.filter(|at| starts(*at) && !starts(at.saturating_add(1)));
+        let at = near.next().unwrap_or_else(|| {
+            let after = self.marks.partition_point(|mark| mark.offset <= offset);
+            after.saturating_sub(1)
+        });
+        self.latest.set(at);
+        self.marks.get(at).copied().unwrap_or(Mark::START)
     }
 
     pub(crate) fn origin(&self, span: &Range<usize>) -> Origin {
@@ -89,7 +101,7 @@ impl Mark {
 
     /// The starts of the lines.
     fn of_lines(text: &str) -> Vec<Self> {
-        let ends = text.match_indices('\n').map(|(offset, _)| offset);
+        let ends = memchr::memchr_iter(b'\n', text.as_bytes());
         let below = ends.zip(2_u32..).map(|(end, line)| Self {
             offset: end.saturating_add(1),
             line,
@@ -139,3 +151,45 @@ impl Mark {
 }
 
 const MARK_DISTANCE: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::{MARK_DISTANCE, Source};
+    use std::{path::Path, sync::Arc};
+
+    #[test]
+    fn positions_are_those_of_counting_from_the_beginning() {
+        let pieces = ["", "a", "\n", "\r\n", "é", "日本", "\u{1f600}"];
+        let mut texts = vec![String::new()];
+        for one in pieces {
+            for other in pieces {
+                for length in [1, MARK_DISTANCE - 1, MARK_DISTANCE, MARK_DISTANCE + 1] {
+                    let filler = "x".repeat(length);
+                    texts.push([one, &filler, other, one, &filler, "\n", &filler, other].concat());
+                }
+                texts.push([one, other, "\"", one].concat().repeat(100));
+            }
+        }
+        for text in texts {
+            let source = Source::new(Arc::from(Path::new("settings.json")), text.as_str());
+            let (mut line, mut column) = (1, 1);
+            for (offset, character) in text.char_indices() {
+                assert_eq!(
+                    source.position(offset),
+                    (line, column),
+                    "{offset} of {text:?}"
+                );
+                if character == '\n' {
+                    (line, column) = (line + 1, 1);
+                } else {
+                    column += 1;
+                }
+            }
+            assert_eq!(
+                source.position(text.len()),
+                (line, column),
+                "the end of {text:?}"
+            );
+        }
+    }
+}

@@ -36,6 +36,7 @@ const TABLE: &[Row] = &[
             "foldhash",
             "ipnet",
             "jsonc-parser",
+            "memchr",
             "schemars",
             "serde",
             "serde_json",

@@ -117,6 +117,14 @@ impl PathPattern {
         parse::pattern(text, syntax, base)
     }
 
+    /// Reads an entry in which nothing means anything but itself, in this syntax or any other that its author
+    /// may have had in mind: a clean path, in a deny perhaps behind `**/`. Most entries are such, thousands in some
+    /// files. It is what [`Self::parse`] makes of it; `None` for any other entry.
+    #[must_use]
+    pub fn parse_plain(text: &OsStr, syntax: PatternSyntax, base: &PathBase) -> Option<Self> {
+        parse::plain(text, syntax, base)
+    }
+
     /// Depth of the shallowest of `path` and its ancestors that the pattern names: the root of the
     /// region that a *deny* covers. `None` where it covers nothing of it.
     #[must_use]

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::{Glob, GlobSet, GlobToken, PathBase, PathPattern, PatternError, PatternSyntax};
+use crate::bytes::ByteClasses;
 use crate::path::{AbsolutePath, PathError};
 
 /// See [`PathPattern::parse`].
@@ -13,10 +14,15 @@ pub(super) fn pattern(
     syntax: PatternSyntax,
     base: &PathBase,
 ) -> Result<PathPattern, PatternError> {
-    // What most entries are, thousands of them in some files.
-    if let Some(path) = plain(text.as_encoded_bytes(), base) {
-        return Ok(PathPattern::Subtree(path));
-    }
+    plain(text, syntax, base).map_or_else(|| whole(text, syntax, base), Ok)
+}
+
+/// Reads any entry.
+fn whole(
+    text: &OsStr,
+    syntax: PatternSyntax,
+    base: &PathBase,
+) -> Result<PathPattern, PatternError> {
     if syntax != PatternSyntax::Literal && has_byte_in_set(text.as_encoded_bytes()) {
         return Err(PatternError::ByteInSet);
     }
@@ -47,11 +53,6 @@ fn floating(
         SetSyntax::Gitignore => PatternSyntax::Gitignore,
     };
     let bytes = text.as_encoded_bytes();
-    if bytes.strip_prefix(b"**/").is_some_and(is_clean) {
-        // What most patterns are.
-        let literal = AbsolutePath::from_clean_parts([b"/", bytes]);
-        return Ok(PathPattern::Glob(Glob::everywhere(literal)));
-    }
     if bytes.starts_with(b"**/") {
         let everywhere = PathBase {
             working_directory: AbsolutePath::root(),
@@ -71,7 +72,7 @@ fn floating(
 /// Whether brackets hold a byte that is part of no character, which no set can: the text would close nothing
 /// but a file that is named exactly so.
 fn has_byte_in_set(text: &[u8]) -> bool {
-    if std::str::from_utf8(text).is_ok() {
+    if !text.contains(&b'[') || std::str::from_utf8(text).is_ok() {
         return false;
     }
     let in_set = |name: &[u8]| {
@@ -87,37 +88,47 @@ fn has_byte_in_set(text: &[u8]) -> bool {
     text.split(|byte| *byte == b'/').any(in_set)
 }
 
-/// A clean path in which nothing is special.
-fn plain(text: &[u8], base: &PathBase) -> Option<AbsolutePath> {
-    let (is_absolute, below) = match text {
-        [b'~', ..] => return None,
-        [b'/', below @ ..] => (true, below),
-        below => (false, below),
-    };
-    if !is_clean(below) {
-        return None;
+/// See [`PathPattern::parse_plain`].
+pub(super) fn plain(text: &OsStr, syntax: PatternSyntax, base: &PathBase) -> Option<PathPattern> {
+    let text = text.as_encoded_bytes();
+    let subtree = |path| Some(PathPattern::Subtree(path));
+    match text {
+        [b'/', below @ ..] if is_plain(below) => subtree(AbsolutePath::from_clean_bytes(text)),
+        [b'*', b'*', b'/', below @ ..] if syntax.is_floating() && is_plain(below) => {
+            let literal = AbsolutePath::root().below(text);
+            Some(PathPattern::Glob(Glob::everywhere(literal)))
+        }
+        below if is_plain(below) => subtree(base.working_directory.below(below)),
+        _ => None,
     }
-    if is_absolute {
-        return Some(AbsolutePath::from_clean_bytes(text));
-    }
-    let base = base.working_directory.as_bytes();
-    let base = base.strip_suffix(b"/").unwrap_or(base);
-    Some(AbsolutePath::from_clean_parts([base, b"/", below]))
 }
 
-/// Whether a relative text is clean and nothing in it special, told in one go.
-fn is_clean(text: &[u8]) -> bool {
-    let is_name = |name: Option<&[u8]>| !matches!(name, None | Some(b"" | b"." | b".."));
-    let mut start = 0;
-    for (at, byte) in text.iter().enumerate() {
-        match byte {
-            b'/' if is_name(text.get(start..at)) => start = at + 1,
-            b'/' | 0 | b'*' | b'?' | b'[' => return false,
-            _ => {}
-        }
+/// Whether a relative text is clean and nothing in it special, or taken for it elsewhere.
+fn is_plain(text: &[u8]) -> bool {
+    // As if in a directory: a slash at the beginning would be the second.
+    let seen = CLASSES.read(text, SEPARATOR | IN_DOTS);
+    if seen.classes & MEANS_SOMETHING != 0 || seen.doubled & SEPARATOR != 0 {
+        return false;
     }
-    is_name(text.get(start..))
+    let is_clean = |name: &[u8]| !matches!(name, b"" | b"." | b"..");
+    let may_have_dots = seen.doubled & IN_DOTS != 0;
+    let ends_well = !matches!(text, [] | [.., b'/']);
+    ends_well && (!may_have_dots || text.split(|byte| *byte == b'/').all(is_clean))
 }
+
+/// What means something in a pattern, in another syntax of patterns, or in a shell; and what no path has.
+const MEANS_SOMETHING: u8 = 1;
+const SEPARATOR: u8 = 2;
+/// Two of these are next to each other in `./a`, `a/../b`, and in a name that begins or ends with a dot.
+const IN_DOTS: u8 = 4;
+static CLASSES: ByteClasses = ByteClasses::new(
+    &[
+        (b"*?[]{}\\$!~\0", MEANS_SOMETHING),
+        (b"/", SEPARATOR | IN_DOTS),
+        (b".", IN_DOTS),
+    ],
+    0,
+);
 
 /// An entry with its base taken off. The base is always literal: a home directory with a `[` in
 /// its name does not turn `~/x` into a glob.
@@ -186,9 +197,8 @@ impl<'t> Entry<'t> {
             return None;
         }
         let base = self.base.as_bytes();
-        let base = base.strip_suffix(b"/").unwrap_or(base);
-        let literal = AbsolutePath::from_clean_parts([base, b"/", text]);
-        Some(Glob::new(literal, base.len(), sets))
+        let plain = base.strip_suffix(b"/").unwrap_or(base).len();
+        Some(Glob::new(self.base.below(text), plain, sets))
     }
 
     fn glob(self, sets: SetSyntax) -> Result<PathPattern, PatternError> {
@@ -380,3 +390,76 @@ const SPECIAL: &[u8] = b"*?[";
 const USUAL_DEPTH: usize = 8;
 /// Room for the commonest globs, `**/name`.
 const USUAL_TOKENS: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::{PathBase, PatternSyntax, plain, whole};
+    use crate::AbsolutePath;
+
+    /// What is read quickly is what the whole reader reads.
+    #[test]
+    fn the_quick_reading_is_the_thorough_one() {
+        let pieces = [
+            "", "a", "b.c", ".", "..", "/", "*", "**/", "?", "[a]", "]", "~", "{", "\\", "$", "!",
+            "-",
+        ];
+        let mut texts = vec![format!("a/{}/b", "x".repeat(300))];
+        for one in pieces {
+            for two in pieces {
+                for three in pieces {
+                    for four in pieces {
+                        texts.push([one, two, three, four].concat());
+                    }
+                }
+            }
+        }
+        let mut quick = 0;
+        for directory in ["/", "/w", "/home/[u]"] {
+            let directory = AbsolutePath::new(directory).unwrap();
+            let base = PathBase {
+                working_directory: directory.clone(),
+                home: Some(directory),
+            };
+            for text in &texts {
+                for syntax in [
+                    PatternSyntax::Glob,
+                    PatternSyntax::FloatingGlob,
+                    PatternSyntax::Gitignore,
+                    PatternSyntax::FloatingGitignore,
+                    PatternSyntax::Literal,
+                ] {
+                    if let Some(pattern) = plain(text.as_ref(), syntax, &base) {
+                        quick += 1;
+                        assert_eq!(Ok(pattern), whole(text.as_ref(), syntax, &base), "{text}");
+                    }
+                }
+            }
+        }
+        assert!(quick > 1_000, "{quick}");
+        let base = PathBase {
+            working_directory: AbsolutePath::root(),
+            home: None,
+        };
+        let is_plain =
+            |text: &str| plain(text.as_ref(), PatternSyntax::FloatingGlob, &base).is_some();
+        for text in [
+            "/a",
+            "a",
+            ".env",
+            "a/.env",
+            "a.b/c-d_e",
+            "**/.env",
+            "**/a/b",
+            "a...b",
+            "é",
+        ] {
+            assert!(is_plain(text), "{text}");
+        }
+        for text in [
+            "", "/", "a/", "a//b", "./a", "a/..", "**", "**/", "**/*.c", "a/**/b", "~", "a\0b",
+            "!a",
+        ] {
+            assert!(!is_plain(text), "{text}");
+        }
+    }
+}

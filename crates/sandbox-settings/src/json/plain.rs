@@ -96,13 +96,27 @@ impl<'t> Reader<'t> {
             return Some(elements);
         }
         loop {
-            elements.push(self.value(depth)?);
+            elements.push(self.element(depth)?);
             self.space();
             if self.take(b']').is_some() {
                 return Some(elements);
             }
             self.take(b',')?;
         }
+    }
+
+    /// A value in a list: mostly a string.
+    fn element(&mut self, depth: usize) -> Option<Node<'t>> {
+        self.space();
+        if self.peek() != Some(b'"') {
+            return self.value(depth);
+        }
+        let start = self.at;
+        let value = Value::String(self.string()?.into());
+        Some(Node {
+            span: start..self.at,
+            value,
+        })
     }
 
     fn object(&mut self, depth: usize) -> Option<Vec<Member<'t>>> {

@@ -105,6 +105,6 @@ impl<R: ListedRule> Eq for BySubject<'_, R> {}
 
 impl<R: ListedRule> Hash for BySubject<'_, R> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.subject().hash(state);
+        self.0.hash_subject(state);
     }
 }

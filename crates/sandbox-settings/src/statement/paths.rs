@@ -106,22 +106,45 @@ impl Reader<'_> {
         syntax: PatternSyntax,
         effect: PathEffect,
     ) -> Option<LayeredPath> {
-        let text = written.meaning;
+        let text = OsStr::new(written.meaning);
+        // Of what is plain there is nothing to say.
+        let plain = PathPattern::parse_plain(text, closing(syntax, effect), self.base);
+        let pattern = match plain {
+            Some(pattern) => pattern,
+            None => self.special_pattern(written, syntax, effect)?,
+        };
+        let origin = self.source.origin(written.span);
+        Some(LayeredPath {
+            rule: PathRule { pattern, origin },
+            layer: self.layer,
+        })
+    }
+
+    fn special_pattern(
+        &mut self,
+        written: &Written<'_>,
+        syntax: PatternSyntax,
+        effect: PathEffect,
+    ) -> Option<PathPattern> {
         self.remark_on_pattern(written, syntax);
-        match path_pattern(OsStr::new(text), syntax, self.base, effect) {
-            Ok(pattern) => {
-                let origin = self.source.origin(written.span);
-                Some(LayeredPath {
-                    rule: PathRule { pattern, origin },
-                    layer: self.layer,
-                })
-            }
-            Err(source) => {
-                let text = text.to_owned();
-                self.find(written.span, SettingsErrorKind::Path { text, source });
-                None
-            }
-        }
+        let text = written.meaning;
+        let pattern = path_pattern(OsStr::new(text), syntax, self.base, effect);
+        let found = |source| SettingsErrorKind::Path {
+            text: text.to_owned(),
+            source,
+        };
+        pattern
+            .map_err(|source| self.find(written.span, found(source)))
+            .ok()
+    }
+}
+
+/// How an entry is read first: a pattern that closes holds more widely than one that opens.
+fn closing(syntax: PatternSyntax, effect: PathEffect) -> PatternSyntax {
+    if effect.widens() {
+        syntax
+    } else {
+        syntax.floating()
     }
 }
 
@@ -133,7 +156,7 @@ pub(crate) fn path_pattern(
     effect: PathEffect,
 ) -> Result<PathPattern, PatternError> {
     if !effect.widens() && syntax != PatternSyntax::Literal {
-        let floating = PathPattern::parse(text, syntax.floating(), base)?;
+        let floating = PathPattern::parse(text, closing(syntax, effect), base)?;
         // Most entries have no pattern in them, and those that have one mostly close: they are read once.
         let is_special = |byte: &u8| matches!(byte, b'*' | b'?' | b'[');
         let is_glob = matches!(floating, PathPattern::Glob(_));
@@ -142,4 +165,56 @@ pub(crate) fn path_pattern(
         }
     }
     PathPattern::parse(text, syntax, base)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use sandbox_policy::{AbsolutePath, PathBase, PathPattern, PatternSyntax};
+
+    use super::{PathEffect, closing, path_pattern};
+    use crate::notice;
+
+    /// An entry that is passed over quickly would mean the same, and nothing would be said of it.
+    #[test]
+    fn nothing_is_to_be_said_of_plain_entries() {
+        let base = PathBase {
+            working_directory: AbsolutePath::new("/w").unwrap(),
+            home: None,
+        };
+        let pieces = [
+            "", "a", "/", "**/", "!", "$", "HOME", "{", "a,b", "}", "\\", "[", ":", "]", "~",
+        ];
+        let mut texts = vec![String::new()];
+        for _ in 0..3 {
+            let longer = texts
+                .iter()
+                .flat_map(|text| pieces.map(|piece| [text, piece].concat()));
+            texts = longer.collect();
+        }
+        let mut plain = 0;
+        for text in &texts {
+            for syntax in [
+                PatternSyntax::Glob,
+                PatternSyntax::Gitignore,
+                PatternSyntax::Literal,
+            ] {
+                for effect in [PathEffect::AllowWrite, PathEffect::DenyRead] {
+                    let entry = OsStr::new(text);
+                    let first = closing(syntax, effect);
+                    if let Some(pattern) = PathPattern::parse_plain(entry, first, &base) {
+                        plain += 1;
+                        assert_eq!(
+                            path_pattern(entry, syntax, &base, effect),
+                            Ok(pattern),
+                            "{text}"
+                        );
+                        assert_eq!(notice::meanings(text, syntax), [], "{text}");
+                    }
+                }
+            }
+        }
+        assert!(plain > 100, "{plain}");
+    }
 }
