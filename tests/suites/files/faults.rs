@@ -123,3 +123,47 @@ fn the_tree_is_dead_a_tenth_of_a_second_after_its_supervisor() {
     // Some 10 ms on a machine with nothing else to do.
     assert!(slowest < 0.3 * time_scale().max(1.0), "{slowest} s");
 }
+
+/// A thread that is stopped in the middle of giving a descriptor away takes it back (seccomp_unotify(2)): the caller must
+/// not go on with another file than it opened.
+#[test]
+fn who_opens_while_the_supervisor_is_stopped_gets_the_file() {
+    let python = python!();
+    let bed = bed();
+    let settings = json!({
+        "network": {"allowedDomains": [], "deniedDomains": []},
+        "filesystem": {"denyRead": [], "allowWrite": ["."], "denyWrite": ["locked"]},
+    });
+    let program = "import os\n\
+        os.mkdir('made')\n\
+        for n in range(200000):\n    \
+            if n % 50 == 0 and os.path.exists('enough'): break\n    \
+            f = os.open('made/0.%d' % n, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)\n    \
+            os.write(f, b'%d' % n)\n    \
+            os.close(f)\n";
+    let running = bed.srt().flat(&settings).py(&python, program, &[]).spawn();
+    let limit = sandbox_tests::timeout(60.0);
+    let first = bed.work().join("made/0.0");
+    assert!(wait_until(limit, || first.metadata().is_ok()));
+    let pid = i32::try_from(running.pid()).ok();
+    let pid = pid.and_then(rustix::process::Pid::from_raw).unwrap();
+    for pause in 0..1000 {
+        for signal in [rustix::process::Signal::STOP, rustix::process::Signal::CONT] {
+            rustix::process::kill_process(pid, signal).unwrap();
+            std::thread::sleep(std::time::Duration::from_micros(200 + pause % 7 * 150));
+        }
+    }
+    bed.file("work/enough", "");
+    running.finish(limit).ok();
+    let files: Vec<_> = std::fs::read_dir(bed.work().join("made"))
+        .unwrap()
+        .collect();
+    let lost = files.iter().filter(|file| {
+        let path = file.as_ref().unwrap().path();
+        let number = path.extension().unwrap().as_encoded_bytes();
+        std::fs::read(&path).unwrap() != number
+    });
+    let (lost, count) = (lost.count(), files.len());
+    assert_eq!(lost, 0, "of {count}");
+    assert!(count > 1000, "{count}");
+}

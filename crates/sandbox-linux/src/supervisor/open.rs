@@ -62,7 +62,6 @@ impl Answering<'_> {
                     let created = Created {
                         directory: through.into_directory(place.directory),
                         name: place.name,
-                        mode,
                     };
                     return Ok(Outcome::Descriptor(Opened {
                         file,

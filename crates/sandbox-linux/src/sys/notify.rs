@@ -7,9 +7,8 @@ use rustix::fs::OFlags;
 
 use super::{Errno, check};
 
-// linux/seccomp.h, as the structures hold them: SECCOMP_USER_NOTIF_FLAG_CONTINUE, SECCOMP_ADDFD_FLAG_SEND.
+// linux/seccomp.h, as the structure holds it: SECCOMP_USER_NOTIF_FLAG_CONTINUE.
 const CONTINUE: u32 = 1;
-const AND_ANSWER: u32 = 2;
 
 /// A call that waits for its answer, `struct seccomp_notif` of linux/seccomp.h.
 pub(crate) type Notification = libc::seccomp_notif;
@@ -89,25 +88,20 @@ pub(crate) fn answer(listener: BorrowedFd<'_>, id: u64, answer: Answer) -> Resul
 }
 
 /// Gives the caller a duplicate of a descriptor and ends its call with that number. `flags` are none or
-/// `CLOEXEC`. `closes_first`: in two
-/// steps, with the descriptor closed here in between, so that nobody but the caller has the file open
-/// when it goes on: a file that is open for writing can't be executed (`ETXTBSY`, execve(2)).
+/// `CLOEXEC`.
+///
+/// In two steps, though the kernel has one for both (`SECCOMP_ADDFD_FLAG_SEND`): a thread that is stopped, frozen or
+/// traced while that one waits takes its descriptor back, when the call has been answered with 0 already. The caller
+/// would go on with its own standard input. The first of two is begun again instead. And between them the descriptor
+/// is closed here, so that nobody but the caller has the file open when it goes on: a file that is open for writing
+/// can't be executed (`ETXTBSY`, execve(2)).
 pub(crate) fn answer_with_descriptor(
     listener: BorrowedFd<'_>,
     id: u64,
     descriptor: OwnedFd,
     flags: OFlags,
-    closes_first: bool,
 ) -> Result<(), Errno> {
-    let flags = flags.bits();
-    if !closes_first {
-        match add_descriptor(listener, id, descriptor.as_fd(), (AND_ANSWER, flags)) {
-            // Before Linux 5.14 both could not be done in one step.
-            Err(Errno::INVAL) => {}
-            other => return other.map(drop),
-        }
-    }
-    let number = add_descriptor(listener, id, descriptor.as_fd(), (0, flags))?;
+    let number = add_descriptor(listener, id, descriptor.as_fd(), flags.bits())?;
     drop(descriptor);
     answer(listener, id, Answer::Value(number.into()))
 }
@@ -116,11 +110,11 @@ fn add_descriptor(
     listener: BorrowedFd<'_>,
     id: u64,
     descriptor: BorrowedFd<'_>,
-    (flags, descriptor_flags): (u32, u32),
+    descriptor_flags: u32,
 ) -> Result<libc::c_int, Errno> {
     let request = libc::seccomp_notif_addfd {
         id,
-        flags,
+        flags: 0,
         srcfd: descriptor.as_raw_fd().unsigned_abs(),
         newfd: 0,
         newfd_flags: descriptor_flags,
