@@ -47,8 +47,9 @@ pub struct Follower {
     pub(crate) lifeline: OwnedFd,
 }
 
-/// Milliseconds.
-const MOST_PAUSES: usize = 1000;
+/// A minute, in milliseconds: the supervisor waits for nobody so long, but a disk may be slow, and what it has not
+/// put in place when this process ends is lost.
+const MOST_PAUSES: usize = 60_000;
 
 /// Bytes of a report on the status pipe.
 pub const REPORT_BYTES: usize = 4;
@@ -65,8 +66,7 @@ impl Follower {
         event(i32::from_ne_bytes(report))
     }
 
-    /// To be called when the end is reported, before it is told: waits, shortly, for what was written last to be in its
-    /// place.
+    /// To be called when the end is reported, before it is told: waits for what was written last to be in its place.
     pub fn settle(&self) {
         for _ in 0..MOST_PAUSES {
             if !self.unsettled.load(Ordering::Acquire) {

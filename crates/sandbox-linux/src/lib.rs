@@ -85,5 +85,5 @@ pub use self::{
     signals::{ReceivedSignal, SignalSource},
     sockets::{Sockets, Transparent},
     stage::{Step, device_names},
-    supervisor::{Program, Refusal, RefusalSink},
+    supervisor::{Program, Refusal, RefusalSink, between_turns},
 };

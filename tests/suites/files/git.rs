@@ -624,3 +624,53 @@ fn a_nested_project_can_be_removed_with_all_it_has() {
     inside(&bed, "rm -rf whole").ok();
     assert!(bed.work().join("whole").symlink_metadata().is_err());
 }
+
+/// The excuse is for what a repository has: nobody removes other protected files by carrying them into one.
+#[test]
+fn what_is_carried_into_a_nested_repository_does_not_go_with_it() {
+    need!("git");
+    let bed = Bed::new();
+    prepare(&bed);
+    let names = [
+        "proj/.claude/settings.json",
+        "proj/.npmrc",
+        "team/.github/workflows/ci.yml",
+        "deep/er/.envrc",
+    ];
+    for name in names {
+        bed.file(format!("work/{name}"), "old");
+    }
+    for line in [
+        "mv proj team deep vendor/a/b/nested; cd vendor/a/b/nested; rm -f proj/.claude/settings.json proj/.npmrc \
+         team/.github/workflows/ci.yml deep/er/.envrc; mv proj team deep ../../../..",
+        // As a part of something new, after `.git` is gone, and in exchange.
+        "mkdir new; mv proj team deep new; mv new vendor/a/b/nested; cd vendor/a/b/nested; rm -rf .git; rm -rf new; \
+         mv new/* ../../../..; mv proj team deep ../../../..; true",
+        "mkdir -p plain/w/x plain/w/y plain/w/z; cd plain; swap() { python3 -c 'import ctypes, sys; \
+         print(ctypes.CDLL(None).renameat2(-100, sys.argv[1].encode(), -100, sys.argv[2].encode(), 2))' \"$@\"; }; \
+         swap ../proj w/x; swap ../team w/y; swap ../deep w/z; rm -rf w; swap ../proj w/x; swap ../team w/y; \
+         swap ../deep w/z; true",
+    ] {
+        inside(&bed, line);
+        for name in names {
+            let content = std::fs::read(bed.work().join(name));
+            assert_eq!(
+                content.ok().as_deref(),
+                Some(&b"old"[..]),
+                "{name} after {line}"
+            );
+        }
+    }
+    // What is moved about in a repository still goes with it, and so does a repository in another one.
+    outside(
+        &bed,
+        "mkdir -p plain/dir && touch plain/dir/.npmrc && cp -r plain other",
+    )
+    .ok();
+    inside(
+        &bed,
+        "cd plain && mkdir -p sub && mv dir sub && cd .. && mv other plain/sub && rm -rf plain",
+    )
+    .ok();
+    assert!(bed.work().join("plain").symlink_metadata().is_err());
+}

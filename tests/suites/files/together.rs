@@ -154,3 +154,29 @@ fn no_symlink_is_made_where_another_sandbox_makes_a_repository() {
     assert!(both.is_empty(), "{} of {count}: {both:?}", both.len());
     assert_eq!(made.iter().sum::<usize>(), count, "{made:?}");
 }
+
+/// A sandbox that stops with its command does not keep the others waiting until somebody continues it.
+#[test]
+fn nobody_waits_for_a_sandbox_that_has_stopped() {
+    let python = need!("python3");
+    let bed = Bed::new();
+    // Something makes links all the time when the command stops.
+    let line = format!(
+        "{} -c \"\nimport os\nwhile True:\n os.symlink('x', 'a'); os.unlink('a')\" & sleep 0.2; kill -STOP $$",
+        python.display()
+    );
+    for _ in 0..15 {
+        let mut stopped = bed.srt().flat(&settings()).sh(&line).spawn();
+        let status = format!("/proc/{}/stat", stopped.pid());
+        let has_stopped = || {
+            let status = std::fs::read_to_string(&status).unwrap();
+            status.rsplit_once(") ").unwrap().1.starts_with('T')
+        };
+        assert!(sandbox_tests::wait_until(timeout(20.0), has_stopped));
+        let other = bed.srt().flat(&settings()).sh("rm -f l; ln -s x l").run();
+        stopped.kill();
+        stopped.finish(timeout(20.0));
+        assert!(other.succeeded(), "{other}");
+        std::fs::remove_file(bed.work().join("a")).ok();
+    }
+}

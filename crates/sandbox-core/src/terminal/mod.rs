@@ -107,5 +107,11 @@ pub fn end_by(signal: i32) -> io::Result<()> {
 /// Stops this process as the command was stopped, until a shell continues it.
 pub fn stop_self() -> io::Result<()> {
     let own = rustix::process::getpid();
-    rustix::process::kill_process(own, rustix::process::Signal::STOP).map_err(io::Error::from)
+    let stop = || rustix::process::kill_process(own, rustix::process::Signal::STOP);
+    // Other sandboxes must not wait for this one until somebody continues it.
+    #[cfg(target_os = "linux")]
+    let stopped = sandbox_linux::between_turns(stop);
+    #[cfg(not(target_os = "linux"))]
+    let stopped = stop();
+    stopped.map_err(io::Error::from)
 }

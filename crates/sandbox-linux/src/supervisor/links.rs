@@ -115,7 +115,7 @@ impl Answering<'_> {
     fn await_turn(&mut self, place: &Place) -> Result<(), Errno> {
         if self.state.git_turn.is_none() && self.world.rules.guards_repositories(&place.path) {
             let turn = git::Turn::take_unless_foreign();
-            self.state.git_turn = turn.map_err(|_errno| Errno::ACCESS)?;
+            self.state.git_turn = turn.map_err(|_errno| self.refuse_without_turn(place))?;
         }
         Ok(())
     }

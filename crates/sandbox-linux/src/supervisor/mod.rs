@@ -67,6 +67,7 @@ use std::{
     thread,
 };
 
+pub use self::git::between_turns;
 pub use self::refusal::{Program, Refusal, RefusalSink};
 pub(crate) use self::rules::{MissingRoot, Rules};
 use self::{
@@ -139,6 +140,8 @@ struct State {
     former_repositories: HashSet<(u64, u64)>,
     /// What got the name `.git` by being moved or linked there.
     moved_repositories: HashSet<(u64, u64)>,
+    /// Directories that were moved into a repository which they had not been in.
+    carried_directories: HashSet<(u64, u64)>,
 }
 
 /// The umask of the callers, and of this thread.
@@ -262,6 +265,7 @@ impl World {
             socket_names: SocketNames::default(),
             former_repositories: HashSet::new(),
             moved_repositories: HashSet::new(),
+            carried_directories: HashSet::new(),
         };
         state.git.tell(Arc::clone(&self.unsettled));
         self.make_ready();

@@ -241,8 +241,10 @@ impl Answering<'_> {
             return Err(self.refuse_move(from, to));
         }
         self.permit_moved_tree(from, to)?;
+        self.note_carried(from, to)?;
         if exchange {
             self.permit_moved_tree(to, from)?;
+            self.note_carried(to, from)?;
         }
         Ok(())
     }

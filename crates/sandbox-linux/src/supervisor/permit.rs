@@ -121,7 +121,7 @@ impl Answering<'_> {
         access: Access,
         change: &Change<'_>,
     ) -> Result<Permitted, Errno> {
-        let verdict = self.git_verdict(place, change);
+        let verdict = self.git_verdict(place, change)?;
         let through = match verdict {
             GitVerdict::Pass | GitVerdict::VetIndex | GitVerdict::StandIn => {
                 self.permit(place, access)?
@@ -156,21 +156,26 @@ impl Answering<'_> {
         })
     }
 
-    fn git_verdict(&mut self, place: &Place, change: &Change<'_>) -> GitVerdict {
+    fn git_verdict(&mut self, place: &Place, change: &Change<'_>) -> Result<GitVerdict, Errno> {
         let parent = place.parent_path();
         if !git::is_concerned(parent, &place.name)
             || !self.world.rules.guards_repositories(&place.path)
         {
-            return GitVerdict::Pass;
+            return Ok(GitVerdict::Pass);
         }
         if self.state.git_turn.is_none() {
-            match git::Turn::take() {
-                Ok(turn) => self.state.git_turn = Some(turn),
-                Err(_errno) => return GitVerdict::Refuse,
-            }
+            let turn = git::Turn::take();
+            self.state.git_turn = Some(turn.map_err(|_errno| self.refuse_without_turn(place))?);
         }
         let directory = place.directory.as_fd();
-        git::judge(&mut self.state.git, directory, parent, &place.name, change)
+        let session = &mut self.state.git;
+        Ok(git::judge(session, directory, parent, &place.name, change))
+    }
+
+    /// Another sandbox has the turn, and does not give it back.
+    pub(super) fn refuse_without_turn(&self, place: &Place) -> Errno {
+        self.report(&Rules::turn_of_another(&place.path));
+        Errno::ACCESS
     }
 
     /// `excused`: rows of the table that are about repositories do not count.

@@ -164,6 +164,16 @@ impl Rules {
         denial
     }
 
+    /// Why what could become a piece of a git directory is not made now.
+    pub(super) fn turn_of_another(path: &[u8]) -> Denial {
+        let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));
+        let note = "pieces of git directories, symlinks and directories are put in place by one sandbox at a time, and \
+                    another one (perhaps a stopped one, or another user's) has had the turn for two seconds: try again \
+                    when it goes on";
+        denial.note = Some(note.to_owned());
+        denial
+    }
+
     /// Why a symlink to a store of packages is refused.
     pub(super) fn shows_store(path: &[u8]) -> Denial {
         let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(path));

@@ -46,18 +46,20 @@ pub(super) fn pause(session: &Session, looks: &mut usize) -> Timespec {
 
 /// The last look, when nobody is left: the last process may be on its way out, with its descriptors.
 pub(super) fn finish(world: &World, session: &mut Session) {
-    let start = Instant::now();
-    while start.elapsed() < LAST_LOOKS {
+    let mut waited = Duration::ZERO;
+    while waited < LAST_LOOKS {
         settle(world, session);
         if !session.has_pending() {
             return;
         }
+        let start = Instant::now();
         thread::sleep(Duration::from_millis(1));
+        waited += start.elapsed();
     }
     session.give_up(|pending, unfit| tell(world, pending, unfit));
 }
 
-/// How long that may take: less than who tells of the end waits.
+/// How long that may wait. A large index takes its time besides.
 const LAST_LOOKS: Duration = Duration::from_millis(300);
 /// In nanoseconds.
 const SHORT_PAUSE: i64 = 50_000;

@@ -14,6 +14,7 @@ use super::{
     Session,
     config::{self, Flaw, SIZE_LIMIT},
     directory::{self, Identity, kind_of, open_directory},
+    fresh::Fresh,
     inside::require_plain,
     parts::{Closed, is_among_modules},
     session::Protected,
@@ -221,29 +222,36 @@ impl Settings {
         }
     }
 
-    /// Writes a new file under a name that does not exist and moves it to its place.
+    /// Writes a new file, gives it a name that does not exist and moves it to its place.
     fn install(&self, directory: BorrowedFd<'_>, lock: &CStr, target: &CStr) -> Result<(), Errno> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(directory, lock, flags, Mode::RUSR | Mode::WUSR)?;
-        let written = self
-            .write(file)
-            .and_then(|()| rustix::fs::renameat(directory, lock, directory, target));
-        if written.is_err() {
-            // The first error is the one to tell of.
-            rustix::fs::unlinkat(directory, lock, AtFlags::empty()).unwrap_or(());
+        let fresh = Fresh::create(directory, lock)?;
+        let mut has_name = fresh.is_named();
+        let installed = self.write(fresh.writer()).and_then(|()| {
+            fresh.written(directory, lock)?.name(directory, lock)?;
+            has_name = true;
+            rustix::fs::renameat(directory, lock, directory, target)
+        });
+        if installed.is_err() {
+            Fresh::give_up(has_name, directory, lock);
         }
-        written
+        installed
     }
 
-    fn write(&self, file: OwnedFd) -> Result<(), Errno> {
-        let mut rest = self.content.as_slice();
-        while !rest.is_empty() {
-            let written = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest))?;
-            rest = rest.get(written..).unwrap_or_default();
-        }
-        rustix::fs::fchmod(&file, self.mode)?;
-        rustix::fs::futimens(&file, &self.times)
+    fn write(&self, file: BorrowedFd<'_>) -> Result<(), Errno> {
+        write_all(file, &self.content)?;
+        rustix::fs::fchmod(file, self.mode)?;
+        rustix::fs::futimens(file, &self.times)
     }
+}
+
+/// Writes all of it.
+pub(super) fn write_all(file: BorrowedFd<'_>, content: &[u8]) -> Result<(), Errno> {
+    let mut rest = content;
+    while !rest.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::write(file, rest))?;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// A closed directory is missing, or empty. In `hooks` may be examples, which git never executes.

@@ -63,6 +63,7 @@
 
 mod config;
 mod directory;
+mod fresh;
 mod index;
 mod index_names;
 mod inside;
@@ -86,6 +87,7 @@ use std::{
 
 use rustix::fs::{Mode, OFlags};
 
+pub use self::turn::between_turns;
 pub(super) use self::{
     config::Flaw,
     inside::{is_harmless_link, is_in_git_directory, require_plain},

@@ -9,7 +9,12 @@
 //! back from a process that dies. Another user of the host can hold the name too: then nobody has the
 //! turn, and nobody waits for it.
 
-use std::os::fd::OwnedFd;
+use std::{
+    os::fd::OwnedFd,
+    sync::{PoisonError, RwLock, RwLockReadGuard},
+    thread,
+    time::Duration,
+};
 
 use rustix::{
     net::{
@@ -24,7 +29,32 @@ use crate::sys::Errno;
 
 /// The turn, until it is dropped.
 #[derive(Debug)]
-pub(in crate::supervisor) struct Turn(#[expect(dead_code, reason = "held")] OwnedFd);
+pub(in crate::supervisor) struct Turn {
+    #[expect(dead_code, reason = "held")]
+    socket: OwnedFd,
+    #[expect(dead_code, reason = "held")]
+    held: RwLockReadGuard<'static, ()>,
+}
+
+/// Whoever has the turn, in this process, reads this.
+static HELD: RwLock<()> = RwLock::new(());
+
+/// Calls a function that stops this process, when nobody in it has the turn: all sandboxes of the user would wait for
+/// it until somebody continues the process.
+pub fn between_turns<T>(stop: impl FnOnce() -> T) -> T {
+    // Somebody may wait for a file system that does not answer, and a terminal must not wait for that.
+    let mut pauses = std::iter::repeat_n(STOP_PAUSE, STOP_TRIES);
+    let _nobody = loop {
+        if let Ok(nobody) = HELD.try_write() {
+            break Some(nobody);
+        }
+        let Some(pause) = pauses.next() else {
+            break None;
+        };
+        thread::sleep(pause);
+    };
+    stop()
+}
 
 /// Who has the turn.
 #[derive(PartialEq, Eq)]
@@ -52,15 +82,17 @@ impl Turn {
         let socket = new_socket()?;
         let mut unknown = 0;
         for _ in 0..TRIES {
+            let held = HELD.read().unwrap_or_else(PoisonError::into_inner);
             match bind(&socket, &address) {
                 Ok(()) => {
                     // Those who wait ask whose it is.
                     listen(&socket, WAITING)?;
-                    return Ok(Some(Self(socket)));
+                    return Ok(Some(Self { socket, held }));
                 }
                 Err(Errno::ADDRINUSE) => {}
                 Err(errno) => return Err(errno),
             }
+            drop(held);
             match holder(&address)? {
                 Holder::Own => unknown = 0,
                 Holder::Unknown if unknown < UNKNOWN_TRIES => unknown += 1,
@@ -96,6 +128,10 @@ const PAUSE: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 50_000,
 };
+
+const STOP_PAUSE: Duration = Duration::from_millis(1);
+/// A tenth of a second.
+const STOP_TRIES: usize = 100;
 
 /// Some two seconds.
 const TRIES: usize = 20_000;

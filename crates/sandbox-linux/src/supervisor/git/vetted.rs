@@ -3,9 +3,9 @@
 use std::{
     ffi::{CStr, CString},
     fs::File,
-    io::{self, Read, Write},
+    io::{self, Read},
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, BorrowedFd},
         unix::fs::FileExt,
     },
 };
@@ -18,8 +18,9 @@ use rustix::{
 use super::{
     Session,
     directory::{Identity, kind_of},
+    fresh::Fresh,
     index::{self, Flaw, Hash, Tail},
-    install::{open_file, read_up_to},
+    install::{open_file, read_up_to, write_all},
     parts::is_index,
 };
 use crate::sys;
@@ -55,9 +56,20 @@ fn vet_as(directory: BorrowedFd<'_>, name: &CStr, format: Format) -> Result<Unhe
     }
     // What is refused anyway stays.
     require_harmless(&file, format)?;
-    rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
-    let times = times_of(&status);
-    copy(&file, directory, name, permissions(&status), &times, format)
+    let remove = || rustix::fs::unlinkat(directory, name, AtFlags::empty());
+    let content = Original {
+        file: &file,
+        mode: permissions(&status),
+        times: times_of(&status),
+    };
+    match Fresh::without_name(directory)? {
+        Some(fresh) => content.copy(fresh, (directory, name), format, remove),
+        None => {
+            remove()?;
+            let fresh = Fresh::named(directory, name)?;
+            content.copy(fresh, (directory, name), format, || Ok(()))
+        }
+    }
 }
 
 /// Vets each index that lies in a directory which becomes a git directory.
@@ -257,59 +269,63 @@ fn number(file: &File, place: u64) -> Result<u32, Flaw> {
     Ok(u32::from_be_bytes(bytes))
 }
 
-/// Makes a file that nobody has had open, and vets that: the content may have changed since.
-fn copy(
-    content: &File,
-    directory: BorrowedFd<'_>,
-    name: &CStr,
+/// What is to be copied.
+struct Original<'f> {
+    file: &'f File,
     mode: Mode,
-    times: &Timestamps,
-    format: Format,
-) -> Result<Unheld, Errno> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let fresh = rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?;
-    let identity = Identity::of(fresh.as_fd())?;
-    let made = fill(content, fresh, mode, times).and_then(|()| {
-        let file = File::from(open_file(directory, name)?);
-        if Identity::of(file.as_fd())? != identity {
-            return Err(Errno::ACCESS);
-        }
-        // Another sandbox has opened it. Any other error: the file system has no leases.
-        if sys::fd::lease_for_reading(file.as_fd()) == Err(Errno::AGAIN) {
-            return Err(Errno::ACCESS);
-        }
-        require_harmless(&file, format)?;
-        Ok(Unheld(file))
-    });
-    if made.is_err() {
-        // The first error is the one to tell of.
-        rustix::fs::unlinkat(directory, name, AtFlags::empty()).unwrap_or(());
-    }
-    made
+    times: Timestamps,
 }
 
-fn fill(content: &File, fresh: OwnedFd, mode: Mode, times: &Timestamps) -> Result<(), Errno> {
-    let mut fresh = File::from(fresh);
-    let content = from_start(content).map_err(|_flaw| Errno::IO)?;
-    let mut buffer = vec![0; BUFFER];
-    let mut written = 0;
-    loop {
-        let read = rustix::io::retry_on_intr(|| rustix::io::read(content.as_fd(), &mut buffer))?;
-        let part = buffer.get(..read).unwrap_or_default();
-        written += part.len();
-        if part.is_empty() {
-            break;
+impl Original<'_> {
+    /// Makes a file that nobody has had open, and vets that: the content may have changed since. `make_room` is called
+    /// when it is about to get its name.
+    fn copy(
+        &self,
+        fresh: Fresh,
+        (directory, name): (BorrowedFd<'_>, &CStr),
+        format: Format,
+        make_room: impl FnOnce() -> Result<(), Errno>,
+    ) -> Result<Unheld, Errno> {
+        let is_named = fresh.is_named();
+        let made = self.fill(fresh.writer()).and_then(|()| {
+            let written = fresh.written(directory, name)?;
+            // Another sandbox has opened it. Any other error: the file system has no leases.
+            if sys::fd::lease_for_reading(written.file.as_fd()) == Err(Errno::AGAIN) {
+                return Err(Errno::ACCESS);
+            }
+            require_harmless(&written.file, format)?;
+            make_room()?;
+            written.name(directory, name)?;
+            Ok(Unheld(written.file))
+        });
+        if made.is_err() {
+            Fresh::give_up(is_named, directory, name);
         }
-        // It may be written to as fast as it is read.
-        if u64::try_from(written).map_or(true, |written| written > SIZE_LIMIT) {
-            return Err(Errno::FBIG);
-        }
-        let stored = fresh.write_all(part);
-        stored.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        made
     }
-    rustix::fs::fchmod(&fresh, mode)?;
-    // git compares it with the times of what the entries are about.
-    rustix::fs::futimens(&fresh, times)
+
+    fn fill(&self, fresh: BorrowedFd<'_>) -> Result<(), Errno> {
+        let content = from_start(self.file).map_err(|_flaw| Errno::IO)?;
+        let mut buffer = vec![0; BUFFER];
+        let mut written = 0;
+        loop {
+            let read =
+                rustix::io::retry_on_intr(|| rustix::io::read(content.as_fd(), &mut buffer))?;
+            let part = buffer.get(..read).unwrap_or_default();
+            written += part.len();
+            if part.is_empty() {
+                break;
+            }
+            // It may be written to as fast as it is read.
+            if u64::try_from(written).map_or(true, |written| written > SIZE_LIMIT) {
+                return Err(Errno::FBIG);
+            }
+            write_all(fresh, part)?;
+        }
+        rustix::fs::fchmod(fresh, self.mode)?;
+        // git compares it with the times of what the entries are about.
+        rustix::fs::futimens(fresh, &self.times)
+    }
 }
 
 pub(super) fn permissions(status: &Stat) -> Mode {
@@ -337,9 +353,23 @@ pub(super) fn replace(
     let content = File::from(rustix::io::fcntl_dupfd_cloexec(content, 0)?);
     let times = times_of(&rustix::fs::fstat(&content)?);
     let lock = lock_of(name)?;
+    // It is not copied in vain.
+    if kind_of(directory, &lock)?.is_some() {
+        return Err(Errno::EXIST);
+    }
     let format = Format::of(directory)?;
-    let _unheld = copy(&content, directory, &lock, mode, &times, format)?;
-    rustix::fs::renameat(directory, &lock, directory, name)
+    let original = Original {
+        file: &content,
+        mode,
+        times,
+    };
+    let fresh = Fresh::create(directory, &lock)?;
+    let _unheld = original.copy(fresh, (directory, &lock), format, || Ok(()))?;
+    let renamed = rustix::fs::renameat(directory, &lock, directory, name);
+    if renamed.is_err() {
+        Fresh::give_up(true, directory, &lock);
+    }
+    renamed
 }
 
 /// The name of a file's lock.
