@@ -73,6 +73,14 @@ impl Rules {
                 denial.note = Some(note.to_owned());
                 denial
             }
+            (_, Unfit::Error(errno)) if *errno != Errno::ACCESS => {
+                let mut denial = Denial::by_default(DenialReason::WriteDenied, shown(&path));
+                let why = errno.to_string();
+                denial.note = Some(format!(
+                    "what was written to it is lost, it can't be put in place: {why}"
+                ));
+                denial
+            }
             (_, Unfit::Flaw(flaw)) => self.harmful_settings(&path, part, flaw),
             (Content::Index, Unfit::Error(_)) => Self::harmful_index(&path),
             (Content::Settings, Unfit::Error(_)) => self.planted(&path, part),
