@@ -47,6 +47,22 @@ pub struct Follower {
     pub(crate) lifeline: OwnedFd,
 }
 
+/// What the supervisor has to do when nothing inside runs any more.
+#[derive(Debug)]
+pub struct Unsettled(Arc<AtomicBool>);
+
+impl Unsettled {
+    /// Waits until it is done.
+    pub fn wait(self) {
+        for _ in 0..MOST_PAUSES {
+            if !self.0.load(Ordering::Acquire) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
 /// A minute, in milliseconds: the supervisor waits for nobody so long, but a disk may be slow, and what it has not
 /// put in place when this process ends is lost.
 const MOST_PAUSES: usize = 60_000;
@@ -66,14 +82,11 @@ impl Follower {
         event(i32::from_ne_bytes(report))
     }
 
-    /// To be called when the end is reported, before it is told: waits for what was written last to be in its place.
-    pub fn settle(&self) {
-        for _ in 0..MOST_PAUSES {
-            if !self.unsettled.load(Ordering::Acquire) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
+    /// To be asked when the end is reported, before it is told: what was written last may have to get to its place yet.
+    #[must_use]
+    pub fn unsettled(&self) -> Option<Unsettled> {
+        let is_unsettled = self.unsettled.load(Ordering::Acquire);
+        is_unsettled.then(|| Unsettled(Arc::clone(&self.unsettled)))
     }
 
     /// After the pipe's end: takes pid 1's remains away, and everything inside is gone. `reported`
@@ -97,7 +110,9 @@ impl Follower {
                     event @ ChildEvent::Ended(exit) => {
                         // Nothing inside runs any more; what is left is the kernel's bookkeeping.
                         reported = Some(exit);
-                        self.settle();
+                        if let Some(unsettled) = self.unsettled() {
+                            unsettled.wait();
+                        }
                         on_event(event);
                     }
                     event @ (ChildEvent::Stopped { .. } | ChildEvent::Continued) => on_event(event),

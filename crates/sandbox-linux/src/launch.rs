@@ -169,6 +169,7 @@ fn start(
         handover_stack: handover_stack(prepared).map_err(call("mmap"))?,
         supervisor: supervisor_inside.as_fd(),
         kept: Vec::new(),
+        ignores_children: false,
         failure: None,
     };
     context.kept = kept(&context);

@@ -77,7 +77,7 @@ pub use self::{
     entrance::Entrance,
     error::LaunchError,
     filter::FilterError,
-    follow::{ChildEvent, Exit, Follower, REPORT_BYTES},
+    follow::{ChildEvent, Exit, Follower, REPORT_BYTES, Unsettled},
     inherited::inherited,
     launch::{Running, launch, launch_here},
     prepare::{PrepareError, Prepared},

@@ -432,3 +432,61 @@ os.unlink("second")
     let output = bed.srt().sh(&line).run().refused();
     assert!(output.errors().contains("refused"), "{output}");
 }
+
+/// Names that can't be looked at are no missing ones: `rm -f` would pass over them. And what a link of `/proc` leads to is
+/// opened as by its name.
+const ERRORS: &str = r#"
+import ctypes, errno, os, stat
+libc = ctypes.CDLL(None, use_errno=True)
+def tell(what, result):
+    print(what, 'ok' if result >= 0 else errno.errorcode[ctypes.get_errno()])
+os.mkdir('locked'); open('locked/file', 'w').close(); open('file', 'w').close(); os.mkdir('dir')
+os.chmod('locked', 0o600)
+for name in [b'locked/file', b'x' * 256, b'file/below', b'missing']:
+    tell('unlink %d %s' % (len(name), name[:20]), libc.unlink(name))
+    tell('rmdir', libc.rmdir(name))
+    tell('rename', libc.rename(name, b'other'))
+f = os.open('file', os.O_RDONLY)
+tell('unlinkat', libc.unlinkat(f, b'below', 0))
+d = os.open('dir', os.O_RDONLY)
+link = b'/proc/self/fd/%d' % d
+os.umask(0o022)
+made = libc.open(link, os.O_TMPFILE | os.O_RDWR, 0o664)
+tell('no name', min(made, 0))
+tell('named', libc.linkat(-100, b'/proc/self/fd/%d' % made, -100, b'made', 0x400))
+print(oct(stat.S_IMODE(os.stat('made').st_mode)))
+tell('both', libc.open(b'dir', os.O_TMPFILE | os.O_CREAT | os.O_RDWR, 0o644))
+tell('creates', libc.open(link, os.O_CREAT | os.O_RDONLY, 0o644))
+os.chmod('locked', 0o700)
+"#;
+
+#[test]
+fn errors_are_those_of_outside() {
+    let python = python!("ctypes");
+    let bed = Bed::new();
+    let inside = bed.srt().py(&python, ERRORS, &[]).run().ok().text();
+    let there = bed.outside();
+    let line = "cd \"$0\" && exec \"$1\" -ES -c \"$2\"";
+    let words = [
+        "-c",
+        line,
+        there.to_str().unwrap(),
+        python.to_str().unwrap(),
+        ERRORS,
+    ];
+    let outside = host(&need!("sh"), words).ok().text();
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (inside, mut outside) = (lines(&inside), lines(&outside));
+    // Outside root passes over the mode bits; inside nobody does.
+    let locked = [
+        "unlink 11 b'locked/file' EACCES",
+        "rmdir EACCES",
+        "rename EACCES",
+    ];
+    if is_root() {
+        outside.splice(..3, locked.map(str::to_owned));
+    }
+    assert_eq!(inside, outside);
+    assert_eq!(inside[..3], locked);
+    assert!(bed.work().join("locked/file").symlink_metadata().is_ok());
+}

@@ -1,6 +1,6 @@
 //! Many starts, in a row and at once.
 
-use sandbox_tests::{Bed, time_scale, timeout};
+use sandbox_tests::{Bed, need, time_scale, timeout};
 use serde_json::json;
 
 use crate::traces::Traces;
@@ -87,4 +87,30 @@ fn many_children_and_much_output_do_no_harm() {
     assert_eq!(big.stdout.len(), 50_000_000);
     assert!(big.elapsed < timeout(30.0));
     traces.assert_none("many children");
+}
+
+/// Children of a process that ignores SIGCHLD vanish without a word (wait(2)), and `execve` keeps it so: pid 1 must be
+/// told of the command's end all the same, and the command finds what its caller had.
+#[test]
+fn a_caller_that_ignores_the_end_of_children_is_told_of_it() {
+    let python = need!("python3");
+    let bed = Bed::new();
+    for (action, ignored) in [("SIG_IGN", true), ("SIG_DFL", false)] {
+        let program = format!(
+            "import os, signal, sys\nsignal.signal(signal.SIGCHLD, signal.{action})\nos.execvp(sys.argv[1], sys.argv[1:])"
+        );
+        let launcher = [python.to_str().unwrap(), "-ES", "-c", &program];
+        let output = bed.srt().sh("exit 7").under(launcher).spawn();
+        let output = output.finish(timeout(20.0));
+        assert_eq!(output.code(), Some(7), "{action}: {output}");
+        // A shell would have its own action.
+        let status = bed.srt().args(["cat", "/proc/self/status"]).under(launcher);
+        let status = status.run().ok().text();
+        let mut fields = status
+            .lines()
+            .filter_map(|line| line.strip_prefix("SigIgn:"));
+        let mask = u64::from_str_radix(fields.next().unwrap().trim(), 16).unwrap();
+        // SIGCHLD is 17 here.
+        assert_eq!(mask >> 16 & 1 == 1, ignored, "{action}: {mask:x}");
+    }
 }

@@ -380,7 +380,11 @@ async fn follow(
             event @ ChildEvent::Ended(exit) => {
                 // Nothing inside runs any more; what is left is the kernel's bookkeeping.
                 reported = Some(exit);
-                follower.settle();
+                if let Some(unsettled) = follower.unsettled() {
+                    // Others go on meanwhile. It can fail only where the runtime ends, and then nobody asks.
+                    let waiting = tokio::task::spawn_blocking(|| unsettled.wait());
+                    waiting.await.unwrap_or(());
+                }
                 on_change(state_change(event));
             }
             event @ (ChildEvent::Stopped { .. } | ChildEvent::Continued) => {

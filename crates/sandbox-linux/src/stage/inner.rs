@@ -47,6 +47,9 @@ fn restrict(context: &Context<'_>) -> Result<(), StageFailure> {
     rustix::process::chdir(context.command.working_directory.as_c_str())
         .map_err(StageFailure::at(Step::WorkingDirectory))?;
     sys::signal::default_sigpipe().map_err(StageFailure::at(Step::Privileges))?;
+    if context.ignores_children {
+        sys::signal::ignore_sigchld().map_err(StageFailure::at(Step::Privileges))?;
+    }
     dump_no_core();
     rustix::thread::set_no_new_privs(true).map_err(StageFailure::at(Step::Privileges))?;
     outer::drop_capabilities().map_err(StageFailure::at(Step::Privileges))?;

@@ -129,6 +129,8 @@ pub(crate) struct Context<'launch> {
     pub(crate) supervisor: BorrowedFd<'launch>,
     /// The descriptors that the stages need, ascending; all others of the host's are closed first.
     pub(crate) kept: Vec<RawFd>,
+    /// Whether the host program ignores SIGCHLD, as its command does then; written by the outer stage.
+    pub(crate) ignores_children: bool,
     /// Written by either stage.
     pub(crate) failure: Option<StageFailure>,
 }

@@ -122,6 +122,9 @@ fn write_file(path: &CStr, content: &[u8]) -> Result<(), Errno> {
 /// Clones the inner stage and returns its pid once it has executed the command.
 fn start_inner(context: &mut Context<'_>) -> Result<libc::pid_t, StageFailure> {
     let failed = StageFailure::at(Step::InnerStage);
+    // Pid 1 has to be told of the command's end.
+    context.ignores_children =
+        sys::signal::default_sigchld().map_err(StageFailure::at(Step::InnerStage))?;
     let Some(stack) = context.inner_stack.take() else {
         return Err(failed(Errno::NOMEM));
     };

@@ -128,9 +128,8 @@ impl Answering<'_> {
             Ending::Dot => return Err(Errno::INVAL),
             Ending::DotDot => return Err(Errno::NOTEMPTY),
         }
-        if !is_there(place.directory.as_fd(), &place) {
-            return Err(Errno::NOENT);
-        }
+        // Whatever keeps the caller from looking there is told.
+        is_directory(&place)?.ok_or(Errno::NOENT)?;
         if place.slash && !flags.contains(AtFlags::REMOVEDIR) {
             return Err(if is_directory(&place)?.unwrap_or(false) {
                 Errno::ISDIR
@@ -166,8 +165,7 @@ impl Answering<'_> {
             return Err(Errno::BUSY);
         }
         let exchange = flags.contains(RenameFlags::EXCHANGE);
-        let found = is_directory(&from).unwrap_or(None);
-        let brings_directory = found.ok_or(Errno::NOENT)?;
+        let brings_directory = is_directory(&from)?.ok_or(Errno::NOENT)?;
         let takes_directory = exchange && is_directory(&to)?.unwrap_or(false);
         let moves_directory = brings_directory || takes_directory;
         let old = self.permit_change(&from, Access::Write, &Change::RenameAway)?;

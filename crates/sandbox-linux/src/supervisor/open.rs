@@ -53,6 +53,9 @@ impl Answering<'_> {
         flags: OFlags,
         mode: Mode,
     ) -> Result<Outcome, Errno> {
+        if flags.contains(OFlags::TMPFILE | OFlags::CREATE) {
+            return Err(Errno::INVAL);
+        }
         let mut place = self.view.place(path)?;
         let (mut links, mut changes) = (0, 0);
         loop {
@@ -88,7 +91,7 @@ impl Answering<'_> {
             }
             place = match self.view.follow(&place, link.as_fd(), &mut links)? {
                 Landing::Place(next) => next,
-                Landing::Object(object) => return self.open_object(object, flags),
+                Landing::Object(object) => return self.open_object(object, flags, mode),
             };
         }
     }
@@ -342,7 +345,7 @@ impl Answering<'_> {
     }
 
     /// Opens what a descriptor of a process refers to, once more.
-    fn open_object(&mut self, object: Object, flags: OFlags) -> Result<Outcome, Errno> {
+    fn open_object(&mut self, object: Object, flags: OFlags, mode: Mode) -> Result<Outcome, Errno> {
         if flags.contains(OFlags::CREATE | OFlags::EXCL) {
             return Err(Errno::EXIST);
         }
@@ -351,11 +354,20 @@ impl Answering<'_> {
         let handle = self.permit_object(object, access, &Change::OpenExistingForWrite)?;
         let link = handle_path(handle.as_fd())?;
         let asked = (flags | ALWAYS) - OFlags::NOFOLLOW - OFlags::CREATE;
-        match rustix::fs::openat(&self.world.proc, link.as_c_str(), asked, Mode::empty()) {
+        let mode = if flags.contains(OFlags::TMPFILE) {
+            self.adopt_umask()?;
+            without_set_id(mode)
+        } else {
+            Mode::empty()
+        };
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&handle)?.st_mode);
+        if flags.contains(OFlags::CREATE) && kind.is_dir() {
+            return Err(Errno::ISDIR);
+        }
+        match rustix::fs::openat(&self.world.proc, link.as_c_str(), asked, mode) {
             Ok(file) => self.opened(file, flags),
             Err(Errno::NXIO) if !flags.contains(OFlags::NONBLOCK) => {
-                let status = rustix::fs::fstat(&handle)?;
-                if FileType::from_raw_mode(status.st_mode).is_fifo() {
+                if kind.is_fifo() {
                     self.wait(handle, flags, End::Writer)
                 } else {
                     Err(Errno::NXIO)

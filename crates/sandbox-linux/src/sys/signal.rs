@@ -54,13 +54,33 @@ pub(crate) fn set_mask(mask: &SignalSet) -> Result<SignalSet, Errno> {
 pub(crate) fn default_sigpipe() -> Result<(), Errno> {
     // SAFETY: all bytes zero is SIG_DFL with an empty mask and no flags.
     let action: libc::sigaction = unsafe { mem::zeroed() };
-    set_action(libc::SIGPIPE, &action)
+    set_action(libc::SIGPIPE, &action).map(drop)
 }
 
-fn set_action(signal: libc::c_int, action: &libc::sigaction) -> Result<(), Errno> {
-    // SAFETY: the action is a default one, so no handler can be called with a wrong signature.
-    let result = unsafe { libc::sigaction(signal, ptr::from_ref(action), ptr::null_mut()) };
-    check(result.into()).map(drop)
+/// Gives SIGCHLD its default action, and tells whether it was ignored: children of such a process vanish without a
+/// status or a signal (wait(2)), and `execve` keeps it so.
+pub(crate) fn default_sigchld() -> Result<bool, Errno> {
+    // SAFETY: all bytes zero is SIG_DFL with an empty mask and no flags.
+    let action: libc::sigaction = unsafe { mem::zeroed() };
+    let old = set_action(libc::SIGCHLD, &action)?;
+    Ok(old.sa_sigaction == libc::SIG_IGN)
+}
+
+/// Ignores SIGCHLD, for a command whose caller did.
+pub(crate) fn ignore_sigchld() -> Result<(), Errno> {
+    // SAFETY: all bytes zero is an action with an empty mask and no flags.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    action.sa_sigaction = libc::SIG_IGN;
+    set_action(libc::SIGCHLD, &action).map(drop)
+}
+
+fn set_action(signal: libc::c_int, action: &libc::sigaction) -> Result<libc::sigaction, Errno> {
+    // SAFETY: all bytes zero is SIG_DFL with an empty mask and no flags.
+    let mut old: libc::sigaction = unsafe { mem::zeroed() };
+    // SAFETY: the action is to ignore or the default one, so no handler can be called with a wrong signature; both
+    // structures live for the call.
+    let result = unsafe { libc::sigaction(signal, ptr::from_ref(action), &raw mut old) };
+    check(result.into()).map(|_| old)
 }
 
 /// Opens a signalfd(2) for a set of signals.
