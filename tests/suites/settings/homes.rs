@@ -356,3 +356,21 @@ fn a_write_root_behind_a_link_opens_nothing_that_decides() {
         .refused();
     assert!(fs::read_to_string(&log).unwrap().contains("/usr/x"));
 }
+
+/// Accounts of services have such homes.
+#[test]
+fn a_home_that_is_no_directory_has_no_settings() {
+    let bed = Bed::new();
+    for home in ["/dev/null", "/nonexistent"] {
+        let output = bed
+            .srt()
+            .env("HOME", home)
+            .sh("echo x > made && cat made")
+            .run();
+        assert_eq!(output.ok().text(), "x\n", "{home}");
+    }
+    // What is there and can't be read stays an error.
+    let home = bed.home();
+    std::fs::create_dir_all(home.join(".claude/settings.json")).unwrap();
+    assert_eq!(bed.srt().sh("true").run().code(), Some(125));
+}

@@ -285,9 +285,7 @@ fn read_layer(
     };
     let (bytes, linked) = match read(&candidate.path) {
         Ok(read) => read,
-        Err(ReadError::Io(error))
-            if error.kind() == io::ErrorKind::NotFound && !candidate.required =>
-        {
+        Err(ReadError::Io(error)) if is_missing(&error) && !candidate.required => {
             return Ok(None);
         }
         Err(ReadError::Io(source)) => {
@@ -320,6 +318,14 @@ fn read_layer(
         digest,
     };
     Ok(Some(Loaded { file, parsed }))
+}
+
+/// Whether there is no such file, perhaps as what should be a directory is none (`HOME=/dev/null`).
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// A file that does not come with the project has no digest.
