@@ -371,6 +371,6 @@ fn a_home_that_is_no_directory_has_no_settings() {
     }
     // What is there and can't be read stays an error.
     let home = bed.home();
-    std::fs::create_dir_all(home.join(".claude/settings.json")).unwrap();
+    fs::create_dir_all(home.join(".claude/settings.json")).unwrap();
     assert_eq!(bed.srt().sh("true").run().code(), Some(125));
 }
