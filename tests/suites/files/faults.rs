@@ -165,5 +165,6 @@ fn who_opens_while_the_supervisor_is_stopped_gets_the_file() {
     });
     let (lost, count) = (lost.count(), files.len());
     assert_eq!(lost, 0, "of {count}");
-    assert!(count > 1000, "{count}");
+    // Fewer where the machine is emulated.
+    assert!(count > 100, "{count}");
 }
