@@ -8,7 +8,7 @@ mod guarded;
 mod trust_store;
 
 use std::{
-    io,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -157,7 +157,7 @@ fn secretive(layers: &Layers) -> Vec<AbsolutePath> {
 /// The place that a path leads to, as far as it exists.
 fn real_place(path: &AbsolutePath) -> AbsolutePath {
     let existing = path.ancestors().find_map(|above| {
-        let real = std::fs::canonicalize(above.as_path()).ok()?;
+        let real = fs::canonicalize(above.as_path()).ok()?;
         let rest = path.as_path().strip_prefix(above.as_path()).ok()?;
         AbsolutePath::new(real.join(rest)).ok()
     });
@@ -285,7 +285,7 @@ fn read_layer(
     };
     let (bytes, linked) = match read(&candidate.path) {
         Ok(read) => read,
-        Err(ReadError::Io(error)) if is_missing(&error) && !candidate.required => {
+        Err(ReadError::Io(error)) if !candidate.required && is_missing(&error, base) => {
             return Ok(None);
         }
         Err(ReadError::Io(source)) => {
@@ -320,12 +320,16 @@ fn read_layer(
     Ok(Some(Loaded { file, parsed }))
 }
 
-/// Whether there is no such file, perhaps as what should be a directory is none (`HOME=/dev/null`).
-fn is_missing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+/// Whether there is no such file, which holds of all files of a home that is no directory
+/// (`HOME=/dev/null`). Another file where a directory should be is an error: who made it meant
+/// something.
+fn is_missing(error: &io::Error, base: &PathBase) -> bool {
+    let homeless = || {
+        let home = base.home.as_ref().map(|home| fs::metadata(home.as_path()));
+        matches!(home, Some(Ok(home)) if !home.is_dir())
+    };
+    let kind = error.kind();
+    kind == io::ErrorKind::NotFound || (kind == io::ErrorKind::NotADirectory && homeless())
 }
 
 /// A file that does not come with the project has no digest.
