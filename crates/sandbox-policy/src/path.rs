@@ -65,8 +65,13 @@ impl AbsolutePath {
     /// `/`.
     #[must_use]
     pub fn root() -> Self {
+        Self::root_itself().clone()
+    }
+
+    /// `/`, for whoever needs it only lent.
+    pub(crate) fn root_itself() -> &'static Self {
         static ROOT: LazyLock<AbsolutePath> = LazyLock::new(|| AbsolutePath(Path::new("/").into()));
-        ROOT.clone()
+        &ROOT
     }
 
     /// The path.

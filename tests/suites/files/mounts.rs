@@ -6,7 +6,9 @@ use std::{
 };
 
 use rustix::fs::{CWD, RenameFlags};
-use sandbox_tests::{Bed, host, inapplicable, is_root, need, note, time_scale, tree_hash};
+use sandbox_tests::{
+    Bed, host, inapplicable, is_root, need, note, time_scale, timeout, tree_hash, wait_until,
+};
 
 use crate::rules;
 
@@ -89,6 +91,95 @@ fn what_is_mounted_below_keeps_its_flags_and_is_read_only() {
         assert!(has("ro") && has(kept), "{flags}: {output}");
         assert_eq!(left, "control\n", "{flags}: {output}");
     }
+}
+
+/// No entry of the settings would change it, so none is proposed: it is an error as outside.
+#[test]
+fn what_the_host_has_read_only_is_no_refusal_of_the_policy() {
+    if !is_root() {
+        inapplicable!("only root can mount a file system");
+    }
+    let unshare = need!("unshare");
+    let bed = Bed::new();
+    let fixed = bed.work().join("fixed");
+    std::fs::create_dir(&fixed).unwrap();
+    let settings = rules(&[], &[], &["."], &[]);
+    let line = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && \"$@\"";
+    let launcher = [
+        unshare.to_str().unwrap(),
+        "-m",
+        "sh",
+        "-c",
+        line,
+        fixed.to_str().unwrap(),
+    ];
+    let outside = bed.outside().join("new");
+    let inside = format!(
+        "touch fixed/new; mkdir fixed/directory; touch {}",
+        outside.display()
+    );
+    let output = (bed.srt().flat(&settings).sh(&inside))
+        .under(launcher)
+        .run();
+    let errors = output.errors();
+    assert_eq!(
+        errors.matches("Read-only file system").count(),
+        3,
+        "{output}"
+    );
+    // The control is what the policy does refuse.
+    let told: Vec<_> = errors
+        .lines()
+        .filter(|line| line.starts_with("srt:"))
+        .collect();
+    let of_policy = outside.to_str().unwrap();
+    assert!(
+        errors.contains(&format!("--allow-write {of_policy}")),
+        "{output}"
+    );
+    assert!(!told.iter().any(|line| line.contains("fixed")), "{output}");
+    let question = bed
+        .srt()
+        .flat(&settings)
+        .args(["explain", "write", "fixed/new"]);
+    let answer = question.under(launcher).run().ok();
+    assert!(answer.text().contains("mounted read-only"), "{answer}");
+    // Where it can be written, nothing of the kind is said.
+    let question = bed
+        .srt()
+        .flat(&settings)
+        .args(["explain", "write", "fixed/new"]);
+    let answer = question.run().ok();
+    assert!(!answer.text().contains("read-only"), "{answer}");
+}
+
+/// As in any directory that is gone: no rule is about it.
+#[test]
+fn a_write_root_that_the_host_removes_is_gone_for_the_command() {
+    let bed = Bed::new();
+    let (root, outside) = (bed.outside().join("root"), bed.outside().join("new"));
+    std::fs::create_dir(&root).unwrap();
+    let settings = rules(&[], &[], &[root.to_str().unwrap()], &[]);
+    let inside = format!(
+        "cd {}; touch first; echo ready; read line; touch new; mkdir directory; touch {}",
+        root.display(),
+        outside.display()
+    );
+    let mut running = bed.srt().flat(&settings).sh(&inside).open_stdin().spawn();
+    let first = root.join("first");
+    assert!(wait_until(timeout(10.0), || first.try_exists().unwrap()));
+    std::fs::remove_dir_all(&root).unwrap();
+    drop(running.stdin());
+    let output = running.finish(timeout(10.0));
+    let errors = output.errors();
+    assert_eq!(errors.matches("No such file").count(), 2, "{output}");
+    // The control is what the policy does refuse.
+    let of_policy = outside.to_str().unwrap();
+    assert!(
+        errors.contains(&format!("--allow-write {of_policy}")),
+        "{output}"
+    );
+    assert!(!errors.contains("(deleted)"), "{output}");
 }
 
 /// A write root that is a directory now and a link to a closed place then: nothing is ever written there.

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use rustix::fs::StatVfsMountFlags;
 use sandbox_policy::{
-    AbsolutePath, Denial, DenialReason, FileVerdict, FilesystemPolicy, Origin, PROTECTED_PATHS,
+    AbsolutePath, Denial, DenialReason, FileVerdict, FilesystemPolicy, PROTECTED_PATHS,
     PathPattern, PathRule, ProtectedGroup, powerful_socket, shown,
 };
 
@@ -199,10 +200,14 @@ impl<'s> Question<'s> {
             return self.in_private(rule);
         }
         if shown == Shown::Writable || backend.may_become_a_root(place) {
-            return answer;
+            return if is_mounted_read_only(place) {
+                answer.remark(READ_ONLY_OUTSIDE)
+            } else {
+                answer
+            };
         }
         // The private directory's rule does not reach what of the host's is shown in it.
-        let is_private = |rule: &PathRule| matches!(rule.origin, Origin::BuiltIn(_));
+        let is_private = |rule: &PathRule| self.policy.scratch.contains(rule);
         if shown == Shown::ReadOnly && rule.is_some_and(is_private) {
             let denial = Denial::by_default(DenialReason::WriteNotAllowed, self.object.clone());
             return Explanation::refused_by(self.operation, self.object.clone(), denial);
@@ -307,6 +312,16 @@ const OPEN_ONCE_THERE: &str =
 
 const GIT_ITSELF: &str =
     "git's own changes of a repository are let through where nothing is planted by them";
+
+/// No rule of the sandbox's.
+const READ_ONLY_OUTSIDE: &str = "its file system is mounted read-only on this host: nobody can";
+
+/// Whether the host has the place, or where it would be, on a read-only mount (statvfs(3)).
+fn is_mounted_read_only(place: &AbsolutePath) -> bool {
+    let mut ancestors = place.ancestors();
+    let status = ancestors.find_map(|place| rustix::fs::statvfs(place.as_path()).ok());
+    status.is_some_and(|status| status.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
 
 /// What git does in a repository is judged by what lies in it, call by call.
 fn with_git_remark(answer: Explanation) -> Explanation {

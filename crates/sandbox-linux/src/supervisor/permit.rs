@@ -228,6 +228,7 @@ impl Answering<'_> {
             }
             return self.through(place, access);
         }
+        require_linked(place)?;
         Err(self.refuse(path, access))
     }
 
@@ -455,6 +456,15 @@ fn through_host(root: &MissingRoot, place: &Place) -> Result<Through, Errno> {
     } else {
         Err(Errno::ACCESS)
     }
+}
+
+/// In a directory that is gone nothing can be made (open(2), `ENOENT`), and no rule is about it.
+fn require_linked(place: &Place) -> Result<(), Errno> {
+    let looks_gone = place.parent_path().ends_with(b" (deleted)");
+    if looks_gone && rustix::fs::fstat(&place.directory)?.st_nlink == 0 {
+        return Err(Errno::NOENT);
+    }
+    Ok(())
 }
 
 fn is_device(handle: BorrowedFd<'_>) -> Result<bool, Errno> {

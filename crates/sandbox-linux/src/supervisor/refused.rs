@@ -1,6 +1,6 @@
 //! Reports: calls that are refused whatever they name, and paths that could not be followed.
 
-use sandbox_policy::{AbsolutePath, Denial, DenialReason, Operation, shown};
+use sandbox_policy::{AbsolutePath, Denial, DenialReason, FileVerdict, Operation, shown};
 
 use super::{
     Answering, World,
@@ -141,11 +141,19 @@ impl Answering<'_> {
     }
 
     /// Tells of a place that the policy opens and a mount does not: a directory of the host's that is
-    /// shown in a private one.
+    /// shown in a private one. Where a write root opens it, the host has it read-only: no rule does.
     pub(super) fn report_read_only(&self, request: Request) {
         let mut paths = request.paths().into_iter().flatten();
         let path = paths.find_map(|path| self.lexical(path));
-        if let Some(path) = path.filter(|_| !self.is_reported.get()) {
+        let Some(path) = path.filter(|_| !self.is_reported.get()) else {
+            return;
+        };
+        let policy = self.world.rules.known_policy();
+        let is_of_host = match policy.judge_write(&path) {
+            FileVerdict::Allow(rule) => rule.is_some_and(|rule| !policy.scratch.contains(rule)),
+            FileVerdict::Deny(_) => false,
+        };
+        if !is_of_host {
             let object = shown(path.as_bytes());
             let reason = DenialReason::WriteNotAllowed;
             self.report(&Denial::by_default(reason, object));

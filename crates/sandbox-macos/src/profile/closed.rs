@@ -69,7 +69,7 @@ impl Closed {
             pins,
             loose_pins: Vec::new(),
         };
-        closed.add(pattern.tokens(), pattern)?;
+        closed.add(&pattern.tokens(), pattern)?;
         if !glob::matches_own_text(pattern) {
             closed
                 .filters
@@ -143,7 +143,7 @@ impl Writable<'_> {
 /// A filter for what a pattern of an *allow* matches: these very paths, not what lies below them.
 pub(crate) fn matches(pattern: &Glob) -> Result<Filter, ProfileError> {
     Ok(Filter::Regex(glob::regex(
-        pattern.tokens(),
+        &pattern.tokens(),
         Coverage::Matches,
         Case::Exact,
         pattern,

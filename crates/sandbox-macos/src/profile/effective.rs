@@ -159,9 +159,9 @@ pub(crate) fn replaced_prefix(
 fn moved_to(glob: &Glob, literal: &AbsolutePath) -> Result<PathPattern, ProfileError> {
     let moved = parse_glob(literal.as_path().as_os_str(), glob)?;
     // A literal beginning that spells special characters would be read as a different pattern.
-    let is_same_pattern = match (&moved, glob.tokens()) {
+    let is_same_pattern = match (&moved, &*glob.tokens()) {
         (PathPattern::Glob(moved), [GlobToken::Literal(_), rest @ ..]) => {
-            matches!(moved.tokens(), [GlobToken::Literal(_), moved @ ..] if moved == rest)
+            matches!(&*moved.tokens(), [GlobToken::Literal(_), moved @ ..] if moved == rest)
         }
         _ => false,
     };

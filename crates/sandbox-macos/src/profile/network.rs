@@ -137,8 +137,12 @@ fn unix_sockets(
                         paths.push(SocketPath::Subpath(parameters.term(path)));
                     }
                     PathPattern::Glob(pattern) => {
-                        let regex =
-                            glob::regex(pattern.tokens(), Coverage::Matches, Case::Exact, pattern)?;
+                        let regex = glob::regex(
+                            &pattern.tokens(),
+                            Coverage::Matches,
+                            Case::Exact,
+                            pattern,
+                        )?;
                         paths.push(SocketPath::Regex(regex));
                         paths.push(SocketPath::Subpath(parameters.term(pattern.literal())));
                     }

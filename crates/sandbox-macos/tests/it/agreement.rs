@@ -40,7 +40,7 @@ fn is_closed_as_destination(policy: &FilesystemPolicy, path: &AbsolutePath) -> b
         .any(|glob| {
             let leads_anywhere = glob.tokens().contains(&GlobToken::Directories);
             let has_wild_beginning = !matches!(
-                glob.tokens(),
+                &*glob.tokens(),
                 [GlobToken::Literal(_), GlobToken::Directories, ..]
             );
             leads_anywhere && (has_wild_beginning || !path.is_within(glob.static_prefix()))

@@ -5,6 +5,7 @@
 //! beforehand; the tokens themselves are made for the first question, as most of thousands of rules
 //! are never asked anything. As prefixes are positions, one walk also tells which ancestors of a path match.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
@@ -12,14 +13,20 @@ use std::sync::{Arc, OnceLock};
 use super::{PatternSyntax, parse, parse::SetSyntax};
 use crate::path::AbsolutePath;
 
-/// A parsed glob over absolute paths. Clones share it.
+/// A parsed glob over absolute paths. Clones share what it says.
+///
+/// Of thousands nearly all are `**/name`: such a one is its text and nothing else.
 #[derive(Clone, Debug)]
-pub struct Glob(Arc<Parsed>);
-
-#[derive(Debug)]
-struct Parsed {
+pub struct Glob {
     literal: AbsolutePath,
-    /// How many bytes of that are plain, whatever they are.
+    /// Without one, it is `/**/` with something plain behind it.
+    reading: Option<Arc<Reading>>,
+}
+
+/// How a text is read as a glob.
+#[derive(Debug)]
+struct Reading {
+    /// How many bytes of the text are plain, whatever they are.
     plain: usize,
     static_prefix: AbsolutePath,
     sets: SetSyntax,
@@ -56,40 +63,53 @@ impl Glob {
     /// path in which no character is special.
     pub(super) fn new(literal: AbsolutePath, plain: usize, sets: SetSyntax) -> Self {
         let static_prefix = static_prefix(literal.as_bytes(), plain, sets);
-        Self::in_directory(static_prefix, literal, plain, sets)
-    }
-
-    /// The glob whose text, read literally, is `literal`, which has something special in its first
-    /// component, and no set.
-    pub(super) fn everywhere(literal: AbsolutePath) -> Self {
-        Self::in_directory(AbsolutePath::root(), literal, 0, SetSyntax::Plain)
-    }
-
-    fn in_directory(
-        static_prefix: AbsolutePath,
-        literal: AbsolutePath,
-        plain: usize,
-        sets: SetSyntax,
-    ) -> Self {
-        Self(Arc::new(Parsed {
-            literal,
+        let reading = Reading {
             plain,
             static_prefix,
             sets,
             tokens: OnceLock::new(),
-        }))
+        };
+        Self {
+            literal,
+            reading: Some(Arc::new(reading)),
+        }
+    }
+
+    /// The glob whose text, read literally, is `literal`: `/**/` and a clean relative path in which nothing is
+    /// special.
+    pub(super) fn everywhere(literal: AbsolutePath) -> Self {
+        Self {
+            literal,
+            reading: None,
+        }
+    }
+
+    /// What a glob of the commonest shape names in whichever directory, with the slash before it.
+    fn anywhere(&self) -> Option<&[u8]> {
+        let text = self.literal.as_bytes().strip_prefix(b"/**");
+        text.filter(|_| self.reading.is_none())
+    }
+
+    fn plain(&self) -> usize {
+        self.reading.as_ref().map_or(0, |reading| reading.plain)
+    }
+
+    fn sets(&self) -> SetSyntax {
+        let sets = self.reading.as_ref().map(|reading| reading.sets);
+        sets.unwrap_or(SetSyntax::Plain)
     }
 
     /// The longest directory that every match lies in.
     #[must_use]
     pub fn static_prefix(&self) -> &AbsolutePath {
-        &self.0.static_prefix
+        let prefix = self.reading.as_ref().map(|reading| &reading.static_prefix);
+        prefix.unwrap_or_else(|| AbsolutePath::root_itself())
     }
 
     /// The literal path that the entry spells.
     #[must_use]
     pub fn literal(&self) -> &AbsolutePath {
-        &self.0.literal
+        &self.literal
     }
 
     /// The same glob in another directory, in place of its static prefix: what it means where a symlink
@@ -103,14 +123,14 @@ impl Glob {
         let to = to.as_bytes();
         let to = to.strip_suffix(b"/").unwrap_or(to);
         let literal = AbsolutePath::from_clean_bytes(&[to, rest].concat());
-        let plain = to.len() + self.0.plain.saturating_sub(prefix.len());
-        Self::new(literal, plain, self.0.sets)
+        let plain = to.len() + self.plain().saturating_sub(prefix.len());
+        Self::new(literal, plain, self.sets())
     }
 
     /// How its text is to be read.
     #[must_use]
     pub fn syntax(&self) -> PatternSyntax {
-        match self.0.sets {
+        match self.sets() {
             SetSyntax::Plain => PatternSyntax::Glob,
             SetSyntax::Gitignore => PatternSyntax::Gitignore,
         }
@@ -118,11 +138,18 @@ impl Glob {
 
     /// The parsed elements, in order.
     #[must_use]
-    pub fn tokens(&self) -> &[GlobToken] {
-        self.0.tokens.get_or_init(|| {
-            let (base, entry) = self.literal().as_bytes().split_at(self.0.plain);
-            parse::tokens(base, entry, self.0.sets).into()
-        })
+    pub fn tokens(&self) -> Cow<'_, [GlobToken]> {
+        let text = self.literal.as_bytes();
+        match &self.reading {
+            None => parse::tokens(b"", text, SetSyntax::Plain).into(),
+            Some(reading) => {
+                let tokens = reading.tokens.get_or_init(|| {
+                    let (base, entry) = text.split_at(reading.plain);
+                    parse::tokens(base, entry, reading.sets).into()
+                });
+                Cow::Borrowed(tokens)
+            }
+        }
     }
 
     /// The directory (with `/` at its end) and the name of a glob of the shape `directory/**/name`. Of
@@ -140,6 +167,9 @@ impl Glob {
     /// What everything that it matches ends with, its literal spelling too; this may be nothing.
     #[must_use]
     pub fn end(&self) -> &[u8] {
+        if let Some([_slash, name @ ..]) = self.anywhere() {
+            return name;
+        }
         let literal = self.literal().as_bytes();
         let special = literal.iter().rposition(|byte| b"*?[]".contains(byte));
         let after = special.map_or(0, |special| special + 1);
@@ -151,8 +181,11 @@ impl Glob {
     /// Whether the glob (or its literal spelling) matches this very path.
     #[must_use]
     pub fn matches(&self, path: &AbsolutePath) -> bool {
-        path == &self.0.literal
-            || (path.is_within(&self.0.static_prefix)
+        if let Some(anywhere) = self.anywhere() {
+            return path.as_bytes().ends_with(anywhere);
+        }
+        path == &self.literal
+            || (path.is_within(self.static_prefix())
                 && path.as_bytes().ends_with(self.end())
                 && self
                     .reachable_ends(&units(path.as_bytes()).collect::<Vec<_>>())
@@ -168,7 +201,7 @@ impl Glob {
         let mut depths = Vec::new();
         // Of thousands of globs few end as a path or one of its directories does.
         let may_match = |end: &[u8]| path.byte_ancestors().any(|above| above.ends_with(end));
-        if path.is_within(&self.0.static_prefix) && may_match(self.end()) {
+        if path.is_within(self.static_prefix()) && may_match(self.end()) {
             let text: Vec<Unit> = units(path.as_bytes()).collect();
             let ends = self.reachable_ends(&text);
             // The depth is the place in the list: `prefix_ends` starts with the root.
@@ -179,8 +212,8 @@ impl Glob {
                     .map(|(depth, _)| depth),
             );
         }
-        if path.is_within(&self.0.literal) {
-            depths.push(self.literal().depth());
+        if path.is_within(&self.literal) {
+            depths.push(self.literal.depth());
         }
         depths.into_iter()
     }
@@ -191,7 +224,7 @@ impl Glob {
         if let Some(start) = reach.first_mut() {
             *start = true;
         }
-        for token in self.tokens() {
+        for token in &*self.tokens() {
             reach = token.advance(text, &reach);
         }
         reach
@@ -202,7 +235,7 @@ impl Glob {
 impl PartialEq for Glob {
     fn eq(&self, other: &Self) -> bool {
         // The same text may be plain in one and special in the other.
-        let is_read_alike = self.0.plain == other.0.plain && self.0.sets == other.0.sets;
+        let is_read_alike = self.plain() == other.plain() && self.sets() == other.sets();
         self.literal() == other.literal() && (is_read_alike || self.tokens() == other.tokens())
     }
 }

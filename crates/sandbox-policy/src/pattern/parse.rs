@@ -95,7 +95,7 @@ pub(super) fn plain(text: &OsStr, syntax: PatternSyntax, base: &PathBase) -> Opt
     match text {
         [b'/', below @ ..] if is_plain(below) => subtree(AbsolutePath::from_clean_bytes(text)),
         [b'*', b'*', b'/', below @ ..] if syntax.is_floating() && is_plain(below) => {
-            let literal = AbsolutePath::root().below(text);
+            let literal = AbsolutePath::root_itself().below(text);
             Some(PathPattern::Glob(Glob::everywhere(literal)))
         }
         below if is_plain(below) => subtree(base.working_directory.below(below)),
@@ -393,8 +393,49 @@ const USUAL_TOKENS: usize = 3;
 
 #[cfg(test)]
 mod tests {
-    use super::{PathBase, PatternSyntax, plain, whole};
+    use super::{PathBase, PathPattern, PatternSyntax, plain, whole};
     use crate::AbsolutePath;
+
+    /// A glob that is its text alone means what the same text means with all that is known of it.
+    #[test]
+    fn the_commonest_globs_mean_what_others_do() {
+        let base = PathBase {
+            working_directory: AbsolutePath::root(),
+            home: None,
+        };
+        let names = ["a", "b", "ab", "a.b", "**", "é", "*"];
+        let mut paths = vec![AbsolutePath::root()];
+        for at in 0..200 {
+            let Some(directory) = paths.get(at).cloned() else {
+                break;
+            };
+            paths.extend(names.map(|name| directory.join(name).unwrap()));
+        }
+        for text in ["**/a", "**/a/b", "**/é", "**/.b", "**/b/a/b", "**/ab"] {
+            let short = plain(text.as_ref(), PatternSyntax::FloatingGlob, &base).unwrap();
+            let long = whole(text.as_ref(), PatternSyntax::Glob, &base).unwrap();
+            assert_eq!(short, long);
+            for path in &paths {
+                let answers = |pattern: &PathPattern| {
+                    (
+                        pattern.region(path),
+                        pattern.innermost_region(path),
+                        pattern.opens(path),
+                    )
+                };
+                assert_eq!(answers(&short), answers(&long), "{text} {path:?}");
+            }
+            let (PathPattern::Glob(short), PathPattern::Glob(long)) = (short, long) else {
+                panic!("{text}");
+            };
+            assert_eq!(short.tokens(), long.tokens());
+            assert_eq!(short.static_prefix(), long.static_prefix());
+            assert_eq!(short.end(), long.end());
+            assert_eq!(short.floating_name(), long.floating_name());
+            let elsewhere = AbsolutePath::new("/x/y").unwrap();
+            assert_eq!(short.moved(&elsewhere), long.moved(&elsewhere));
+        }
+    }
 
     /// What is read quickly is what the whole reader reads.
     #[test]

@@ -304,7 +304,7 @@ fn tokens_tell_backends_what_to_render() {
     );
     assert_eq!((anything, end), (GlobToken::Anything, literal(".c")));
     assert_eq!(
-        glob("**/a").tokens(),
+        *glob("**/a").tokens(),
         [literal("/w/"), GlobToken::Directories, literal("a")]
     );
 }

@@ -87,7 +87,8 @@ impl Place<'_> {
     }
 
     fn can_match(&self, glob: &Glob) -> bool {
-        let entry = atoms(glob.tokens());
+        let tokens = glob.tokens();
+        let entry = atoms(&tokens);
         let meets = |text: &str| {
             let tokens = tokens_of(text.as_bytes());
             meet(&entry, &atoms(&tokens))
@@ -112,7 +113,8 @@ fn in_its_home(glob: &Glob, rest: &str) -> bool {
         let tail = prefix.get(*start..).unwrap_or_default();
         lies_along(tail, &[rest])
     });
-    let entry = atoms(glob.tokens());
+    let tokens = glob.tokens();
+    let entry = atoms(&tokens);
     let mut homes = starts.filter_map(|start| prefix.get(..start));
     homes.any(|home| {
         let mut text: Vec<u8> = home

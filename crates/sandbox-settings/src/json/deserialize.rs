@@ -75,7 +75,7 @@ impl<'de> Deserializer<'de> for &'de Node<'de> {
             },
             Value::String(text) => visitor.visit_borrowed_str(text),
             Value::Array(elements) => visitor.visit_seq(Elements {
-                rest: elements.iter(),
+                rest: elements.nodes().iter(),
             }),
             Value::Object(members) => visitor.visit_map(Members {
                 rest: members.iter(),

@@ -1,6 +1,7 @@
 //! Strict JSON (RFC 8259) as a tree whose nodes know their bytes. Duplicate keys are errors.
 
 mod deserialize;
+mod list;
 mod located;
 mod plain;
 
@@ -11,6 +12,7 @@ use jsonc_parser::{CollectOptions, ParseOptions, ast, common::Ranged as _, parse
 use crate::{error::SettingsErrorKind, finding::Finding};
 
 pub(crate) use deserialize::NodeError;
+pub(crate) use list::List;
 pub(crate) use located::{Located, Place};
 
 /// A value and where it stands.
@@ -28,7 +30,7 @@ pub(crate) enum Value<'t> {
     /// As spelt: settings have small integers only, and their range is the schema's matter.
     Number(Cow<'t, str>),
     String(Cow<'t, str>),
-    Array(Vec<Node<'t>>),
+    Array(List<'t>),
     Object(Vec<Member<'t>>),
 }
 
@@ -150,13 +152,11 @@ fn convert<'t>(value: ast::Value<'t>, findings: &mut Vec<Finding>) -> Node<'t> {
         ast::Value::BooleanLit(literal) => Value::Bool(literal.value),
         ast::Value::NumberLit(literal) => Value::Number(literal.value.into()),
         ast::Value::StringLit(literal) => Value::String(literal.value),
-        ast::Value::Array(array) => Value::Array(
-            array
-                .elements
-                .into_iter()
-                .map(|element| convert(element, findings))
-                .collect(),
-        ),
+        ast::Value::Array(array) => {
+            let elements = array.elements.into_iter();
+            let nodes = elements.map(|element| convert(element, findings));
+            Value::Array(List::new(nodes.collect()))
+        }
         ast::Value::Object(object) => {
             let mut members = Vec::with_capacity(object.properties.len());
             let mut known = HashSet::new();

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use super::{Member, Node, Value};
+use super::{List, Member, Node, Value};
 
 /// Reads a text; `None` if it is not plain.
 pub(super) fn read(text: &str) -> Option<Node<'_>> {
@@ -88,35 +88,39 @@ impl<'t> Reader<'t> {
         (found == word).then_some(value)
     }
 
-    fn array(&mut self, depth: usize) -> Option<Vec<Node<'t>>> {
-        let mut elements = Vec::new();
+    fn array(&mut self, depth: usize) -> Option<List<'t>> {
+        let mut strings = Vec::new();
         self.take(b'[')?;
         self.space();
         if self.take(b']').is_some() {
-            return Some(elements);
+            return Some(List::of_strings(self.text, strings));
         }
-        loop {
-            elements.push(self.element(depth)?);
-            self.space();
-            if self.take(b']').is_some() {
-                return Some(elements);
+        while self.peek() == Some(b'"') {
+            let start = self.at.checked_add(1)?;
+            let length = self.string()?.len();
+            let end = start.checked_add(length)?;
+            strings.push((start.try_into().ok()?, end.try_into().ok()?));
+            if self.ends_list()? {
+                return Some(List::of_strings(self.text, strings));
             }
-            self.take(b',')?;
+            self.space();
+        }
+        let mut nodes = List::of_strings(self.text, strings).into_nodes();
+        loop {
+            nodes.push(self.value(depth)?);
+            if self.ends_list()? {
+                return Some(List::new(nodes));
+            }
         }
     }
 
-    /// A value in a list: mostly a string.
-    fn element(&mut self, depth: usize) -> Option<Node<'t>> {
+    /// What stands behind a value of a list: its end, or what announces another.
+    fn ends_list(&mut self) -> Option<bool> {
         self.space();
-        if self.peek() != Some(b'"') {
-            return self.value(depth);
+        if self.take(b']').is_some() {
+            return Some(true);
         }
-        let start = self.at;
-        let value = Value::String(self.string()?.into());
-        Some(Node {
-            span: start..self.at,
-            value,
-        })
+        self.take(b',').map(|()| false)
     }
 
     fn object(&mut self, depth: usize) -> Option<Vec<Member<'t>>> {

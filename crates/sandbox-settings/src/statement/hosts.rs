@@ -1,6 +1,6 @@
 //! Entries about hosts.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use sandbox_policy::{DomainPattern, DomainPatternError, DomainRule};
 
@@ -57,16 +57,31 @@ impl Reader<'_> {
         };
         let mut list = HostList::new(key, effect);
         list.rules.reserve_exact(elements.len());
-        for node in elements {
-            let Value::String(text) = &node.value else {
-                self.misread(NodeError::text_expected(node.span.clone()));
-                continue;
-            };
-            if let Some(rule) = self.host_rule(&Written::plain(text, &node.span), effect) {
-                list.add(rule, text, self.quotes);
+        if let Some(strings) = elements.strings() {
+            for (span, text) in strings {
+                self.add_host(&mut list, text, &span);
+            }
+        } else {
+            for node in elements.nodes() {
+                match &node.value {
+                    Value::String(text) => self.add_host(&mut list, text, &node.span),
+                    Value::Null
+                    | Value::Bool(_)
+                    | Value::Number(_)
+                    | Value::Array(_)
+                    | Value::Object(_) => {
+                        self.misread(NodeError::text_expected(node.span.clone()));
+                    }
+                }
             }
         }
         self.hosts.push(list);
+    }
+
+    fn add_host(&mut self, list: &mut HostList, text: &str, span: &Range<usize>) {
+        if let Some(rule) = self.host_rule(&Written::plain(text, span), list.effect) {
+            list.add(rule, text, self.quotes);
+        }
     }
 
     pub(super) fn host(&mut self, key: &'static str, written: &Written<'_>, effect: HostEffect) {

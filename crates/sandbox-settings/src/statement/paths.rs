@@ -1,6 +1,6 @@
 //! Entries about files.
 
-use std::{borrow::Cow, ffi::OsStr};
+use std::{ffi::OsStr, ops::Range};
 
 use sandbox_policy::{LayerId, PathBase, PathPattern, PathRule, PatternError, PatternSyntax};
 use serde::Deserialize as _;
@@ -67,24 +67,37 @@ impl Reader<'_> {
         };
         let mut list = PathList::new(key, effect);
         list.rules.reserve_exact(elements.len());
-        for node in elements {
-            let (text, syntax) = if let Value::String(text) = &node.value {
-                (Cow::Borrowed(&**text), PatternSyntax::Glob)
-            } else {
-                match LiteralPath::deserialize(node) {
-                    Ok(LiteralPath(path)) => (Cow::Owned(path), PatternSyntax::Literal),
-                    Err(error) => {
-                        self.misread(error);
-                        continue;
-                    }
+        if let Some(strings) = elements.strings() {
+            for (span, text) in strings {
+                self.add_path(&mut list, text, &span, PatternSyntax::Glob);
+            }
+        } else {
+            for node in elements.nodes() {
+                if let Value::String(text) = &node.value {
+                    self.add_path(&mut list, text, &node.span, PatternSyntax::Glob);
+                    continue;
                 }
-            };
-            let rule = self.rule(&Written::plain(&text, &node.span), syntax, effect);
-            if let Some(rule) = rule {
-                list.add(rule, &text, self.quotes);
+                match LiteralPath::deserialize(node) {
+                    Ok(LiteralPath(path)) => {
+                        self.add_path(&mut list, &path, &node.span, PatternSyntax::Literal);
+                    }
+                    Err(error) => self.misread(error),
+                }
             }
         }
         self.paths.push(list);
+    }
+
+    fn add_path(
+        &mut self,
+        list: &mut PathList,
+        text: &str,
+        span: &Range<usize>,
+        syntax: PatternSyntax,
+    ) {
+        if let Some(rule) = self.rule(&Written::plain(text, span), syntax, list.effect) {
+            list.add(rule, text, self.quotes);
+        }
     }
 
     pub(super) fn path(

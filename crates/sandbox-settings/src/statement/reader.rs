@@ -10,7 +10,7 @@ use sandbox_policy::{
 use crate::{
     error::SettingsErrorKind,
     finding::Finding,
-    json::{Located, Node, NodeError, Value},
+    json::{List, Located, Node, NodeError, Value},
     layer::{IgnoredKey, Layer},
     notice::{self, EntryMeaning, SettingsNotice},
     source::Source,
@@ -335,7 +335,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The elements of a list, from where they stand: there may be thousands.
-    pub(super) fn elements<S>(&mut self, entries: Entries<S>) -> Option<&'a [Node<'a>]> {
+    pub(super) fn elements<S>(&mut self, entries: Entries<S>) -> Option<&'a List<'a>> {
         let span = entries.span;
         if let Some(Value::Array(elements)) = self.root.at(&span).map(|node| &node.value) {
             return Some(elements);

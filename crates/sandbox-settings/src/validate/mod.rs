@@ -61,7 +61,7 @@ impl Validator<'_> {
             Value::Object(members) => self.check_object(node, members, schema, at),
             Value::Array(elements) => {
                 if let Some(items) = schema.get("items") {
-                    for (index, element) in elements.iter().enumerate() {
+                    for (index, element) in elements.nodes().iter().enumerate() {
                         self.check(element, items, &format!("{at}[{index}]"));
                     }
                 }

@@ -39,7 +39,8 @@ enum Step {
 impl Automaton {
     /// Compiles a glob; `None` if it has too many steps.
     pub(super) fn new(glob: &Glob) -> Option<Self> {
-        let (GlobToken::Literal(first), tokens) = glob.tokens().split_first()? else {
+        let tokens = glob.tokens();
+        let (GlobToken::Literal(first), tokens) = tokens.split_first()? else {
             return None;
         };
         // Cut behind a separator, so that no character is torn.

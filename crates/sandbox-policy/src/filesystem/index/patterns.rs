@@ -66,7 +66,7 @@ impl Patterns {
             let added = self.names.add(name, directory, effects);
             return added.map(|()| Spelling::Matches).map_err(|_full| TooLong);
         }
-        match glob.tokens() {
+        match &*glob.tokens() {
             // Only ASCII: a piece of a name then never begins inside of a character.
             [
                 GlobToken::Literal(directory),
