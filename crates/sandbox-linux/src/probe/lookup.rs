@@ -44,6 +44,8 @@ struct Directory {
     /// Where it is without symlinks, or would be.
     canonical: Arc<[u8]>,
     exists: bool,
+    /// Whether that is where it is written.
+    is_straight: bool,
 }
 
 /// What the latest entry was looked up in.
@@ -112,8 +114,11 @@ impl Lookup {
         let Some((parent, name)) = split(path.as_bytes()) else {
             return followed(path);
         };
+        if self.is_missing(parent) {
+            return Ok(Found::Missing(None));
+        }
         let directory = self.directory(parent)?;
-        let is_straight = *directory.canonical == *parent;
+        let is_straight = directory.is_straight;
         let canonical = || match is_straight {
             true => Ok(path.clone()),
             false => place(&directory.canonical, name),
@@ -166,14 +171,21 @@ impl Lookup {
     fn straight<'p>(&mut self, path: &'p AbsolutePath) -> Option<(Arc<[u8]>, &'p [u8])> {
         let (parent, name) = split(path.as_bytes())?;
         let directory = self.directory(parent).ok()?;
-        let is_straight = directory.exists && *directory.canonical == *parent;
+        let is_straight = directory.exists && directory.is_straight;
         is_straight.then_some((directory.canonical, name))
     }
 
     /// Whether symlinks lead to a directory, or nobody can tell.
     pub(super) fn is_behind_link(&mut self, directory: &[u8]) -> bool {
         let found = self.directory(directory);
-        found.is_ok_and(|found| *found.canonical != *directory)
+        found.is_ok_and(|found| !found.is_straight)
+    }
+
+    /// Whether the directory of the latest question is asked about again, which is not there, nor anywhere else.
+    fn is_missing(&self, directory: &[u8]) -> bool {
+        let latest = self.latest.as_ref();
+        let missing = latest.filter(|(_, known)| known.is_straight && !known.exists);
+        missing.is_some_and(|(latest, _)| latest == directory)
     }
 
     /// The directory at a path: not a path of a rule, but one that leads there.
@@ -200,12 +212,14 @@ impl Lookup {
             return Ok(Directory {
                 canonical: Arc::from(&b"/"[..]),
                 exists: true,
+                is_straight: true,
             });
         };
         let above = self.directory(parent)?;
         let mut found = Directory {
             canonical: joined(&above.canonical, name).into(),
             exists: false,
+            is_straight: above.is_straight,
         };
         if !above.exists {
             return Ok(found);
@@ -228,6 +242,7 @@ impl Lookup {
                         place.map_or(found.canonical, |place| place.as_bytes().into());
                 }
             }
+            found.is_straight = *found.canonical == *path;
         } else {
             found.exists = kind.is_dir();
         }

@@ -6,13 +6,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::RandomState;
+
 use super::{DEPENDENCY_STORES, ProtectedPath, Protection, fold_into};
 
 /// The compiled rows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProtectedNames {
     /// What a (folded) name leads to.
-    edges: HashMap<Box<[u8]>, Vec<Edge>>,
+    edges: HashMap<Box<[u8]>, Vec<Edge>, RandomState>,
     /// What any name leads to.
     any_name: Vec<Edge>,
     /// The states that any name leaves as they are (`**`).

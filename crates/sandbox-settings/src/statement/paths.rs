@@ -68,8 +68,21 @@ impl Reader<'_> {
         let mut list = PathList::new(key, effect);
         list.rules.reserve_exact(elements.len());
         if let Some(strings) = elements.strings() {
+            let syntax = closing(PatternSyntax::Glob, effect);
+            let quotes = self.quotes && effect.widens();
             for (span, text) in strings {
-                self.add_path(&mut list, text, &span, PatternSyntax::Glob);
+                // Nearly all of thousands: made where they stay.
+                match PathPattern::parse_plain(OsStr::new(text), syntax, self.base) {
+                    Some(pattern) if !quotes => {
+                        let origin = self.source.origin(&span);
+                        let rule = PathRule { pattern, origin };
+                        let layer = self.layer;
+                        list.rules.push(LayeredPath { rule, layer });
+                    }
+                    Some(_) | None => {
+                        self.add_path(&mut list, text, &span, PatternSyntax::Glob);
+                    }
+                }
             }
         } else {
             for node in elements.nodes() {

@@ -183,18 +183,19 @@ impl Rules {
     pub(super) fn begin(&self) {
         let rules = self.planned.deny_read.len() + self.planned.deny_write.len();
         let is_short = rules.max(self.planned.allow_write.len()) <= SOON_COMPILED;
-        if is_short || self.supervision == Supervision::Opens {
+        let is_asked = self.judges_opens() && !self.can_search();
+        if is_asked || (is_short && !self.judges_opens()) {
             // What can't be found out now is looked for when it is asked for.
             self.judge().map(drop).unwrap_or(());
             self.landings().map(drop).unwrap_or(());
         }
     }
 
-    /// Whether a path may be read. A program's first opens do not wait until thousands of rules are
-    /// compiled: the few that say something about the path are searched for. What can't be told may not.
+    /// Whether a path may be read. A program's first opens do not wait until all rules are compiled: the
+    /// few that say something about the path are searched for. What can't be told may not.
     pub(super) fn may_read(&self, path: &[u8]) -> bool {
         match self.judge.get() {
-            None if self.is_long() => {
+            None if self.can_search() => {
                 self.early.fetch_add(1, Ordering::Relaxed);
                 // What completes the policy are write denies.
                 let ends = self.ends.get_or_init(|| early::Ends::new(&self.planned));
@@ -205,13 +206,14 @@ impl Rules {
         }
     }
 
-    /// Whether there are more denies than are compiled before anybody could notice. Other long lists
-    /// can't be searched as soon.
-    fn is_long(&self) -> bool {
+    /// Whether a question about reading is answered from the rules as they are: where a program waits for the
+    /// answer to its first open, or there are more denies than are compiled before anybody could notice. Other
+    /// long lists can't be searched as soon.
+    fn can_search(&self) -> bool {
         let planned = &self.planned;
         let denies = planned.deny_read.len().max(planned.deny_write.len());
         let allows = planned.allow_read.len().max(planned.allow_write.len());
-        denies > SOON_COMPILED && allows <= early::FEW
+        (self.judges_opens() || denies > SOON_COMPILED) && allows <= early::FEW
     }
 
     /// Looks for the symlinks that the first question needs, on a thread of its own: meanwhile the sandbox
@@ -222,7 +224,7 @@ impl Rules {
         if !sees_opens || rules <= SOON_COMPILED {
             return;
         }
-        if !self.is_long() {
+        if !self.can_search() {
             self.beside(|rules| rules.judge().map(drop).unwrap_or(()));
         } else if self.completed.get().is_none() && self.leaves_links() {
             self.beside(|rules| rules.policy().map(drop).unwrap_or(()));

@@ -5,6 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
+
 use super::automaton::{Automaton, State};
 use super::events::Events;
 use super::table::Table;
@@ -19,10 +21,10 @@ pub(super) struct Patterns {
     extensions: Table,
     /// All directories of the two, each with `/` at its end; the tables have their places here.
     directories: Vec<Box<[u8]>>,
-    places: HashMap<Box<[u8]>, u32>,
+    places: HashMap<Box<[u8]>, u32, RandomState>,
     others: Vec<(Automaton, Effects)>,
     /// The directories of those in the tables that close something for writing.
-    write_closed: HashSet<u32>,
+    write_closed: HashSet<u32, RandomState>,
     /// Whether a glob opens what it matches for writing.
     opens_writes: bool,
 }
