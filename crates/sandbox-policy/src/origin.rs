@@ -1,6 +1,6 @@
 //! Where a rule came from.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 /// The place that a rule was written in, for messages: `settings.json:12:7`, `--allow-write`, …
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -9,8 +9,8 @@ pub enum Origin {
     BuiltIn(&'static str),
     /// A settings file. Line and column start at 1; the column counts characters.
     File {
-        /// The file as it was opened.
-        path: Arc<Path>,
+        /// The file as it was opened. Thousands of rules have this: it is one word.
+        path: Arc<PathBuf>,
         /// Line of the rule's text.
         line: u32,
         /// Column of the rule's text.

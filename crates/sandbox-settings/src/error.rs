@@ -1,7 +1,12 @@
 //! What can be wrong with settings, with the place in the file. Nothing is rendered here: a caller
 //! that draws source lines has the text and the byte range, others have `Display`.
 
-use std::{fmt, io, ops::Range, path::Path, sync::Arc};
+use std::{
+    fmt, io,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use sandbox_policy::{
     DomainPatternError, ParentProxyError, PatternError, PortMappingError, VariablePatternError,
@@ -14,7 +19,7 @@ use crate::finding::shown;
 #[non_exhaustive]
 pub struct SettingsError {
     /// The file as it was opened; `command line` for an option.
-    pub file: Arc<Path>,
+    pub file: Arc<PathBuf>,
     /// The file's text as it was parsed, with the logins in it covered by `*`: empty where it could not
     /// be read.
     pub source_text: Arc<str>,

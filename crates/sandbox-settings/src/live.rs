@@ -4,7 +4,7 @@
 //! hosts. What other layers say about them stands: rules of the command line, of managed
 //! settings, and every refusal. Whatever else the line says is not live.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use sandbox_policy::{Firmness, NetworkPolicy, PathBase, PathPattern, Port, ReadAllow};
 
@@ -107,7 +107,7 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong with the line. Nothing of it holds then.
     pub fn network_update(&self, line: &NetworkLine<'_>) -> Result<NetworkUpdate, SettingsErrors> {
-        let source = Source::new(Arc::from(Path::new(line.channel)), line.text);
+        let source = Source::new(Arc::new(line.channel.into()), line.text);
         let parsed = parse_file(&source, Layer::Flag, &self.live.base).map_err(|findings| {
             let located = findings
                 .into_iter()

@@ -3,7 +3,6 @@
 use std::{
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
-    path::Path,
     sync::Arc,
 };
 
@@ -307,6 +306,6 @@ fn bad_domain(text: &str, source: sandbox_policy::DomainPatternError) -> Setting
 fn flag_error(key: &str, text: &str, kind: SettingsErrorKind) -> SettingsError {
     let line = format!("{key} {text}");
     let span = key.len().saturating_add(1)..line.len();
-    let source = Source::new(Arc::from(Path::new("command line")), line);
+    let source = Source::new(Arc::new("command line".into()), line);
     Finding::new(span, kind).in_source(&source)
 }

@@ -88,7 +88,7 @@ pub fn remember_host(
         value: entry,
     };
     let changed = with_additions(&text, format, &[addition]).map_err(|_shape| unsuitable())?;
-    let source = Source::new(Arc::from(path.as_path()), changed.as_str());
+    let source = Source::new(Arc::new(path.clone()), changed.as_str());
     parse_file(&source, layer, settings.base()).map_err(|_findings| unsuitable())?;
     if changed != text {
         replace_file(&path, &changed).map_err(|source| RememberError::Write {

@@ -1,6 +1,6 @@
 //! The outcome: what the settings of a run are, with the place that each value comes from.
 
-use std::{path::Path, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use sandbox_policy::{ParentChoice, ParentProxies, Policy, Port, ProtectedPath, ProxyBypass};
 
@@ -158,7 +158,7 @@ impl IgnoredViolation {
 #[non_exhaustive]
 pub struct HeldBack {
     /// The file.
-    pub file: Arc<Path>,
+    pub file: Arc<PathBuf>,
     /// The entry's line, from 1.
     pub line: u32,
     /// Key and entry.
@@ -170,7 +170,7 @@ pub struct HeldBack {
 #[non_exhaustive]
 pub struct LoadedFile {
     /// The file as it was opened.
-    pub path: Arc<Path>,
+    pub path: Arc<PathBuf>,
     /// Its place in the order.
     pub layer: Layer,
     /// Its format.

@@ -3,7 +3,7 @@
 use std::{
     cell::Cell,
     ops::Range,
-    path::Path,
+    path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
@@ -12,7 +12,7 @@ use sandbox_policy::{Origin, without_logins};
 /// The text that spans and origins refer to.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
-    pub(crate) file: Arc<Path>,
+    pub(crate) file: Arc<PathBuf>,
     pub(crate) text: String,
     /// The text for messages, which most files never need.
     quotable: OnceLock<Arc<str>>,
@@ -33,7 +33,7 @@ struct Mark {
 }
 
 impl Source {
-    pub(crate) fn new(file: Arc<Path>, text: impl Into<String>) -> Self {
+    pub(crate) fn new(file: Arc<PathBuf>, text: impl Into<String>) -> Self {
         let text = text.into();
         let is_ascii = text.is_ascii();
         let marks = if is_ascii {
@@ -155,7 +155,7 @@ const MARK_DISTANCE: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::{MARK_DISTANCE, Source};
-    use std::{path::Path, sync::Arc};
+    use std::sync::Arc;
 
     #[test]
     fn positions_are_those_of_counting_from_the_beginning() {
@@ -171,7 +171,7 @@ mod tests {
             }
         }
         for text in texts {
-            let source = Source::new(Arc::from(Path::new("settings.json")), text.as_str());
+            let source = Source::new(Arc::new("settings.json".into()), text.as_str());
             let (mut line, mut column) = (1, 1);
             for (offset, character) in text.char_indices() {
                 assert_eq!(

@@ -664,7 +664,7 @@ fn what_is_carried_into_a_nested_repository_does_not_go_with_it() {
     // What is moved about in a repository still goes with it, and so does a repository in another one.
     outside(
         &bed,
-        "mkdir -p plain/dir && touch plain/dir/.npmrc && cp -r plain other",
+        "mkdir -p plain/dir && touch plain/dir/.npmrc && cp -r plain other && cp -r plain third",
     )
     .ok();
     inside(
@@ -673,4 +673,10 @@ fn what_is_carried_into_a_nested_repository_does_not_go_with_it() {
     )
     .ok();
     assert!(bed.work().join("plain").symlink_metadata().is_err());
+    // A move that fails carries nothing.
+    outside(&bed, "cp -r third fourth").ok();
+    let line = "python3 -c 'import os; os.rename(\"third/dir\", \"fourth/dir\")'; rm -rf third";
+    let output = inside(&bed, line);
+    assert!(output.errors().contains("not empty"), "{output}");
+    assert!(bed.work().join("third").symlink_metadata().is_err());
 }

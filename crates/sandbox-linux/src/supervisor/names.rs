@@ -13,6 +13,7 @@ use super::{
     git::{self, Change, Content, Unfit},
     paths::handle_path,
     permit::{Access, Through, is_there},
+    removable::{Identity, names_repository},
     request::PathArgument,
     resolve::{Ending, Object, Place, is_link, mount_and_inode},
     rules::Rules,
@@ -143,7 +144,7 @@ impl Answering<'_> {
         // Nothing is planted by it, and who writes to the file can keep it waiting.
         self.state.git_turn = None;
         let is_repository =
-            place.name.as_bytes() == b".git" && self.had_repository(place.directory.as_fd())?;
+            names_repository(&place) && self.had_repository(place.directory.as_fd())?;
         rustix::fs::unlinkat(through.directory(&place), place.name.as_c_str(), flags)?;
         if is_repository {
             self.note_former_repository(&place)?;
@@ -187,9 +188,11 @@ impl Answering<'_> {
             self.permit_moved_link(&to, &from)?;
             self.permit_moved_socket(&to, &from)?;
         }
-        if moves_directory {
-            self.permit_moved_directory(&from, &to, exchange)?;
-        }
+        let carried = if moves_directory {
+            self.permit_moved_directory(&from, &to, exchange)?
+        } else {
+            [None, None]
+        };
         let (old_directory, new_directory) =
             (old.through.directory(&from), new.through.directory(&to));
         if [new.vets, vets_old].contains(&Some(Content::Settings)) {
@@ -220,17 +223,19 @@ impl Answering<'_> {
         if moves_directory {
             let rules = &self.world.rules;
             rules.note_moved(&from.path, &to.path, exchange);
+            self.note_carried(carried);
         }
         Ok(Outcome::Done)
     }
 
-    /// What lies in a directory moves with it: no rule may mean something else there.
+    /// What lies in a directory moves with it: no rule may mean something else there. Returns those that are
+    /// carried into a repository.
     fn permit_moved_directory(
         &mut self,
         from: &Place,
         to: &Place,
         exchange: bool,
-    ) -> Result<(), Errno> {
+    ) -> Result<[Option<Identity>; 2], Errno> {
         // Who moves a directory to another file system copies it then.
         if is_elsewhere((from.directory.as_fd(), from.mount()?), to)? {
             return Err(Errno::XDEV);
@@ -239,12 +244,13 @@ impl Answering<'_> {
             return Err(self.refuse_move(from, to));
         }
         self.permit_moved_tree(from, to)?;
-        self.note_carried(from, to)?;
+        let brought = self.carried(from, to)?;
+        let mut taken = None;
         if exchange {
             self.permit_moved_tree(to, from)?;
-            self.note_carried(to, from)?;
+            taken = self.carried(to, from)?;
         }
-        Ok(())
+        Ok([brought, taken])
     }
 
     /// What was written to a file that another one stands in for would be lost.

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{Mode, OFlags};
+use sandbox_policy::is_alias;
 
 use super::{
     Answering,
@@ -16,6 +17,14 @@ use crate::{probe::is_out_of_reach, sys::Errno};
 /// Directories of each kind that are remembered. Where there are more, nothing is removed that the table protects.
 const MOST_REMEMBERED: usize = 100_000;
 
+/// The number of a mount, and of a directory on it.
+pub(super) type Identity = (u64, u64);
+
+/// Whether a name is a repository's, also where the case does not matter.
+pub(super) fn names_repository(place: &Place) -> bool {
+    is_alias(place.name.as_bytes(), ".git")
+}
+
 impl Answering<'_> {
     /// A repository somewhere below a write root may be removed with all that is in it, whatever the
     /// table protects there: nothing is planted by that.
@@ -25,7 +34,7 @@ impl Answering<'_> {
 
     /// The innermost of the repositories with which a place may be removed. There is none for what was carried into
     /// one while the sandbox ran: it would be a way to remove anything.
-    fn nested_repository(&self, place: &Place) -> Result<Option<(u64, u64)>, Errno> {
+    fn nested_repository(&self, place: &Place) -> Result<Option<Identity>, Errno> {
         let carried = &self.state.carried_directories;
         let root = self.world.rules.write_root(&place.path);
         let Some(root) = root.filter(|_| carried.len() < MOST_REMEMBERED) else {
@@ -56,18 +65,23 @@ impl Answering<'_> {
         }
     }
 
-    /// Takes note of a directory that is about to be moved into a repository: it is not one of those that go with it.
-    pub(super) fn note_carried(&mut self, from: &Place, to: &Place) -> Result<(), Errno> {
+    /// The directory, if it is moved into a repository: it is not one of those that go with it.
+    pub(super) fn carried(&self, from: &Place, to: &Place) -> Result<Option<Identity>, Errno> {
         if from.parent_path() == to.parent_path() {
-            return Ok(());
+            return Ok(None);
         }
         let into = self.nested_repository(to)?;
-        if into.is_some() && self.nested_repository(from)? != into {
-            let carried = open_place(from.directory.as_fd(), &from.name)?;
-            let identity = mount_and_inode(carried.as_fd())?;
-            self.state.carried_directories.insert(identity);
+        if into.is_none() || self.nested_repository(from)? == into {
+            return Ok(None);
         }
-        Ok(())
+        let carried = open_place(from.directory.as_fd(), &from.name)?;
+        mount_and_inode(carried.as_fd()).map(Some)
+    }
+
+    /// Takes note of such, once they have been moved.
+    pub(super) fn note_carried(&mut self, carried: [Option<Identity>; 2]) {
+        let carried = carried.into_iter().flatten();
+        self.state.carried_directories.extend(carried);
     }
 
     /// Whether a directory has a repository that is older than the sandbox, and was there then.
@@ -86,7 +100,7 @@ impl Answering<'_> {
     pub(super) fn note_named(&mut self, object: BorrowedFd<'_>, to: &Place) -> Result<(), Errno> {
         // When there are so many, every one is taken to have been moved.
         let has_room = self.state.moved_repositories.len() < MOST_REMEMBERED;
-        if has_room && to.name.as_bytes() == b".git" {
+        if has_room && names_repository(to) {
             let identity = mount_and_inode(object)?;
             self.state.moved_repositories.insert(identity);
         }
@@ -95,7 +109,7 @@ impl Answering<'_> {
 
     /// The same for what is moved.
     pub(super) fn note_moved(&mut self, from: &Place, to: &Place) -> Result<(), Errno> {
-        if to.name.as_bytes() != b".git" {
+        if !names_repository(to) {
             return Ok(());
         }
         let moved = open_place(from.directory.as_fd(), &from.name)?;

@@ -16,7 +16,6 @@ mod protected;
 mod unix_sockets;
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::{
@@ -27,7 +26,7 @@ use crate::{
 /// An origin that tells rules apart by their line.
 fn origin(line: u32) -> Origin {
     Origin::File {
-        path: Arc::from(Path::new("/settings.json")),
+        path: Arc::new("/settings.json".into()),
         line,
         column: 1,
     }

@@ -7,11 +7,7 @@ mod file;
 mod guarded;
 mod trust_store;
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, io, path::PathBuf, sync::Arc};
 
 use sandbox_policy::{AbsolutePath, Origin, PathBase};
 
@@ -278,7 +274,7 @@ fn read_layer(
     sources: &Sources,
     base: &PathBase,
 ) -> Result<Option<Loaded>, Vec<SettingsError>> {
-    let file: Arc<Path> = Arc::from(candidate.path.as_path());
+    let file: Arc<PathBuf> = Arc::new(candidate.path.clone());
     let unread = |kind| {
         let source = Source::new(Arc::clone(&file), "");
         vec![Finding::new(0..0, kind).in_source(&source)]

@@ -1,6 +1,6 @@
 //! The two readings of a file agree.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use sandbox_policy::{AbsolutePath, PathBase};
 use serde_json::{Value, json};
@@ -156,7 +156,7 @@ fn what_is_read_without_doubt_has_no_mistake_for_the_schema() {
         let schema = schema_of(format);
         let (mut certain, mut refused) = (0, 0);
         for mutated in std::iter::once(document.clone()).chain(mutations(&document)) {
-            let source = Source::new(Arc::from(Path::new("settings.json")), mutated.to_string());
+            let source = Source::new(Arc::new("settings.json".into()), mutated.to_string());
             let root = text::parse(&source.text).expect("JSON");
             let findings = validate(&root, &schema, &base);
             let read = read(&root, format, crate::layer::Layer::Flag, (&source, &base));

@@ -11,7 +11,7 @@ mod lists;
 mod processes;
 mod proxies;
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use foldhash::fast::RandomState;
 use sandbox_policy::{
@@ -313,14 +313,11 @@ fn held_back(entry: &Entry) -> Option<HeldBack> {
     let reason = environment::startup_reason(effect)
         .map_or_else(String::new, |reason| format!(" ({reason})"));
     match origin {
-        Origin::File { path, line, .. } => {
-            let file: Arc<Path> = Arc::clone(path);
-            Some(HeldBack {
-                file,
-                line: *line,
-                what: format!("`{key}`: `{}`{reason}", shown(text)),
-            })
-        }
+        Origin::File { path, line, .. } => Some(HeldBack {
+            file: Arc::clone(path),
+            line: *line,
+            what: format!("`{key}`: `{}`{reason}", shown(text)),
+        }),
         Origin::BuiltIn(_) | Origin::Flag(_) | Origin::Program => None,
     }
 }

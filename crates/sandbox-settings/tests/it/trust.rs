@@ -101,7 +101,7 @@ fn nothing_of_an_untrusted_project_widens_and_everything_of_a_trusted_one_does()
             let untrusted = machine.load();
             assert_eq!(untrusted.files[0].trust, FileTrust::Untrusted);
             assert_eq!(untrusted.held_back.len(), 1, "{text}");
-            assert_eq!(&*untrusted.held_back[0].file, machine.path(file));
+            assert_eq!(*untrusted.held_back[0].file, machine.path(file));
             let other = Machine::new();
             assert_eq!(
                 redacted(effect(&machine), &machine),
