@@ -159,7 +159,7 @@ impl SandboxBuilder {
         self
     }
 
-    /// Tells of every refused read, at some 15 µs for each open where the policy closes anything for
+    /// Tells of every refused read, at some 25 µs for each open where the policy closes anything for
     /// reading (as [`StrictReads::On`]). Without it the kernel refuses what is closed by its path, and tells
     /// nobody.
     pub fn tell_refused_reads(mut self) -> Self {

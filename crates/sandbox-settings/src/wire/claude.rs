@@ -126,7 +126,7 @@ pub(crate) struct ClaudeFilesystem {
     pub(crate) devices: Option<Vec<DeviceText>>,
     /// Protected paths that can be written all the same, by name, wherever they are. Weakens the sandbox.
     pub(crate) unprotect: Option<Vec<ProtectedName>>,
-    /// Judge every file by its name when it is opened, so that `denyRead` also holds for files that the host replaces while the command runs, and every refused read is told. An open takes some 15 µs longer.
+    /// Judge every file by its name when it is opened, so that `denyRead` also holds for files that the host replaces while the command runs, and every refused read is told. An open takes some 25 µs longer.
     pub(crate) strict_reads: Option<Located<bool>>,
     /// Not supported yet: only the managed file's `allowRead`.
     pub(crate) allow_managed_read_paths_only: Option<Located<Unsupported>>,

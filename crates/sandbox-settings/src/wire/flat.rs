@@ -134,7 +134,7 @@ pub(crate) struct FlatFilesystem {
     pub(crate) devices: Option<Vec<DeviceText>>,
     /// Protected paths that can be written all the same, by name, wherever they are. Weakens the sandbox.
     pub(crate) unprotect: Option<Vec<ProtectedName>>,
-    /// Judge every file by its name when it is opened, so that `denyRead` also holds for files that the host replaces while the command runs, and every refused read is told. An open takes some 15 µs longer.
+    /// Judge every file by its name when it is opened, so that `denyRead` also holds for files that the host replaces while the command runs, and every refused read is told. An open takes some 25 µs longer.
     pub(crate) strict_reads: Option<Located<bool>>,
     /// Let the command write `.git/config` and the settings of submodules and worktrees. Weakens the sandbox: they name programs that Git runs.
     pub(crate) allow_git_config: Option<Located<bool>>,
