@@ -7,7 +7,7 @@
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
-    sync::{Arc, mpsc},
+    sync::{Arc, atomic::AtomicBool, mpsc},
     thread,
 };
 
@@ -122,8 +122,10 @@ fn start(
 ) -> Result<(Running, Follower), LaunchError> {
     let call = failed_call;
     let landlock = prepared.plan.landlock.as_ref();
-    let ruleset = landlock.map(ruleset::create).transpose();
-    let ruleset = ruleset.map_err(LaunchError::Ruleset)?.flatten();
+    let ruleset = match landlock {
+        None => None,
+        Some(spec) => ruleset::create(spec).map_err(LaunchError::Ruleset)?,
+    };
     let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(call("pipe2"));
     let (status, status_inside) = pipe()?;
     let (lifeline_inside, lifeline) = pipe()?;
@@ -143,7 +145,6 @@ fn start(
         &command.working_directory,
     )?;
     let proc = own_proc()?;
-    let supervisor = begin_supervisor(prepared, supervisor, &proc, refused)?;
     let network = NetworkTask::new(prepared, handover_inside.as_fd(), proc.as_fd());
     let network_stack = Stack::new().map_err(call("mmap"))?;
     let mut context = Context {
@@ -192,9 +193,7 @@ fn start(
     }
     let sockets = receive(prepared, handover.as_fd()).map_err(call("recvmsg"))?;
     let running = running(pid, sockets)?;
-    // Where the sandbox sent nothing, nothing comes.
-    drop(supervisor_inside);
-    let unsettled = supervisor.finish().map_err(call("recvmsg"))?;
+    let unsettled = start_supervisor(prepared, supervisor.as_fd(), proc, refused)?;
     let follower = Follower {
         unsettled,
         pid,
@@ -240,16 +239,20 @@ fn receive(prepared: &Prepared, channel: BorrowedFd<'_>) -> Result<Sockets, Errn
     Ok(Sockets::new(sockets, ports))
 }
 
-/// Starts the supervisor's thread.
-fn begin_supervisor(
+/// Starts the supervisor.
+fn start_supervisor(
     prepared: &Prepared,
-    channel: OwnedFd,
-    proc: &OwnedFd,
+    channel: BorrowedFd<'_>,
+    proc: OwnedFd,
     refused: RefusalSink,
-) -> Result<supervisor::Beginning, LaunchError> {
-    let failed = |source| LaunchError::SupervisorCall { source };
-    let proc = proc.try_clone().map_err(failed)?;
-    supervisor::begin(channel, proc, Arc::clone(&prepared.rules), refused).map_err(failed)
+) -> Result<Arc<AtomicBool>, LaunchError> {
+    let sockets =
+        stage::handover::receive_supervisor(channel).map_err(|errno| LaunchError::PrepareCall {
+            name: "recvmsg",
+            source: errno.into(),
+        })?;
+    supervisor::start(sockets, proc, Arc::clone(&prepared.rules), refused)
+        .map_err(|source| LaunchError::SupervisorCall { source })
 }
 
 fn running(pid: libc::pid_t, sockets: Sockets) -> Result<Running, LaunchError> {

@@ -203,8 +203,7 @@ pub(crate) fn receive_supervisor(channel: BorrowedFd<'_>) -> Result<SupervisorSo
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut content = [IoSliceMut::new(std::slice::from_mut(&mut kind))];
-    // It waits until something is sent, or can't be any more.
-    let flags = RecvFlags::CMSG_CLOEXEC;
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
     rustix::net::recvmsg(channel, &mut content, &mut ancillary, flags)?;
     let received = ancillary.drain().flat_map(|message| match message {
         RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),

@@ -18,7 +18,6 @@
 
 mod ahead;
 mod attributes;
-mod beginning;
 mod bind;
 mod bound;
 mod caller;
@@ -59,15 +58,15 @@ use std::{
     cell::Cell,
     collections::HashSet,
     ffi::CStr,
-    fmt, mem,
+    fmt, io, mem,
     os::fd::{AsFd, OwnedFd},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
 };
 
-pub(crate) use self::beginning::{Beginning, begin};
 pub use self::git::between_turns;
 pub use self::refusal::{Program, Refusal, RefusalSink};
 pub(crate) use self::rules::{MissingRoot, Rules};
@@ -86,6 +85,7 @@ use crate::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
     fs::Mode,
+    thread::{CapabilitySet, CapabilitySets},
 };
 
 /// What the inner stage hands over.
@@ -184,6 +184,59 @@ const LEISURE: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 2_000_000,
 };
+
+/// Starts the thread. It ends with the last process inside.
+pub(crate) fn start(
+    sockets: SupervisorSockets,
+    proc: OwnedFd,
+    rules: Arc<Rules>,
+    refused: RefusalSink,
+) -> io::Result<Arc<AtomicBool>> {
+    let SupervisorSockets { listener, root } = sockets;
+    let world = World {
+        listener: Arc::new(listener),
+        root,
+        proc,
+        rules,
+        refused,
+        calls: OnceLock::new(),
+        started: now(),
+        waiting_connections: Arc::new(()),
+        holdings: Holdings::default(),
+        unsettled: Arc::default(),
+    };
+    let unsettled = Arc::clone(&world.unsettled);
+    let run = move || match prepare() {
+        Ok(umask) => world.serve(umask),
+        // Dropping the listener fails every notified call.
+        Err(_errno) => drop(world),
+    };
+    thread::Builder::new()
+        .name("sandbox-files".into())
+        .spawn(run)
+        .map(|_thread| unsettled)
+}
+
+/// As file systems tell it: their clock goes by ticks, so that what is made soon after a precise time would
+/// seem older.
+fn now() -> (i64, u32) {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    (now.tv_sec, u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// Makes the thread as weak as the callers are, with a umask of its own. Returns the one it had.
+fn prepare() -> Result<Mode, Errno> {
+    sys::thread::unshare_directory_and_umask()?;
+    let inherited = rustix::process::umask(Mode::empty());
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets {
+        effective: none,
+        permitted: none,
+        inheritable: none,
+    };
+    rustix::thread::set_capabilities(None, sets)?;
+    Ok(inherited)
+}
 
 /// Whether a kernel of this release ends the wait for a notification when nobody is left who could send one
 /// (since Linux 6.11): then one call waits and receives, where it takes two otherwise.
