@@ -161,13 +161,16 @@ fn a_write_root_that_the_host_removes_is_gone_for_the_command() {
     std::fs::create_dir(&root).unwrap();
     let settings = rules(&[], &[], &[root.to_str().unwrap()], &[]);
     let inside = format!(
-        "cd {}; touch first; echo ready; read line; touch new; mkdir directory; touch {}",
+        "cd {}; echo ready > ready; read line; touch new; mkdir directory; touch {}",
         root.display(),
         outside.display()
     );
     let mut running = bed.srt().flat(&settings).sh(&inside).open_stdin().spawn();
-    let first = root.join("first");
-    assert!(wait_until(timeout(10.0), || first.try_exists().unwrap()));
+    // What is written is the last that the command does there before the root is gone.
+    let ready = root.join("ready");
+    assert!(wait_until(timeout(10.0), || {
+        std::fs::read(&ready).is_ok_and(|bytes| bytes == b"ready\n")
+    }));
     std::fs::remove_dir_all(&root).unwrap();
     drop(running.stdin());
     let output = running.finish(timeout(10.0));
