@@ -73,3 +73,43 @@ fn a_link_on_a_mirrored_tree_is_followed() {
     let written = std::fs::read_to_string(bed.outside().join("source/target")).unwrap();
     assert_eq!(written, "x\n");
 }
+
+/// A file with a second name becomes an index as a copy, which has a name from the beginning there.
+#[test]
+fn an_index_on_a_full_mirrored_tree_is_not_lost() {
+    need!("git");
+    let bindfs = need!("bindfs");
+    let unshare = need!("unshare");
+    if !is_root() {
+        inapplicable!("only root mounts here");
+    }
+    let bed = Bed::new();
+    for name in ["source", "mirror"] {
+        std::fs::create_dir_all(bed.outside().join(name)).unwrap();
+    }
+    let mirror = bed.outside().join("mirror");
+    let settings = rules(&[], &[], &[mirror.to_str().unwrap()], &[]);
+    let line = "d=$1; s=${d%mirror}source; shift; mount -t tmpfs -o size=2m none \"$s\" && \"$0\" \"$s\" \"$d\" && \
+                cd \"$d\" && { \"$@\"; code=$?; cd /; umount -l \"$d\"; exit $code; }";
+    let launcher = [
+        unshare.to_str().unwrap(),
+        "-m",
+        "sh",
+        "-c",
+        line,
+        bindfs.to_str().unwrap(),
+        mirror.to_str().unwrap(),
+    ];
+    let inside = "git init -q repo && cd repo && echo x > file && git add file && cp .git/index other && ln other second || exit\n\
+                  dd if=/dev/zero of=filler bs=64k 2>/dev/null\n\
+                  mv other .git/index && echo moved || ls other .git/index\n\
+                  rm filler && mv other .git/index && echo moved\n\
+                  git ls-files && ls .git";
+    let output = bed.srt().flat(&settings).sh(inside).under(launcher).run();
+    let text = output.text();
+    let mut lines = text.lines();
+    // It fails while there is no room for the copy, and nothing is lost.
+    let start: Vec<_> = lines.by_ref().take(4).collect();
+    assert_eq!(start, [".git/index", "other", "moved", "file"], "{output}");
+    assert!(!lines.any(|name| name.contains("lock")), "{output}");
+}

@@ -53,6 +53,17 @@ fn dangerous_calls_are_refused_by_the_filter() {
     }
 }
 
+/// Before Linux 5.16 a filter turns mitigations on that halve the speed of interpreters, unless it says otherwise.
+#[test]
+fn speculation_is_as_outside() {
+    let bed = Bed::new();
+    let line = "grep -i specul /proc/self/status";
+    let outside = host(Path::new("/bin/sh"), ["-c", line]).ok().text();
+    let inside = bed.srt().sh(line).run().ok().text();
+    assert!(outside.contains("Speculation_Store_Bypass"), "{outside}");
+    assert_eq!(inside, outside);
+}
+
 #[test]
 fn other_architectures_do_not_go_around_the_filter() {
     let bed = Bed::new();

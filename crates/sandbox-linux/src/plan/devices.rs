@@ -93,6 +93,11 @@ pub(super) fn lower(
     Ok(operations.collect())
 }
 
+/// Whether a path of `/dev` is, or lies in, what every sandbox has there.
+pub(super) fn is_in_every_sandbox(path: &AbsolutePath) -> bool {
+    is_below(path, &SHARED) || is_below(path, &OWN)
+}
+
 /// Whether a device, or one that may appear in a directory, knows no files and so no rules.
 fn is_raw(path: &AbsolutePath) -> bool {
     let rest = path.as_path().strip_prefix("/dev").ok();

@@ -69,6 +69,14 @@ pub enum PlanNotice {
         /// The rule's origin.
         origin: String,
     },
+    /// A write root in a tree that the sandbox has of its own, for something that only the host has.
+    #[error("`{}` opens nothing: /dev and /proc are the sandbox's own; devices are shared by `filesystem.devices` (allowed by {origin})", path.as_path().display())]
+    NotInOwnTree {
+        /// The path as written.
+        path: AbsolutePath,
+        /// The rule's origin.
+        origin: String,
+    },
     /// A write root in the sandbox's own shared memory.
     #[error("`{}` is not shared with the host: /dev is the sandbox's own, and its shm is private and writable (allowed by {origin})", path.as_path().display())]
     StaysPrivate {

@@ -13,7 +13,7 @@ use sandbox_policy::{
 };
 
 use super::{
-    PlanError, PlanNotice,
+    PlanError, PlanNotice, devices,
     shown::{PRIVATE_MEMORY, is_below},
 };
 use crate::facts::HostFacts;
@@ -62,7 +62,7 @@ pub(super) fn resolve(
             layer: *layer,
         });
     }
-    note_own_trees(&resolved, notices);
+    note_own_trees(written, &resolved, facts, notices);
     for allow in &written.allow_read {
         let ReadAllow { rule, layer } = allow;
         let path = literal(rule)?;
@@ -280,8 +280,30 @@ fn places(rule: &PathRule, facts: &HostFacts) -> Vec<AbsolutePath> {
     }
 }
 
-/// Denies in a tree that the sandbox has of its own mean nothing there, and its shared memory stays private.
-fn note_own_trees(resolved: &FilesystemPolicy, notices: &mut Vec<PlanNotice>) {
+/// Rules about the host in a tree that the sandbox has of its own mean nothing, and its shared memory stays private.
+fn note_own_trees(
+    written: &FilesystemPolicy,
+    resolved: &FilesystemPolicy,
+    facts: &HostFacts,
+    notices: &mut Vec<PlanNotice>,
+) {
+    // As written: `/proc/self` leads to another process for the command.
+    for ReadAllow { rule, .. } in &written.allow_write {
+        if let PathPattern::Subtree(path) = &rule.pattern
+            && super::mounts::is_ours(path)
+            && facts.paths.contains_key(path)
+            && !facts.devices.keys().any(|device| path.is_within(device))
+            && !devices::is_in_every_sandbox(path)
+            && !["/proc/self", "/proc/thread-self"]
+                .iter()
+                .any(|own| is_below(path, own))
+        {
+            notices.push(PlanNotice::NotInOwnTree {
+                path: path.clone(),
+                origin: rule.origin.to_string(),
+            });
+        }
+    }
     for ReadAllow { rule, .. } in &resolved.allow_write {
         let PathPattern::Subtree(path) = &rule.pattern else {
             continue;

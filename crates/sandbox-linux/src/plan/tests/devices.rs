@@ -5,7 +5,7 @@ use sandbox_policy::{DeviceRule, Origin, Policy};
 use super::{Host, path};
 use crate::{
     facts::{DeviceFacts, DeviceKind, FileIdentity},
-    plan::PlanError,
+    plan::{PlanError, PlanNotice},
 };
 
 /// The outcome of opening a device that the host has, under a name that leads there.
@@ -58,5 +58,28 @@ fn disks_and_memory_are_refused_by_kind_by_name_and_by_where_a_link_leads() {
     for name in ["/dev/kvm", "/dev/snd", "/dev/sgx_enclave", "/dev/stlink"] {
         let mounts = opened(name, name, Character).unwrap();
         assert!(mounts.contains(&format!("device {name}")), "{mounts:?}");
+    }
+}
+
+#[test]
+fn a_write_root_in_an_own_tree_is_told_where_it_opens_nothing() {
+    let host = Host::new(&[
+        "/dev/kvm",
+        "/dev/tty",
+        "/dev/shm/",
+        "/proc/self/",
+        "/proc/sys/",
+    ]);
+    let told = |root: &str| {
+        let policy = Policy::restrictive().allow_write(root).unwrap();
+        let notices = host.plan(&policy).unwrap().notices;
+        let is_told = |notice: &_| matches!(notice, PlanNotice::NotInOwnTree { .. });
+        notices.iter().any(is_told)
+    };
+    for root in ["/dev", "/dev/kvm", "/proc/sys"] {
+        assert!(told(root), "{root}");
+    }
+    for root in ["/", "/dev/tty", "/dev/shm", "/proc/self", "/home/u/ws"] {
+        assert!(!told(root), "{root}");
     }
 }

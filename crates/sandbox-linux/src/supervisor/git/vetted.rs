@@ -64,10 +64,11 @@ fn vet_as(directory: BorrowedFd<'_>, name: &CStr, format: Format) -> Result<Unhe
     };
     match Fresh::without_name(directory)? {
         Some(fresh) => content.copy(fresh, (directory, name), format, remove),
+        // The original stays until the copy is whole.
         None => {
-            remove()?;
-            let fresh = Fresh::named(directory, name)?;
-            content.copy(fresh, (directory, name), format, || Ok(()))
+            let lock = lock_of(name)?;
+            let fresh = Fresh::named(directory, &lock)?;
+            content.put(fresh, (directory, &lock), name, format)
         }
     }
 }
@@ -304,6 +305,22 @@ impl Original<'_> {
         made
     }
 
+    /// The same by way of a lock's name, whose file takes the place of `name` when it is whole.
+    fn put(
+        &self,
+        fresh: Fresh,
+        (directory, lock): (BorrowedFd<'_>, &CStr),
+        name: &CStr,
+        format: Format,
+    ) -> Result<Unheld, Errno> {
+        let unheld = self.copy(fresh, (directory, lock), format, || Ok(()))?;
+        let renamed = rustix::fs::renameat(directory, lock, directory, name);
+        if renamed.is_err() {
+            Fresh::give_up(true, directory, lock);
+        }
+        renamed.map(|()| unheld)
+    }
+
     fn fill(&self, fresh: BorrowedFd<'_>) -> Result<(), Errno> {
         let content = from_start(self.file).map_err(|_flaw| Errno::IO)?;
         let mut buffer = vec![0; BUFFER];
@@ -364,12 +381,8 @@ pub(super) fn replace(
         times,
     };
     let fresh = Fresh::create(directory, &lock)?;
-    let _unheld = original.copy(fresh, (directory, &lock), format, || Ok(()))?;
-    let renamed = rustix::fs::renameat(directory, &lock, directory, name);
-    if renamed.is_err() {
-        Fresh::give_up(true, directory, &lock);
-    }
-    renamed
+    let _unheld = original.put(fresh, (directory, &lock), name, format)?;
+    Ok(())
 }
 
 /// The name of a file's lock.
