@@ -12,6 +12,7 @@ use std::{
 };
 
 use rustix::{
+    event::{PollFd, PollFlags},
     fs::{Mode, OFlags},
     net::{AddressFamily, SocketFlags, SocketType},
     pipe::PipeFlags,
@@ -126,11 +127,7 @@ fn start(
         None => None,
         Some(spec) => ruleset::create(spec).map_err(LaunchError::Ruleset)?,
     };
-    let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(call("pipe2"));
-    let (status, status_inside) = pipe()?;
-    let (lifeline_inside, lifeline) = pipe()?;
-    let (handover, handover_inside) = socket_pair().map_err(call("socketpair"))?;
-    let (supervisor, supervisor_inside) = socket_pair().map_err(call("socketpair"))?;
+    let (ours, inside) = Channels::new()?;
     let host_maps = host_maps(prepared.plan.ids)?;
     let id_maps = match &host_maps {
         Some(maps) => IdMaps::ByHost(maps),
@@ -145,7 +142,7 @@ fn start(
         &command.working_directory,
     )?;
     let proc = own_proc()?;
-    let network = NetworkTask::new(prepared, handover_inside.as_fd(), proc.as_fd());
+    let network = NetworkTask::new(prepared, inside.handover.as_fd(), proc.as_fd());
     let network_stack = Stack::new().map_err(call("mmap"))?;
     let mut context = Context {
         prepared,
@@ -160,14 +157,14 @@ fn start(
         command: &command_image,
         streams: stream_numbers(&streams),
         init: InitImage {
-            status: status_inside.as_raw_fd(),
-            lifeline: lifeline_inside.as_raw_fd(),
+            status: inside.status.as_raw_fd(),
+            lifeline: inside.lifeline.as_raw_fd(),
             // A pid has at most seven digits (PID_MAX_LIMIT is 2^22).
             argv: StringArray::new(vec![c"srt-init".into(), c"0000000".into()]),
             envp: StringArray::new(Vec::new()),
         },
         handover_stack: handover_stack(prepared).map_err(call("mmap"))?,
-        supervisor: supervisor_inside.as_fd(),
+        supervisor: inside.supervisor.as_fd(),
         kept: Vec::new(),
         ignores_children: false,
         failure: None,
@@ -180,25 +177,92 @@ fn start(
         if let Some(maps) = &host_maps {
             maps.write(child);
         }
+        start_supervisor(
+            prepared,
+            ours.supervisor.as_fd(),
+            child,
+            proc.as_fd(),
+            refused,
+        )
     });
     // What is left here names descriptors of a table that is gone with the child, not of ours.
     context.sources.drain(..).for_each(std::mem::forget);
     let failed = |failure| LaunchError::stage(failure, prepared);
-    let pid = cloned
+    let (pid, supervised) = cloned
         .map_err(StageFailure::at(Step::Namespaces))
         .map_err(failed)?;
-    if let Some(failure) = context.failure {
-        reap(pid);
-        return Err(failed(failure));
+    match (context.failure, supervised) {
+        (None, Ok(supervised)) => follow(prepared, pid, ours, supervised),
+        (Some(failure), _) => {
+            reap(pid);
+            Err(failed(failure))
+        }
+        (None, Err(unsupervised)) => {
+            // Its other end tells pid 1 to leave.
+            drop(ours.lifeline);
+            reap(pid);
+            Err(unsupervised)
+        }
     }
-    let sockets = receive(prepared, handover.as_fd()).map_err(call("recvmsg"))?;
-    let running = running(pid, sockets)?;
-    let unsettled = start_supervisor(prepared, supervisor.as_fd(), proc, refused)?;
+}
+
+/// One end of each of what joins the host program and the sandbox.
+struct Channels {
+    status: OwnedFd,
+    lifeline: OwnedFd,
+    handover: OwnedFd,
+    supervisor: OwnedFd,
+}
+
+impl Channels {
+    /// The host program's ends, and those inside.
+    fn new() -> Result<(Self, Self), LaunchError> {
+        let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed_call("pipe2"));
+        // Messages of one end arrive whole at the other.
+        let socket_pair = || {
+            let flags = SocketFlags::CLOEXEC;
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+                .map_err(failed_call("socketpair"))
+        };
+        let (status, status_inside) = pipe()?;
+        let (lifeline_inside, lifeline) = pipe()?;
+        let (handover, handover_inside) = socket_pair()?;
+        let (supervisor, supervisor_inside) = socket_pair()?;
+        let ours = Self {
+            status,
+            lifeline,
+            handover,
+            supervisor,
+        };
+        let inside = Self {
+            status: status_inside,
+            lifeline: lifeline_inside,
+            handover: handover_inside,
+            supervisor: supervisor_inside,
+        };
+        Ok((ours, inside))
+    }
+}
+
+/// What the host program has of a sandbox whose command has been executed.
+fn follow(
+    prepared: &Prepared,
+    pid: libc::pid_t,
+    channels: Channels,
+    Supervised { process, unsettled }: Supervised,
+) -> Result<(Running, Follower), LaunchError> {
+    let mut running = Running {
+        pid,
+        process,
+        sockets: None,
+    };
+    let sockets = receive(prepared, channels.handover.as_fd()).map_err(failed_call("recvmsg"))?;
+    running.sockets = Some(sockets);
     let follower = Follower {
         unsettled,
         pid,
-        status,
-        lifeline,
+        status: channels.status,
+        lifeline: channels.lifeline,
     };
     Ok((running, follower))
 }
@@ -239,32 +303,36 @@ fn receive(prepared: &Prepared, channel: BorrowedFd<'_>) -> Result<Sockets, Errn
     Ok(Sockets::new(sockets, ports))
 }
 
-/// Starts the supervisor.
+/// A sandbox whose supervisor runs.
+struct Supervised {
+    process: OwnedFd,
+    unsettled: Arc<AtomicBool>,
+}
+
+/// Starts the supervisor as soon as the inner stage has handed over what it needs: the command is executed meanwhile, and
+/// may make its first call at once. Where the child ends without that it has failed, which the launch tells.
 fn start_supervisor(
     prepared: &Prepared,
     channel: BorrowedFd<'_>,
-    proc: OwnedFd,
+    child: libc::pid_t,
+    proc: BorrowedFd<'_>,
     refused: RefusalSink,
-) -> Result<Arc<AtomicBool>, LaunchError> {
-    let sockets =
-        stage::handover::receive_supervisor(channel).map_err(|errno| LaunchError::PrepareCall {
-            name: "recvmsg",
-            source: errno.into(),
-        })?;
-    supervisor::start(sockets, proc, Arc::clone(&prepared.rules), refused)
-        .map_err(|source| LaunchError::SupervisorCall { source })
-}
-
-fn running(pid: libc::pid_t, sockets: Sockets) -> Result<Running, LaunchError> {
+) -> Result<Supervised, LaunchError> {
     // Nobody has waited for the child yet, so its pid can't have been given to another process.
-    let process = Pid::from_raw(pid).ok_or(LaunchError::ThreadGone)?;
+    let process = Pid::from_raw(child).ok_or(LaunchError::ThreadGone)?;
     let process = rustix::process::pidfd_open(process, PidfdFlags::empty())
         .map_err(failed_call("pidfd_open"))?;
-    Ok(Running {
-        pid,
-        process,
-        sockets: Some(sockets),
-    })
+    let proc = rustix::io::fcntl_dupfd_cloexec(proc, 0).map_err(failed_call("fcntl"))?;
+    let mut either = [
+        PollFd::new(&channel, PollFlags::IN),
+        PollFd::new(&process, PollFlags::IN),
+    ];
+    rustix::io::retry_on_intr(|| rustix::event::poll(&mut either, None))
+        .map_err(failed_call("poll"))?;
+    let sockets = stage::handover::receive_supervisor(channel).map_err(failed_call("recvmsg"))?;
+    let unsettled = supervisor::start(sockets, proc, Arc::clone(&prepared.rules), refused)
+        .map_err(|source| LaunchError::SupervisorCall { source })?;
+    Ok(Supervised { process, unsettled })
 }
 
 /// `/proc`, which has to number processes as this process does: the supervisor finds callers in it.
@@ -297,10 +365,4 @@ fn kept(context: &Context<'_>) -> Vec<RawFd> {
     kept.sort_unstable();
     kept.dedup();
     kept
-}
-
-/// Messages of one end arrive whole at the other.
-fn socket_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
-    let flags = SocketFlags::CLOEXEC;
-    rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
 }

@@ -41,9 +41,7 @@ pub enum FilterError {
 
 /// Compiles the program to install.
 pub(crate) fn compile(spec: &FilterSpec) -> Result<Vec<Instruction>, FilterError> {
-    let architecture = TargetArch::try_from(std::env::consts::ARCH)
-        .map_err(|_unsupported| FilterError::Architecture)?;
-    compile_for(architecture, spec)
+    compile_for(numbers::HERE.ok_or(FilterError::Architecture)?, spec)
 }
 
 fn compile_for(

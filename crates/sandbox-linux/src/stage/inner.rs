@@ -71,8 +71,8 @@ fn dump_no_core() {
     rustix::process::setrlimit(Resource::Core, limit).unwrap_or(());
 }
 
-/// Installs the filter. The supervisor gets its notifications and the root as it is seen here: it starts
-/// when pid 1 has left the host's memory, and a call before that waits for it.
+/// Installs the filter. The supervisor gets its notifications and the root as it is seen here: the thread that
+/// launches starts it, and a call before that waits for it.
 fn install_filter(context: &Context<'_>) -> Result<(), StageFailure> {
     let filter = &context.prepared.filter;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -296,6 +296,10 @@ impl World {
 
     /// Makes ready for questions, while no command that ends at once has to wait for it.
     fn make_ready(&self) {
+        if self.rules.judges_opens() {
+            self.calls();
+            self.rules.begin_opens();
+        }
         let mut poll = [PollFd::new(&self.listener, PollFlags::IN)];
         if let Ok(0) = rustix::event::poll(&mut poll, Some(&LEISURE)) {
             self.rules.begin();

@@ -19,8 +19,7 @@ use crate::{
 /// The refused calls that the filter leaves to the supervisor, by number.
 #[derive(Debug)]
 pub(super) struct RefusedCalls {
-    filter: FilterSpec,
-    /// Numbers with indices of rules, sorted.
+    /// Numbers with indices of the filter's rules, sorted.
     numbers: Vec<(i64, usize)>,
 }
 
@@ -33,18 +32,20 @@ impl RefusedCalls {
             .collect();
         // By index within a number: of the rules for one call the first that holds decides.
         numbers.sort_unstable();
-        Self {
-            filter: filter.clone(),
-            numbers,
-        }
+        Self { numbers }
     }
 
-    fn rule(&self, number: i64, arguments: &[u64; 6]) -> Option<&SyscallRule> {
+    fn rule<'f>(
+        &self,
+        filter: &'f FilterSpec,
+        number: i64,
+        arguments: &[u64; 6],
+    ) -> Option<&'f SyscallRule> {
         let start = self.numbers.partition_point(|(other, _)| *other < number);
         let numbers = self.numbers.get(start..).unwrap_or_default().iter();
         let rules = numbers
             .take_while(|(other, _)| *other == number)
-            .filter_map(|(_, index)| self.filter.rules().get(*index));
+            .filter_map(|(_, index)| filter.rules().get(*index));
         rules
             .into_iter()
             .find(|rule| rule.tests.iter().all(|test| test.holds(arguments)))
@@ -59,7 +60,8 @@ impl World {
         arguments: &[u64; 6],
         caller: Caller<'_>,
     ) -> Option<Errno> {
-        let rule = self.calls().refused.rule(number, arguments)?;
+        let refused = &self.calls().refused;
+        let rule = refused.rule(&self.rules.filter, number, arguments)?;
         let errno = filter::error(rule.action)?;
         (self.refused)(&Refusal {
             operation: rule.operation(),

@@ -109,14 +109,14 @@ pub(crate) fn clone_into<T>(
 /// runs `meanwhile` with the child's pid, then waits until the child has left the memory.
 ///
 /// Both have the same thread-local storage, so `errno` is shared: in `meanwhile` a call that fails may
-/// be told the child's reason, and the other way round.
-pub(crate) fn clone_beside<T>(
+/// be told the child's reason, and the other way round. It may allocate, as the child does not.
+pub(crate) fn clone_beside<T, R>(
     stack: &Stack,
     flags: libc::c_int,
     entry: Entry<T>,
     state: &mut T,
-    meanwhile: impl FnOnce(libc::pid_t),
-) -> Result<libc::pid_t, Errno> {
+    meanwhile: impl FnOnce(libc::pid_t) -> R,
+) -> Result<(libc::pid_t, R), Errno> {
     let flags = flags | libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID;
     let mut call = Call {
         entry,
@@ -145,9 +145,9 @@ pub(crate) fn clone_beside<T>(
         running.store(0, Ordering::SeqCst);
         return Err(super::last_errno());
     }
-    meanwhile(pid);
+    let result = meanwhile(pid);
     drop(departure);
-    Ok(pid)
+    Ok((pid, result))
 }
 
 /// A word that the kernel clears when a child has left the memory (`CLONE_CHILD_CLEARTID`).

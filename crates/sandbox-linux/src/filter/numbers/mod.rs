@@ -25,10 +25,20 @@ pub(crate) fn number_on(architecture: TargetArch, name: &str) -> Option<i64> {
     (number != NONE).then(|| i64::from(number))
 }
 
+/// The architecture that this is compiled for, if there is a table for it.
+pub(super) const HERE: Option<TargetArch> = if cfg!(target_arch = "x86_64") {
+    Some(TargetArch::x86_64)
+} else if cfg!(target_arch = "aarch64") {
+    Some(TargetArch::aarch64)
+} else if cfg!(target_arch = "riscv64") {
+    Some(TargetArch::riscv64)
+} else {
+    None
+};
+
 /// The number of a call on this machine.
 pub(crate) fn number(name: &str) -> Option<i64> {
-    let architecture = TargetArch::try_from(std::env::consts::ARCH).ok()?;
-    number_on(architecture, name)
+    number_on(HERE?, name)
 }
 
 #[cfg(test)]

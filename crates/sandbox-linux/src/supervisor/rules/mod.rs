@@ -198,12 +198,22 @@ impl Rules {
             None if self.can_search() => {
                 self.early.fetch_add(1, Ordering::Relaxed);
                 // What completes the policy are write denies.
-                let ends = self.ends.get_or_init(|| early::Ends::new(&self.planned));
                 let policy = self.policy();
-                policy.is_ok_and(|policy| early::may_read(policy, ends, path))
+                policy.is_ok_and(|policy| early::may_read(policy, self.ends(), path))
             }
             Some(_) | None => self.judge().is_ok_and(|judge| judge.may_read(path)),
         }
+    }
+
+    /// Makes ready for the first opens, which come as soon as the command is loaded.
+    pub(super) fn begin_opens(&self) {
+        if self.can_search() {
+            self.ends();
+        }
+    }
+
+    fn ends(&self) -> &early::Ends {
+        self.ends.get_or_init(|| early::Ends::new(&self.planned))
     }
 
     /// Whether a question about reading is answered from the rules as they are: where a program waits for the
