@@ -3,7 +3,7 @@
 use sandbox_tests::{Bed, Listener, UnixWitness, need};
 use serde_json::{Value, json};
 
-use crate::settings;
+use crate::{permissive::copies, settings};
 
 #[test]
 fn the_doctor_says_what_works_here() {
@@ -147,6 +147,11 @@ fn what_is_guarded_is_not_learned() {
 #[test]
 fn a_projects_symlinked_settings_file_is_not_followed() {
     let line = "echo x > ../outside/one";
+    let modes = [
+        &["learn", "--write"][..],
+        &["learn", "--permissive", "--write"],
+    ];
+    let has_copies = copies(&Bed::new());
     for directory in [false, true] {
         let bed = Bed::new();
         let victim = bed.file("home/theirs/settings.local.json", "{}\n");
@@ -159,10 +164,7 @@ fn a_projects_symlinked_settings_file_is_not_followed() {
             bed.file("work/.claude/keep", "");
             link(&victim, ".claude/settings.local.json");
         }
-        for mode in [
-            &["learn", "--write"][..],
-            &["learn", "--permissive", "--write"],
-        ] {
+        for mode in modes.iter().take(if has_copies { 2 } else { 1 }) {
             let output = bed.srt().args(mode.iter().copied()).sh(line).run();
             assert!(output.errors().contains("is a symlink"), "{output}");
             assert_eq!(std::fs::read(&victim).unwrap(), b"{}\n", "{output}");

@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 
 /// The notices of a run.
 fn notices(output: &Output) -> Vec<String> {
-    let errors = output.errors();
-    let lines = errors.lines();
-    let lines = lines.filter(|line| line.starts_with("srt: notice:"));
-    lines.map(str::to_owned).collect()
+    let mut said = output.said();
+    said.retain(|line| line.starts_with("srt: notice:"));
+    said
 }
 
 /// A flat file whose entries of a list stand on a line of their own, the fifth.
