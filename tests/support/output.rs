@@ -60,13 +60,14 @@ impl Output {
         show(&self.stderr)
     }
 
-    /// What `srt` itself says, but for what it says about every run on an old kernel.
+    /// Standard error as text, but for what `srt` says about every run on an old kernel.
     #[must_use]
-    pub fn said(&self) -> Vec<String> {
+    pub fn complaints(&self) -> String {
         let errors = self.errors();
-        let lines = errors.lines().filter(|line| line.starts_with("srt: "));
-        let lines = lines.filter(|line| !line.starts_with("srt: notice: the kernel"));
-        lines.map(str::to_owned).collect()
+        let lines = errors.split_inclusive('\n');
+        lines
+            .filter(|line| !line.starts_with("srt: notice: the kernel"))
+            .collect()
     }
 
     /// Asserts exit code 0 and hands the output on.

@@ -81,7 +81,7 @@ fn stdout_is_the_programs_alone() {
             .prints("");
     }
     let quiet = bed.srt().args(["true"]).run().ok();
-    assert_eq!(quiet.said(), [""; 0], "{quiet}");
+    assert_eq!(quiet.complaints(), "", "{quiet}");
     let debug = bed.srt().options(["-d"]).args(["true"]).run().ok();
     assert!(!debug.stderr.is_empty(), "-d says nothing");
     bed.srt()

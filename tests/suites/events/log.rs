@@ -154,9 +154,9 @@ fn lines_that_could_not_be_written_are_mentioned_once() {
     assert!(output.errors().contains("3 lines"), "{output}");
     assert!(output.errors().contains("No space left"), "{output}");
     // Nothing was lost of nothing, nor where all was written.
-    assert_eq!(run("/dev/full", "true").errors(), "");
-    assert_eq!(run("/dev/null", line).errors(), "");
-    assert_eq!(run("here", line).errors(), "");
+    assert_eq!(run("/dev/full", "true").complaints(), "");
+    assert_eq!(run("/dev/null", line).complaints(), "");
+    assert_eq!(run("here", line).complaints(), "");
 }
 
 /// Refused by the kernel, told all the same.

@@ -496,7 +496,7 @@ fn what_is_refused_when_it_is_closed_is_told() {
         "cp plain/.git/index made/.git/index; cp plain/.git/config made2; git init -q n; cp made2 n/.git/config",
     );
     assert_eq!(
-        (output.errors().as_str(), told.as_str()),
+        (output.complaints().as_str(), told.as_str()),
         ("", ""),
         "{output}"
     );

@@ -335,7 +335,7 @@ fn directories_move_between_private_ones_and_a_write_root() {
         for settings in policies() {
             let all = format!("rm -rf d k a; mkdir -p d/e; echo one > d/e/f; {line}");
             let output = bed.srt().flat(&settings).sh(&all).run().ok();
-            assert_eq!(output.errors(), "", "{output}");
+            assert_eq!(output.complaints(), "", "{output}");
             let is_there = |name| bed.work().join(name).symlink_metadata().is_ok();
             assert!(is_there(there) && !is_there(gone), "{output}");
         }

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 /// The notices of a run.
 fn notices(output: &Output) -> Vec<String> {
-    let mut said = output.said();
-    said.retain(|line| line.starts_with("srt: notice:"));
-    said
+    let complaints = output.complaints();
+    let lines = complaints.lines();
+    let lines = lines.filter(|line| line.starts_with("srt: notice:"));
+    lines.map(str::to_owned).collect()
 }
 
 /// A flat file whose entries of a list stand on a line of their own, the fifth.
