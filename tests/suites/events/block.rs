@@ -48,7 +48,7 @@ fn the_block_is_as_upstream_has_it() {
         "{output}"
     );
     let output = run("printf end >&2");
-    assert_eq!(output.errors(), "end", "{output}");
+    assert_eq!(output.complaints(), "end", "{output}");
 }
 
 #[test]
