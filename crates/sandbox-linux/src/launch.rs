@@ -198,12 +198,18 @@ fn start(
             Err(failed(failure))
         }
         (None, Err(unsupervised)) => {
-            // Its other end tells pid 1 to leave.
-            drop(ours.lifeline);
-            reap(pid);
+            end(pid);
             Err(unsupervised)
         }
     }
+}
+
+/// Kills what has no supervisor. Nobody has waited for it, so the pid is still its own.
+fn end(pid: libc::pid_t) {
+    if let Some(process) = Pid::from_raw(pid) {
+        rustix::process::kill_process(process, Signal::KILL).unwrap_or(());
+    }
+    reap(pid);
 }
 
 /// One end of each of what joins the host program and the sandbox.
