@@ -38,6 +38,9 @@ pub enum LaunchError {
         /// The word.
         word: OsString,
     },
+    /// What was to become the command ended without a word.
+    #[error("what sets the sandbox up was killed")]
+    Killed,
     /// `/proc` was mounted in another pid namespace.
     #[error(
         "`/proc` belongs to another pid namespace: mount a new one (`unshare --mount-proc` does)"
@@ -107,11 +110,22 @@ impl LaunchError {
     /// Advice, where the error has a usual cause.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
-        let Self::Stage { step, source, .. } = self else {
-            return None;
-        };
-        let errno = Errno::from_io_error(source)?;
-        hint(*step, errno)
+        match self {
+            Self::Stage { step, source, .. } => hint(*step, Errno::from_io_error(source)?),
+            Self::Killed => Some(
+                "the kernel kills where memory runs out: its log (`dmesg`) and the cgroup's `memory.events` tell",
+            ),
+            Self::ThreadCall { .. }
+            | Self::ThreadGone
+            | Self::PrepareCall { .. }
+            | Self::Ruleset(_)
+            | Self::Nul { .. }
+            | Self::ForeignProc
+            | Self::SupervisorCall { .. }
+            | Self::DirectoryStream { .. }
+            | Self::NotFound
+            | Self::NotExecutable { .. } => None,
+        }
     }
 }
 

@@ -29,14 +29,13 @@ use crate::{
     ruleset,
     sockets::Sockets,
     stage::{
-        self, CommandImage, Context, IdMaps, InitImage, NetworkTask, StageFailure, Step,
-        handover::PortSockets,
+        self, CommandImage, Context, IdMaps, InitImage, InnerTask, NetworkTask, Progress,
+        StageFailure, Step, handover::PortSockets,
     },
     supervisor::{self, RefusalSink},
     sys::{
         self, Errno,
-        clone::{Stack, ThreadCall},
-        exec::StringArray,
+        clone::{ChildCall, Stack},
         signal::SignalSet,
     },
 };
@@ -143,68 +142,69 @@ fn start(
     )?;
     let proc = own_proc()?;
     let network = NetworkTask::new(prepared, inside.handover.as_fd(), proc.as_fd());
-    let network_stack = Stack::new().map_err(call("mmap"))?;
-    let mut context = Context {
+    let new_stack = || Stack::new().map_err(call("mmap"));
+    let inner = InnerTask {
         prepared,
         ruleset,
+        command: &command_image,
+        streams: stream_numbers(&streams),
+        handover_stack: handover_stack(prepared).map_err(call("mmap"))?,
+        supervisor: inside.supervisor.as_fd(),
+        progress: Progress::default(),
+    };
+    let (stack, inner_stack, network_stack) = (new_stack()?, new_stack()?, new_stack()?);
+    let mut context = Context {
+        prepared,
         rights: ruleset::Rights::new(landlock),
         sources: prepared.mounts.iter().map(|_| None).collect(),
         id_maps,
-        inner_stack: Some(Stack::new().map_err(call("mmap"))?),
+        inner: &inner,
+        inner_call: ChildCall::new(InnerTask::run, &inner),
+        inner_stack: &inner_stack,
         network: &network,
-        network_call: ThreadCall::new(NetworkTask::run, &network),
+        network_call: ChildCall::new(NetworkTask::run, &network),
         network_stack: &network_stack,
-        command: &command_image,
-        streams: stream_numbers(&streams),
-        init: InitImage {
-            status: inside.status.as_raw_fd(),
-            lifeline: inside.lifeline.as_raw_fd(),
-            // A pid has at most seven digits (PID_MAX_LIMIT is 2^22).
-            argv: StringArray::new(vec![c"srt-init".into(), c"0000000".into()]),
-            envp: StringArray::new(Vec::new()),
-        },
-        handover_stack: handover_stack(prepared).map_err(call("mmap"))?,
-        supervisor: inside.supervisor.as_fd(),
+        init: InitImage::new(inside.status.as_fd(), inside.lifeline.as_fd()),
         kept: Vec::new(),
-        ignores_children: false,
         failure: None,
     };
     context.kept = kept(&context);
-    let stack = Stack::new().map_err(call("mmap"))?;
-    // No exit signal: pid 1 stays out of the host program's own wait loops.
-    let flags = stage::NAMESPACES;
-    let cloned = sys::clone::clone_beside(&stack, flags, stage::outer, &mut context, |child| {
+    let (pid, supervised) = run_stages(&stack, &mut context, |child| {
         if let Some(maps) = &host_maps {
             maps.write(child);
         }
-        start_supervisor(
-            prepared,
-            ours.supervisor.as_fd(),
-            child,
-            proc.as_fd(),
-            refused,
-        )
-    });
-    // What is left here names descriptors of a table that is gone with the child, not of ours.
-    context.sources.drain(..).for_each(std::mem::forget);
+        let channel = ours.supervisor.as_fd();
+        start_supervisor(prepared, channel, child, proc.as_fd(), refused)
+    })?;
+    follow(prepared, pid, ours, supervised)
+}
+
+/// Runs the stages, with what serves them beside, until both have left this memory.
+fn run_stages(
+    stack: &Stack,
+    context: &mut Context<'_>,
+    beside: impl FnOnce(libc::pid_t) -> Result<Supervised, LaunchError>,
+) -> Result<(libc::pid_t, Supervised), LaunchError> {
+    let (prepared, progress) = (context.prepared, &context.inner.progress);
+    // No exit signal: pid 1 stays out of the host program's own wait loops.
+    let flags = stage::NAMESPACES;
+    let (entry, inner) = (stage::outer, &progress.running);
     let failed = |failure| LaunchError::stage(failure, prepared);
-    let (pid, supervised) = cloned
+    let (pid, supervised) = sys::clone::clone_beside(stack, flags, entry, context, inner, beside)
         .map_err(StageFailure::at(Step::Namespaces))
         .map_err(failed)?;
-    match (context.failure, supervised) {
-        (None, Ok(supervised)) => follow(prepared, pid, ours, supervised),
-        (Some(failure), _) => {
-            reap(pid);
-            Err(failed(failure))
-        }
-        (None, Err(unsupervised)) => {
+    let failure = context.failure.or_else(|| progress.failure.get().copied());
+    let failure = failure.map(failed);
+    match failure.map_or(supervised, Err) {
+        Ok(supervised) => Ok((pid, supervised)),
+        Err(error) => {
             end(pid);
-            Err(unsupervised)
+            Err(error)
         }
     }
 }
 
-/// Kills what has no supervisor. Nobody has waited for it, so the pid is still its own.
+/// Kills what has failed, in part or whole. Nobody has waited for it, so the pid is still its own.
 fn end(pid: libc::pid_t) {
     if let Some(process) = Pid::from_raw(pid) {
         rustix::process::kill_process(process, Signal::KILL).unwrap_or(());
@@ -262,7 +262,10 @@ fn follow(
         process,
         sockets: None,
     };
-    let sockets = receive(prepared, channels.handover.as_fd()).map_err(failed_call("recvmsg"))?;
+    let sockets = receive(prepared, channels.handover.as_fd()).map_err(|errno| {
+        end(pid);
+        failed_call("recvmsg")(errno)
+    })?;
     running.sockets = Some(sockets);
     let follower = Follower {
         unsettled,
@@ -316,7 +319,7 @@ struct Supervised {
 }
 
 /// Starts the supervisor as soon as the inner stage has handed over what it needs: the command is executed meanwhile, and
-/// may make its first call at once. Where the child ends without that it has failed, which the launch tells.
+/// may make its first call at once. Where the child ends without that it has failed, which the launch tells, or was killed.
 fn start_supervisor(
     prepared: &Prepared,
     channel: BorrowedFd<'_>,
@@ -335,7 +338,11 @@ fn start_supervisor(
     ];
     rustix::io::retry_on_intr(|| rustix::event::poll(&mut either, None))
         .map_err(failed_call("poll"))?;
-    let sockets = stage::handover::receive_supervisor(channel).map_err(failed_call("recvmsg"))?;
+    let sockets = stage::handover::receive_supervisor(channel).map_err(|errno| match errno {
+        // It ended, and nothing has come.
+        Errno::AGAIN => LaunchError::Killed,
+        errno => failed_call("recvmsg")(errno),
+    })?;
     let unsettled = supervisor::start(sockets, proc, Arc::clone(&prepared.rules), refused)
         .map_err(|source| LaunchError::SupervisorCall { source })?;
     Ok(Supervised { process, unsettled })
@@ -365,9 +372,9 @@ fn kept(context: &Context<'_>) -> Vec<RawFd> {
         context.prepared.init_image.as_raw_fd(),
     ];
     kept.extend(context.network.descriptors());
-    kept.push(context.supervisor.as_raw_fd());
-    kept.extend(context.streams);
-    kept.extend(context.ruleset.as_ref().map(AsRawFd::as_raw_fd));
+    kept.push(context.inner.supervisor.as_raw_fd());
+    kept.extend(context.inner.streams);
+    kept.extend(context.inner.ruleset.as_ref().map(AsRawFd::as_raw_fd));
     kept.sort_unstable();
     kept.dedup();
     kept

@@ -106,6 +106,59 @@ fn secrets_of_the_caller_are_nowhere_in_proc() {
     assert!(parts.text().contains(&secret), "the scan itself is blind");
 }
 
+/// Reads `/proc/1/cmdline`, or what it is told to, as often as it can in its first moment, and prints what is not the
+/// init image's.
+const LOOKS_AT_ONCE: &str = r#"
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+int main(int count, char **words) {
+    static char text[4096];
+    for (int i = 0; i < 500; i++) {
+        int file = open(count > 2 ? words[2] : "/proc/1/cmdline", O_RDONLY);
+        if (file < 0) return 1;
+        ssize_t length = read(file, text, sizeof text);
+        close(file);
+        if (length > 0 && strncmp(text, "srt-init", 8)) {
+            for (ssize_t k = 0; k < length; k++) if (!text[k]) text[k] = ' ';
+            return write(1, text, length) != length;
+        }
+    }
+    return write(1, "nothing", 7) != 7;
+}
+"#;
+
+/// What started the sandbox may have a secret among its arguments, and the first process inside begins as a clone of it.
+#[test]
+fn arguments_of_the_caller_are_not_there_in_the_first_moment() {
+    let gcc = need!("gcc");
+    let bed = Bed::new();
+    let source = bed.file("work/first.c", LOOKS_AT_ONCE);
+    let program = bed.work().join("first");
+    let words = [
+        source.as_os_str(),
+        "-static".as_ref(),
+        "-o".as_ref(),
+        program.as_os_str(),
+    ];
+    host(&gcc, words).ok();
+    let secret = format!("planted-{}", bed.marker());
+    for strict in [false, true] {
+        let settings = json!({
+            "filesystem": {"denyRead": [], "allowWrite": [], "denyWrite": [], "strictReads": strict},
+            "network": {"allowedDomains": [], "deniedDomains": []},
+        });
+        for _ in 0..40 {
+            // A word of the command is one of the tool's too.
+            let words = ["./first", &secret];
+            let output = bed.srt().flat(&settings).args(words).run().ok();
+            assert_eq!(output.text(), "nothing", "strictReads {strict}");
+        }
+    }
+    let control = host(&program, [&secret, "/proc/self/cmdline"]).ok();
+    assert!(control.text().contains(&secret), "the look itself is blind");
+}
+
 #[test]
 fn the_first_process_inside_holds_nothing_of_the_host() {
     let bed = Bed::new();

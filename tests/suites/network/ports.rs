@@ -29,6 +29,8 @@ const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 struct Mirror {
     port: u16,
     accepted: Arc<AtomicUsize>,
+    /// Keeps servers of other tests off the same port of the other family, where a client would find them first.
+    reserved: Option<OwnedFd>,
 }
 
 impl Mirror {
@@ -43,14 +45,18 @@ impl Mirror {
                 std::thread::spawn(move || mirror(stream));
             }
         });
-        Self { port, accepted }
+        Self {
+            port,
+            accepted,
+            reserved: None,
+        }
     }
 
     /// A server whose port no other one gets in the other family, where nothing listens.
-    fn alone_on(address: IpAddr) -> (Self, OwnedFd) {
+    fn alone_on(address: IpAddr) -> Self {
         let other = if address.is_ipv4() { V6 } else { V4 };
         for _ in 0..100 {
-            let server = Self::on(address, 0);
+            let mut server = Self::on(address, 0);
             let family = if other.is_ipv4() {
                 AddressFamily::INET
             } else {
@@ -58,7 +64,8 @@ impl Mirror {
             };
             let socket = rustix::net::socket(family, SocketType::STREAM, None).unwrap();
             if rustix::net::bind(&socket, &SocketAddr::new(other, server.port)).is_ok() {
-                return (server, socket);
+                server.reserved = Some(socket);
+                return server;
             }
         }
         panic!("every port that is free in one family has a server in the other");
@@ -151,8 +158,8 @@ fn end(mut server: Running) {
 fn a_listed_port_of_the_host_is_there_inside() {
     let python = python!("socket");
     let bed = Bed::new();
-    let listed = Mirror::on(V4, 0);
-    let other = Mirror::on(V4, 0);
+    let listed = Mirror::alone_on(V4);
+    let other = Mirror::alone_on(V4);
     let words = [listed.port, other.port].map(|port| word(V4, port));
     let answers = |network: Value| ask_inside(&bed, &python, &settings(network), &words);
     let port = listed.port;
@@ -210,7 +217,7 @@ fn a_listed_port_of_the_host_is_there_inside() {
 fn both_families_lead_to_the_server_wherever_it_listens() {
     let python = python!("socket");
     let bed = Bed::new();
-    let ((v4, _empty), (v6, _vacant)) = (Mirror::alone_on(V4), Mirror::alone_on(V6));
+    let (v4, v6) = (Mirror::alone_on(V4), Mirror::alone_on(V6));
     let network = json!({ "hostPorts": [v4.port, v6.port] });
     let mut words = Vec::new();
     for port in [v4.port, v6.port] {
@@ -296,7 +303,7 @@ fn a_server_that_is_not_there_is_a_reset_and_not_a_wait() {
 fn a_listed_port_is_taken_inside() {
     let python = python!("socket");
     let bed = Bed::new();
-    let listed = Mirror::on(V4, 0);
+    let listed = Mirror::alone_on(V4);
     let [free] = free_ports();
     let program = "
 import socket, sys
@@ -344,7 +351,7 @@ fn a_privileged_port_of_the_host_is_there_inside() {
 fn many_ports_are_there_at_once() {
     let python = python!("socket");
     let bed = Bed::new();
-    let listed: Vec<_> = (0..40).map(|_| Mirror::on(V4, 0)).collect();
+    let listed: Vec<_> = (0..40).map(|_| Mirror::alone_on(V4)).collect();
     let ports: Vec<_> = listed.iter().map(|mirror| mirror.port).collect();
     let words: Vec<_> = ports.iter().map(|port| word(V6, *port)).collect();
     let expected: Vec<_> = words.iter().map(|word| format!("{word} cba")).collect();
@@ -363,7 +370,7 @@ fn many_ports_are_there_at_once() {
 fn explaining_gives_the_same_verdict() {
     let python = python!("socket");
     let bed = Bed::new();
-    let (listed, other) = (Mirror::on(V4, 0), Mirror::on(V4, 0));
+    let (listed, other) = (Mirror::alone_on(V4), Mirror::alone_on(V4));
     let network = json!({
         "hostPorts": [listed.port, other.port],
         "deniedDomains": [format!("localhost:{}", other.port)],
@@ -635,7 +642,7 @@ fn ports_that_exclude_each_other_are_an_error() {
 fn a_project_opens_no_port_until_it_is_trusted() {
     let python = python!("socket");
     let bed = Bed::new();
-    let listed = Mirror::on(V4, 0);
+    let listed = Mirror::alone_on(V4);
     let [published] = free_ports();
     let content = json!({ "sandbox": { "network": {
         "hostPorts": [listed.port], "publishPorts": [published],
@@ -678,7 +685,7 @@ fn a_project_opens_no_port_until_it_is_trusted() {
 fn a_trusted_project_opens_its_ports() {
     let python = python!("socket");
     let bed = Bed::new();
-    let listed = Mirror::on(V4, 0);
+    let listed = Mirror::alone_on(V4);
     let [published] = free_ports();
     let content = json!({ "sandbox": { "network": {
         "hostPorts": [listed.port], "publishPorts": [published],
@@ -709,7 +716,7 @@ fn a_trusted_project_opens_its_ports() {
 fn fifty_at_once_both_ways() {
     let python = python!("socket", "threading");
     let bed = Bed::new();
-    let listed = Mirror::on(V4, 0);
+    let listed = Mirror::alone_on(V4);
     let [published] = free_ports();
     // Inside: fifty connections that are all open before the first one says anything.
     let program = "
@@ -752,7 +759,7 @@ print(heard == [(b'%04d' % number)[::-1] for number in range(50)])
 fn a_hundred_megabytes_both_ways() {
     let python = python!("socket", "threading", "hashlib");
     let bed = Bed::new();
-    let listed = Mirror::on(V4, 0);
+    let listed = Mirror::alone_on(V4);
     let [published] = free_ports();
     let megabytes = 100;
     let body: Vec<u8> = (0..megabytes * 1024 * 1024 / 4_u32)

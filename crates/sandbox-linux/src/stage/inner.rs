@@ -7,56 +7,99 @@
 //! 3. No capabilities, `no_new_privs`: required by the next two, and final.
 //! 4. Landlock, before the filter could forbid its calls.
 //! 5. The filter, last: everything above makes calls that it may refuse.
-//! 6. Every descriptor but the standard three closes at `execve`, which waits for the network.
+//! 6. Every descriptor but the standard three closes at `execve`, which waits until pid 1 is the init image, and so
+//!    for the network, which pid 1 waits for.
 
-use std::os::fd::AsFd;
+use std::{
+    os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+};
 
 use rustix::{
-    fs::{Mode, OFlags},
+    fs::{AtFlags, CWD, Mode, OFlags, StatxFlags},
     process::{Resource, Rlimit},
 };
 
-use super::{Context, StageFailure, Step, handover, messenger::Messenger, outer};
+use super::{
+    CommandImage, OUT_OF_THE_WAY, StageFailure, Step, gate::Gate, handover, messenger::Messenger,
+    outer,
+};
 use crate::{
+    prepare::Prepared,
     supervisor::SupervisorSockets,
-    sys::{self, Errno, clone::ThreadCall, signal::SignalSet},
+    sys::{
+        self, Errno,
+        clone::{ChildCall, Stack},
+        signal::SignalSet,
+    },
 };
 
-/// Where the standard streams wait while they are placed.
-const OUT_OF_THE_WAY: libc::c_int = 16;
-
-/// Entry of the inner stage.
-pub(super) fn inner(context: &mut Context<'_>) -> libc::c_int {
-    // The command may use the network at once, so it waits for the last of it.
-    let ready = restrict(context).and_then(|()| {
-        context
-            .network
-            .finish()
-            .map_err(StageFailure::at(Step::Network))
-    });
-    let failure = match ready {
-        Ok(()) => execute(context),
-        Err(failure) => failure,
-    };
-    context.failure.get_or_insert(failure);
-    outer::FAILED
+/// What the inner stage is to do. The outer one runs beside it.
+#[derive(Debug)]
+pub(crate) struct InnerTask<'launch> {
+    pub(crate) prepared: &'launch Prepared,
+    pub(crate) ruleset: Option<OwnedFd>,
+    pub(crate) command: &'launch CommandImage,
+    pub(crate) streams: [RawFd; 3],
+    /// For the thread that hands the supervisor's descriptors over, where the filter has this one wait
+    /// for the supervisor.
+    pub(crate) handover_stack: Option<Stack>,
+    /// Where the supervisor's descriptors go.
+    pub(crate) supervisor: BorrowedFd<'launch>,
+    pub(crate) progress: Progress,
 }
 
-fn restrict(context: &Context<'_>) -> Result<(), StageFailure> {
-    place_streams(context.streams).map_err(StageFailure::at(Step::StandardStreams))?;
-    rustix::process::chdir(context.command.working_directory.as_c_str())
+/// What changes while the stages run.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Whether the host program ignores SIGCHLD, as its command does then; written by the outer stage.
+    pub(super) ignores_children: AtomicBool,
+    pub(super) gate: Gate,
+    /// 1 while the stage is in this memory.
+    pub(crate) running: AtomicU32,
+    /// Written by this stage alone, so it never waits for another writer.
+    pub(crate) failure: OnceLock<StageFailure>,
+}
+
+impl InnerTask<'_> {
+    /// Entry of the inner stage.
+    pub(crate) fn run(&self) -> libc::c_int {
+        let ready = restrict(self).and_then(|()| {
+            self.progress
+                .gate
+                .pass()
+                .map_err(StageFailure::at(Step::InnerStage))
+        });
+        let failure = match ready {
+            Ok(true) => execute(self),
+            // What failed then is told by the outer stage.
+            Ok(false) => return outer::FAILED,
+            Err(failure) => failure,
+        };
+        // It is the first.
+        self.progress.failure.set(failure).unwrap_or(());
+        outer::FAILED
+    }
+}
+
+fn restrict(task: &InnerTask<'_>) -> Result<(), StageFailure> {
+    place_streams(task.streams).map_err(StageFailure::at(Step::StandardStreams))?;
+    rustix::process::chdir(task.command.working_directory.as_c_str())
         .map_err(StageFailure::at(Step::WorkingDirectory))?;
     sys::signal::default_sigpipe().map_err(StageFailure::at(Step::Privileges))?;
-    if context.ignores_children {
+    if task.progress.ignores_children.load(Ordering::SeqCst) {
         sys::signal::ignore_sigchld().map_err(StageFailure::at(Step::Privileges))?;
     }
     dump_no_core();
     rustix::thread::set_no_new_privs(true).map_err(StageFailure::at(Step::Privileges))?;
     outer::drop_capabilities().map_err(StageFailure::at(Step::Privileges))?;
-    if let Some(ruleset) = &context.ruleset {
+    if let Some(ruleset) = &task.ruleset {
         sys::landlock::restrict_self(ruleset.as_fd()).map_err(StageFailure::at(Step::Landlock))?;
     }
-    install_filter(context)?;
+    install_filter(task)?;
     sys::fd::close_on_exec_from(3).map_err(StageFailure::at(Step::StandardStreams))
 }
 
@@ -73,26 +116,26 @@ fn dump_no_core() {
 
 /// Installs the filter. The supervisor gets its notifications and the root as it is seen here: the thread that
 /// launches starts it, and a call before that waits for it.
-fn install_filter(context: &Context<'_>) -> Result<(), StageFailure> {
-    let filter = &context.prepared.filter;
+fn install_filter(task: &InnerTask<'_>) -> Result<(), StageFailure> {
+    let filter = &task.prepared.filter;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root =
         rustix::fs::open(c"/", flags, Mode::empty()).map_err(StageFailure::at(Step::Supervisor))?;
     let install =
         || sys::seccomp::install_with_listener(filter).map_err(StageFailure::at(Step::Filter));
-    let Some(stack) = &context.handover_stack else {
+    let Some(stack) = &task.handover_stack else {
         let sockets = SupervisorSockets {
             listener: install()?,
             root,
         };
-        return handover::send_supervisor(context.supervisor, &sockets)
+        return handover::send_supervisor(task.supervisor, &sockets)
             .map_err(StageFailure::at(Step::Supervisor));
     };
     // sendmsg(2) will wait for the supervisor, which waits for this message: a thread sends it, to which
     // the filter does not apply.
-    let messenger = Messenger::new(context.supervisor);
-    let mut call = ThreadCall::new(Messenger::run, &messenger);
-    sys::clone::start_thread(stack, &mut call, &messenger.running)
+    let messenger = Messenger::new(task.supervisor);
+    let call = ChildCall::new(Messenger::run, &messenger);
+    sys::clone::start(stack, sys::clone::THREAD, &call, &messenger.running)
         .map_err(StageFailure::at(Step::Supervisor))?;
     let sockets = install().map(|listener| SupervisorSockets { listener, root });
     let (sockets, failure) = match sockets {
@@ -114,15 +157,20 @@ fn place_streams(streams: [libc::c_int; 3]) -> Result<(), Errno> {
 }
 
 /// Tries the candidates as execvp(3) does; returns the error that decides.
-fn execute(context: &Context<'_>) -> StageFailure {
+fn execute(task: &InnerTask<'_>) -> StageFailure {
     // The mask is inherited by the command, so it is opened last: the host's handlers must not run
     // in this process.
     sys::signal::set_mask(&SignalSet::empty())
         .map(drop)
         .unwrap_or(());
     let mut decisive = Errno::NOENT;
-    for candidate in &context.command.candidates {
-        let errno = sys::exec::execve(candidate, &context.command.argv, &context.command.envp);
+    for candidate in &task.command.candidates {
+        // By `rustix`, as most directories of a search hold nothing of the name: `errno` is the host's too.
+        let there = rustix::fs::statx(CWD, candidate, AtFlags::empty(), StatxFlags::empty());
+        let errno = match there {
+            Err(errno @ (Errno::NOENT | Errno::NOTDIR)) => errno,
+            Ok(_) | Err(_) => sys::exec::execve(candidate, &task.command.argv, &task.command.envp),
+        };
         match errno {
             Errno::NOENT | Errno::NOTDIR => {}
             // Another directory may hold one that can be executed; if none does, this is the error.

@@ -1,15 +1,16 @@
 //! What runs between `clone` and `execve`, in memory shared with the host program.
 //!
 //! Two processes: the *outer* stage is pid 1 of the new namespaces and sets them up; it clones the
-//! *inner* stage, which restricts itself and executes the command; then pid 1 executes the init
-//! image. The host's launcher thread waits meanwhile and reads the outcome from the shared
-//! [`Context`] then.
+//! *inner* stage, which restricts itself while pid 1 executes the init image, and executes the command when that is
+//! done. The host's launcher thread waits until both have left its memory and reads the outcome from the shared
+//! [`Context`] and [`InnerTask`] then.
 //!
 //! Invariants: code here calls only `sys` and `rustix` with prepared arguments, so it does not
 //! allocate, lock, unwind or decide policy. Each stage has a descriptor table of its own: what the
 //! host is to have is sent to it.
 
 mod devices;
+mod gate;
 pub(crate) mod handover;
 mod inner;
 mod messenger;
@@ -22,7 +23,8 @@ mod private;
 
 use std::{
     ffi::CString,
-    os::fd::{BorrowedFd, OwnedFd, RawFd},
+    mem::ManuallyDrop,
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
 };
 
 use crate::{
@@ -30,14 +32,18 @@ use crate::{
     prepare::Prepared,
     sys::{
         Errno,
-        clone::{Stack, ThreadCall},
+        clone::{ChildCall, Stack},
         exec::StringArray,
     },
 };
 
 pub use devices::names as device_names;
+pub(crate) use inner::{InnerTask, Progress};
 pub(crate) use network::{NetworkTask, Sockets, TransparentSockets};
 pub(crate) use outer::{NAMESPACES, outer};
+
+/// Where descriptors wait while others are placed: above every number that is given a meaning.
+const OUT_OF_THE_WAY: RawFd = 16;
 
 /// The parts of a set-up that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,32 +112,23 @@ impl StageFailure {
     }
 }
 
-/// What the stages read and write. It lives on the launcher thread, which waits while they run.
+/// What the outer stage reads and writes. It lives on the launcher thread, which waits while they run.
 pub(crate) struct Context<'launch> {
     pub(crate) prepared: &'launch Prepared,
-    pub(crate) ruleset: Option<OwnedFd>,
     pub(crate) rights: crate::ruleset::Rights,
-    /// Host trees to attach, by operation; filled by the outer stage.
-    pub(crate) sources: Vec<Option<OwnedFd>>,
+    /// Host trees to attach, by operation: filled and emptied by the outer stage. What a failed one leaves are numbers of
+    /// its own table, which the host must not close in its own.
+    pub(crate) sources: Vec<Option<ManuallyDrop<OwnedFd>>>,
     pub(crate) id_maps: IdMaps<'launch>,
-    /// Taken by the outer stage.
-    pub(crate) inner_stack: Option<Stack>,
+    pub(crate) inner: &'launch InnerTask<'launch>,
+    pub(crate) inner_call: ChildCall<InnerTask<'launch>>,
+    pub(crate) inner_stack: &'launch Stack,
     pub(crate) network: &'launch NetworkTask<'launch>,
-    pub(crate) network_call: ThreadCall<NetworkTask<'launch>>,
+    pub(crate) network_call: ChildCall<NetworkTask<'launch>>,
     pub(crate) network_stack: &'launch Stack,
-    pub(crate) command: &'launch CommandImage,
-    pub(crate) streams: [RawFd; 3],
     pub(crate) init: InitImage,
-    /// For the thread that hands the supervisor's descriptors over, where the filter has this one wait
-    /// for the supervisor.
-    pub(crate) handover_stack: Option<Stack>,
-    /// Where the supervisor's descriptors go.
-    pub(crate) supervisor: BorrowedFd<'launch>,
     /// The descriptors that the stages need, ascending; all others of the host's are closed first.
     pub(crate) kept: Vec<RawFd>,
-    /// Whether the host program ignores SIGCHLD, as its command does then; written by the outer stage.
-    pub(crate) ignores_children: bool,
-    /// Written by either stage.
     pub(crate) failure: Option<StageFailure>,
 }
 
@@ -144,6 +141,7 @@ pub(crate) enum IdMaps<'launch> {
 }
 
 /// The command as `execve` takes it.
+#[derive(Debug)]
 pub(crate) struct CommandImage {
     /// Paths to try in order, as a search of PATH gives them.
     pub(crate) candidates: Vec<CString>,
@@ -159,4 +157,16 @@ pub(crate) struct InitImage {
     /// Its name, and digits that take the command's pid.
     pub(crate) argv: StringArray,
     pub(crate) envp: StringArray,
+}
+
+impl InitImage {
+    pub(crate) fn new(status: BorrowedFd<'_>, lifeline: BorrowedFd<'_>) -> Self {
+        Self {
+            status: status.as_raw_fd(),
+            lifeline: lifeline.as_raw_fd(),
+            // A pid has at most seven digits (PID_MAX_LIMIT is 2^22).
+            argv: StringArray::new(vec![c"srt-init".into(), c"0000000".into()]),
+            envp: StringArray::new(Vec::new()),
+        }
+    }
 }

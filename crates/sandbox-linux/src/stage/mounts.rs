@@ -5,6 +5,7 @@
 
 use std::{
     ffi::CStr,
+    mem::ManuallyDrop,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
@@ -85,11 +86,12 @@ fn mount_all(context: &mut Context<'_>) -> Result<(), StageFailure> {
     let mut layers = layers.map_err(StageFailure::at(Step::CopyLayers))?;
     for (index, (mount, slot)) in prepared.mounts.iter().zip(&mut context.sources).enumerate() {
         let source = clone_source(mount, &mut layers);
-        *slot = source.map_err(|(step, errno)| StageFailure {
+        let source = source.map_err(|(step, errno)| StageFailure {
             step,
             errno,
             operation: Some(index),
         })?;
+        *slot = source.map(ManuallyDrop::new);
     }
     if let Some(layers) = layers {
         layers
@@ -102,6 +104,7 @@ fn mount_all(context: &mut Context<'_>) -> Result<(), StageFailure> {
     let mut private = None;
     for (index, mount) in prepared.mounts.iter().enumerate() {
         let source = context.sources.get_mut(index).and_then(Option::take);
+        let source = source.map(ManuallyDrop::into_inner);
         let attached =
             perform(mount, source, &mut proc, &mut devices, &mut private).map_err(|errno| {
                 StageFailure {
@@ -413,7 +416,8 @@ fn grant(
     mount: &PreparedMount,
     attached: Option<&OwnedFd>,
 ) -> Result<(), Errno> {
-    let (Some(ruleset), Some(access), Some(attached)) = (&context.ruleset, mount.grant, attached)
+    let (Some(ruleset), Some(access), Some(attached)) =
+        (&context.inner.ruleset, mount.grant, attached)
     else {
         return Ok(());
     };

@@ -17,7 +17,7 @@ use crate::{
     prepare::{NetworkMessages, Prepared},
     sys::{
         self, Errno,
-        clone::{Stack, ThreadCall},
+        clone::{ChildCall, Stack},
     },
 };
 
@@ -112,8 +112,8 @@ impl<'launch> NetworkTask<'launch> {
         Ok(())
     }
 
-    pub(super) fn start(&self, stack: &Stack, call: &mut ThreadCall<Self>) -> Result<(), Errno> {
-        sys::clone::start_thread(stack, call, &self.running)
+    pub(super) fn start(&self, stack: &Stack, call: &ChildCall<Self>) -> Result<(), Errno> {
+        sys::clone::start(stack, sys::clone::THREAD, call, &self.running).map(drop)
     }
 
     /// Moves the calling stage into the namespace as soon as it is there.

@@ -3,6 +3,7 @@
 use std::{
     ffi::CStr,
     os::fd::{AsRawFd, BorrowedFd, RawFd},
+    sync::atomic::Ordering,
 };
 
 use rustix::{
@@ -12,7 +13,7 @@ use rustix::{
     thread::{CapabilitySet, CapabilitySets},
 };
 
-use super::{Context, IdMaps, StageFailure, Step, inner, mounts};
+use super::{Context, IdMaps, OUT_OF_THE_WAY, StageFailure, Step, mounts};
 use crate::{
     plan::NestedNamespaces,
     sys::{self, Errno},
@@ -31,16 +32,14 @@ pub(crate) const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
 const INIT_STATUS: libc::c_int = 3;
 const INIT_LIFELINE: libc::c_int = 4;
 const INIT_FIRST_UNUSED: libc::c_uint = 5;
-/// Above every number that is given a meaning.
-const OUT_OF_THE_WAY: libc::c_int = 16;
-
 /// Exit status of a stage that failed; the reason is in the context.
 pub(super) const FAILED: libc::c_int = 125;
 
 /// Entry of the outer stage.
 pub(crate) fn outer(context: &mut Context<'_>) -> libc::c_int {
     if let Err(failure) = set_up(context) {
-        context.failure.get_or_insert(failure);
+        context.failure = Some(failure);
+        context.inner.progress.gate.abandon();
     }
     FAILED
 }
@@ -55,7 +54,7 @@ fn set_up(context: &mut Context<'_>) -> Result<(), StageFailure> {
     is_host_alive(context.init.lifeline).map_err(StageFailure::at(Step::Descriptors))?;
     context
         .network
-        .start(context.network_stack, &mut context.network_call)
+        .start(context.network_stack, &context.network_call)
         .map_err(StageFailure::at(Step::Network))?;
     let started = start_command(context);
     // In any case: the thread must not outlive the memory that it runs in.
@@ -98,7 +97,7 @@ fn close_all_but(kept: &[RawFd]) -> Result<(), Errno> {
 
 /// The lifeline's other end is the host program's alone.
 fn is_host_alive(lifeline: RawFd) -> Result<(), Errno> {
-    sys::fd::poll_hang_up(lifeline)
+    sys::fd::poll_hang_up(lifeline, 0)
         .and_then(|hung_up| if hung_up { Err(Errno::PIPE) } else { Ok(()) })
 }
 
@@ -119,21 +118,25 @@ fn write_file(path: &CStr, content: &[u8]) -> Result<(), Errno> {
     rustix::io::write(&file, content).map(drop)
 }
 
-/// Clones the inner stage and returns its pid once it has executed the command.
-fn start_inner(context: &mut Context<'_>) -> Result<libc::pid_t, StageFailure> {
-    let failed = StageFailure::at(Step::InnerStage);
-    // Pid 1 has to be told of the command's end.
-    context.ignores_children =
-        sys::signal::default_sigchld().map_err(StageFailure::at(Step::InnerStage))?;
-    let Some(stack) = context.inner_stack.take() else {
-        return Err(failed(Errno::NOMEM));
+/// Starts the inner stage and returns its pid.
+fn start_inner(context: &Context<'_>) -> Result<libc::pid_t, StageFailure> {
+    let Context {
+        inner,
+        inner_call,
+        inner_stack,
+        ..
+    } = context;
+    let progress = &inner.progress;
+    let start = || {
+        // Pid 1 has to be told of the command's end.
+        let ignores_children = sys::signal::default_sigchld()?;
+        progress
+            .ignores_children
+            .store(ignores_children, Ordering::SeqCst);
+        progress.gate.close()?;
+        sys::clone::start(inner_stack, libc::SIGCHLD, inner_call, &progress.running)
     };
-    let pid =
-        sys::clone::clone_into(&stack, libc::SIGCHLD, inner::inner, context).map_err(failed)?;
-    match context.failure {
-        Some(failure) => Err(failure),
-        None => Ok(pid),
-    }
+    start().map_err(StageFailure::at(Step::InnerStage))
 }
 
 /// Becomes the init image: nothing of the host's memory or descriptors stays. Returns on failure.
@@ -193,10 +196,10 @@ fn capability(number: u32) -> CapabilitySet {
     CapabilitySet::from_bits_retain(1 << number)
 }
 
-/// The command runs already, and this process still has the host's memory. ptrace(2) and what goes by
-/// its rules ask for every capability that the target is permitted, so they stay permitted until the
-/// init image is executed, when they end, as the bounding set is empty. None is effective any more:
-/// the image must count as unreadable, so that it is not dumpable from its first instruction on.
+/// The command waits until this process has given the host's memory up, which it has already when the kernel marks the
+/// image as one that is not dumpable. ptrace(2) and what goes by its rules ask for every capability that the target is
+/// permitted, so they stay permitted until the init image is executed, when they end, as the bounding set is empty. None
+/// is effective any more: the image must count as unreadable, so that it is not dumpable from its first instruction on.
 fn hide_from_command() -> Result<(), Errno> {
     let mut sets = rustix::thread::capabilities(None)?;
     sets.effective = CapabilitySet::empty();

@@ -1,5 +1,12 @@
-//! `clone(2)` with shared memory: the child runs a function on a stack of its own while the calling
-//! thread waits until it executes a program or exits.
+//! `clone(2)` with shared memory: children and threads that run a function on a stack of their own until
+//! they execute a program or exit.
+//!
+//! To the memory a child is one more thread of the host program, with the thread-local storage of the thread that
+//! cloned it. What it runs must not take a lock, since a thread of the host may hold it and would never be seen to release
+//! it, and must not allocate or free: two threads with one thread-local storage take each other for the same thread, and an
+//! allocator's cache, which is in that storage, has no lock. `errno` is there too: a call of libc that fails in
+//! both at the same moment may be told the other's reason, so what is expected to fail is asked by `rustix`, which issues
+//! system calls itself.
 #![expect(unsafe_code, reason = "system call wrappers")]
 
 use std::{
@@ -8,7 +15,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use rustix::thread::futex;
+use rustix::{thread::futex, time::Timespec};
 
 use super::{Errno, check};
 
@@ -22,6 +29,9 @@ const GUARD_BYTES: usize = 64 * 1024;
 pub(crate) struct Stack {
     base: *mut c_void,
 }
+
+// SAFETY: a shared stack tells where it ends, and nothing is read or written through it.
+unsafe impl Sync for Stack {}
 
 impl Stack {
     /// Maps a stack with a guard below it.
@@ -79,9 +89,7 @@ struct Call<T> {
 /// returns when it has left it by `execve` or exit. Returns its pid as the caller's pid namespace
 /// numbers it.
 ///
-/// `entry` must not take a lock or allocate: a thread of the host program may hold the lock, and
-/// nobody would release it in the child's sight. That would be a deadlock, not undefined behaviour:
-/// to the memory, the child is one more thread, and the only one that knows `state`.
+/// `entry` must not take a lock or allocate, as the module's documentation says.
 pub(crate) fn clone_into<T>(
     stack: &Stack,
     flags: libc::c_int,
@@ -106,15 +114,16 @@ pub(crate) fn clone_into<T>(
 }
 
 /// Starts a child that shares this memory, as [`clone_into`] does, but the calling thread goes on: it
-/// runs `meanwhile` with the child's pid, then waits until the child has left the memory.
+/// runs `meanwhile` with the child's pid, then waits until the child has left the memory, and the process with it that the
+/// child starts there itself: `grandchild` is the word of that one, as [`start`] takes it.
 ///
-/// Both have the same thread-local storage, so `errno` is shared: in `meanwhile` a call that fails may
-/// be told the child's reason, and the other way round. It may allocate, as the child does not.
+/// `meanwhile` may allocate, as neither of them does.
 pub(crate) fn clone_beside<T, R>(
     stack: &Stack,
     flags: libc::c_int,
     entry: Entry<T>,
     state: &mut T,
+    grandchild: &AtomicU32,
     meanwhile: impl FnOnce(libc::pid_t) -> R,
 ) -> Result<(libc::pid_t, R), Errno> {
     let flags = flags | libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID;
@@ -124,8 +133,9 @@ pub(crate) fn clone_beside<T, R>(
     };
     let argument = (&raw mut call).cast::<c_void>();
     let running = AtomicU32::new(1);
-    // Declared after what the child uses, so it is dropped before.
-    let departure = Departure(&running);
+    // Declared after what the child uses, so it is dropped before. The child goes first: after it nobody is left to start
+    // the other, and its own end kills it.
+    let departure = [Departure(&running), Departure(grandchild)];
     let (unused, cleared) = (ptr::null_mut::<c_void>(), running.as_ptr());
     // SAFETY: the stack is mapped, grows down from its top and is lent to no other child; `argument`
     // points to a `Call<T>`. They, the state and the word live until the child has left the memory,
@@ -155,13 +165,7 @@ struct Departure<'w>(&'w AtomicU32);
 
 impl Drop for Departure<'_> {
     fn drop(&mut self) {
-        loop {
-            match self.0.load(Ordering::SeqCst) {
-                0 => return,
-                // However the wait ends, the word is looked at again. No libc: `errno` is the child's.
-                now => futex::wait(self.0, futex::Flags::empty(), now, None).unwrap_or(()),
-            }
-        }
+        wait_while(self.0, 1);
     }
 }
 
@@ -174,59 +178,58 @@ extern "C" fn trampoline<T>(argument: *mut c_void) -> libc::c_int {
     (call.entry)(state)
 }
 
-/// Starts a thread of the calling process. `running` is 1 until the thread has left the memory, when
-/// the kernel sets it to 0 (`CLONE_CHILD_CLEARTID`): the process must wait for that before it leaves
-/// the memory itself.
-///
-/// The thread has the caller's thread-local storage, so `errno` is shared: a call that fails in both
-/// at the same moment may be told the other's reason.
-pub(crate) fn start_thread<T: Sync>(
+/// What makes a child a thread of the calling process.
+pub(crate) const THREAD: libc::c_int = libc::CLONE_FS
+    | libc::CLONE_FILES
+    | libc::CLONE_SIGHAND
+    | libc::CLONE_THREAD
+    | libc::CLONE_SYSVSEM;
+
+/// Starts a child that shares this memory while the calling process goes on, and returns its pid. `running` is 1
+/// until the child has left the memory, when the kernel sets it to 0 (`CLONE_CHILD_CLEARTID`): who lends the
+/// memory must wait for that, and a process for each [`THREAD`] of it before it leaves the memory itself.
+pub(crate) fn start<T: Sync>(
     stack: &Stack,
-    call: &mut ThreadCall<T>,
+    flags: libc::c_int,
+    call: &ChildCall<T>,
     running: &AtomicU32,
-) -> Result<(), Errno> {
-    const FLAGS: libc::c_int = libc::CLONE_VM
-        | libc::CLONE_FS
-        | libc::CLONE_FILES
-        | libc::CLONE_SIGHAND
-        | libc::CLONE_THREAD
-        | libc::CLONE_SYSVSEM
-        | libc::CLONE_CHILD_CLEARTID;
+) -> Result<libc::pid_t, Errno> {
+    let flags = flags | libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID;
     running.store(1, Ordering::SeqCst);
-    let argument = ptr::from_mut(call).cast::<c_void>();
+    let argument = ptr::from_ref(call).cast_mut().cast::<c_void>();
     let (unused, cleared) = (ptr::null_mut::<c_void>(), running.as_ptr());
     // SAFETY: the stack is lent to no other child; it, the call, what it points to and the word that
-    // is cleared belong to a launch, whose memory the calling stage leaves after the thread.
-    let thread = unsafe {
+    // is cleared belong to a launch, which waits for that word before it gives them up.
+    let pid = unsafe {
         libc::clone(
-            thread_trampoline::<T>,
+            shared_trampoline::<T>,
             stack.top(),
-            FLAGS,
+            flags,
             argument,
             unused,
             unused,
             cleared,
         )
     };
-    if thread == -1 {
+    if pid == -1 {
         running.store(0, Ordering::SeqCst);
         return Err(super::last_errno());
     }
-    Ok(())
+    Ok(pid)
 }
 
-/// What a thread runs.
-type ThreadEntry<T> = fn(&T) -> libc::c_int;
+/// What a thread, or a process beside its maker, runs.
+type ChildEntry<T> = fn(&T) -> libc::c_int;
 
-/// What a thread starts from.
-pub(crate) struct ThreadCall<T> {
-    entry: ThreadEntry<T>,
+/// What it starts from.
+pub(crate) struct ChildCall<T> {
+    entry: ChildEntry<T>,
     state: *const T,
 }
 
-impl<T> ThreadCall<T> {
+impl<T> ChildCall<T> {
     /// A call of `entry` with `state`, which must live as long as the launch.
-    pub(crate) const fn new(entry: ThreadEntry<T>, state: &T) -> Self {
+    pub(crate) const fn new(entry: ChildEntry<T>, state: &T) -> Self {
         Self {
             entry,
             state: ptr::from_ref(state),
@@ -234,9 +237,9 @@ impl<T> ThreadCall<T> {
     }
 }
 
-extern "C" fn thread_trampoline<T>(argument: *mut c_void) -> libc::c_int {
-    let call = argument.cast::<ThreadCall<T>>();
-    // SAFETY: `start_thread` passes a `ThreadCall<T>`, which nobody changes meanwhile.
+extern "C" fn shared_trampoline<T>(argument: *mut c_void) -> libc::c_int {
+    let call = argument.cast::<ChildCall<T>>();
+    // SAFETY: `start` passes a `ChildCall<T>`, which nobody changes meanwhile.
     let call = unsafe { &*call };
     // SAFETY: it points to a shared value that lives as long as the launch.
     let state = unsafe { &*call.state };
@@ -245,33 +248,22 @@ extern "C" fn thread_trampoline<T>(argument: *mut c_void) -> libc::c_int {
 
 /// Waits until the word has another value. Between processes that share the memory too.
 pub(crate) fn wait_while(word: &AtomicU32, value: u32) {
+    // A wait is cut short after a moment, so that a lost wake-up can't stall a launch.
+    let moment = Timespec {
+        tv_sec: 0,
+        tv_nsec: 10_000_000,
+    };
     while word.load(Ordering::SeqCst) == value {
-        futex(word, libc::FUTEX_WAIT, value);
+        // However it ends, the word is looked at again.
+        futex::wait(word, futex::Flags::empty(), value, Some(&moment)).unwrap_or(());
     }
 }
 
 /// Changes the word's value and wakes who waits for that.
 pub(crate) fn set_and_wake(word: &AtomicU32, value: u32) {
     word.store(value, Ordering::SeqCst);
-    futex(word, libc::FUTEX_WAKE, 2);
-}
-
-/// futex(2); a wait is cut short after a moment, so that a lost wake-up can't stall a launch.
-fn futex(word: &AtomicU32, operation: libc::c_int, value: u32) {
-    let moment = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 10_000_000,
-    };
-    // SAFETY: both pointers are to values that live for the call; the kernel reads them.
-    unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            operation,
-            value,
-            &raw const moment,
-        );
-    }
+    // It fails for an address that can't be read alone.
+    let (Ok(_) | Err(_)) = futex::wake(word, futex::Flags::empty(), 2);
 }
 
 /// Moves the calling thread into a new network namespace.

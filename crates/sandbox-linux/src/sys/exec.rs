@@ -16,6 +16,9 @@ pub(crate) struct StringArray {
     pointers: Vec<*const c_char>,
 }
 
+// SAFETY: the pointers are to the array's own strings, which are changed through a unique reference alone.
+unsafe impl Sync for StringArray {}
+
 impl StringArray {
     /// Builds the array; the strings' buffers stay where they are while it lives.
     pub(crate) fn new(strings: Vec<CString>) -> Self {

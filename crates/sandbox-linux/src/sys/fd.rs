@@ -35,15 +35,15 @@ pub(crate) fn enter_network(namespace: RawFd) -> Result<(), Errno> {
     check(result.into()).map(drop)
 }
 
-/// Whether the other end of a pipe has been closed everywhere.
-pub(crate) fn poll_hang_up(descriptor: RawFd) -> Result<bool, Errno> {
+/// Whether the other end of a pipe has been closed everywhere, or is after so many milliseconds at most; -1 waits for it.
+pub(crate) fn poll_hang_up(descriptor: RawFd, milliseconds: libc::c_int) -> Result<bool, Errno> {
     let mut poll = libc::pollfd {
         fd: descriptor,
         events: 0,
         revents: 0,
     };
-    // SAFETY: the pointer is to one structure that lives for the call, which does not wait.
-    let result = unsafe { libc::poll(&raw mut poll, 1, 0) };
+    // SAFETY: the pointer is to one structure that lives for the call.
+    let result = unsafe { libc::poll(&raw mut poll, 1, milliseconds) };
     check(result.into()).map(|_| poll.revents & libc::POLLHUP != 0)
 }
 
