@@ -10,7 +10,10 @@ use std::{
     sync::Arc,
 };
 
-use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::{
+    fs::{MemfdFlags, Mode, OFlags, SealFlags},
+    process::Resource,
+};
 use sandbox_policy::{AbsolutePath, Denial, FilesystemPolicy};
 
 use crate::{
@@ -41,7 +44,7 @@ pub enum PrepareError {
         source: io::Error,
     },
     /// The memory file with the init image can't be made.
-    #[error("cannot create the init image in memory")]
+    #[error("cannot create the init image in memory{}", limit_text(source))]
     InitImageCall {
         /// The reason.
         source: io::Error,
@@ -245,6 +248,14 @@ fn mount(op: &MountOp, grant: Option<BindAccess>) -> PreparedMount {
     }
 }
 
+fn limit_text(source: &io::Error) -> &'static str {
+    if source.kind() == io::ErrorKind::FileTooLarge {
+        "; `ulimit -f` has the limit"
+    } else {
+        ""
+    }
+}
+
 /// The init image in a sealed memory file that nobody can read: a program that can't be read is not
 /// dumpable, so from its first instruction on nothing inside the sandbox can look into pid 1.
 fn init_image() -> Result<OwnedFd, Errno> {
@@ -254,6 +265,11 @@ fn init_image() -> Result<OwnedFd, Errno> {
         Err(Errno::INVAL) => rustix::fs::memfd_create(c"srt-init", flags)?,
         other => other?,
     };
+    // Writing more than that ends the process by SIGXFSZ (setrlimit(2)).
+    let limit = rustix::process::getrlimit(Resource::Fsize).current;
+    if limit.is_some_and(|most| usize::try_from(most).is_ok_and(|most| most < INIT_IMAGE.len())) {
+        return Err(Errno::FBIG);
+    }
     let mut rest = INIT_IMAGE;
     while !rest.is_empty() {
         let written = rustix::io::write(&file, rest)?;

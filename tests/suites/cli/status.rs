@@ -216,6 +216,24 @@ fn too_few_descriptors_are_told() {
     run(64).ok();
 }
 
+/// The limit on the size of files, which memory files count against, is told instead of a death by SIGXFSZ; the command
+/// gets one that there is room under.
+#[test]
+fn a_limit_on_file_sizes_is_told() {
+    let bed = Bed::new();
+    let run = |limit: u32| {
+        let line = format!("ulimit -f {limit}; exec \"$@\"");
+        let srt = bed.srt().args(["sh", "-c", "ulimit -f"]);
+        srt.under(["sh", "-c", &line, "sh"]).run()
+    };
+    let output = run(0).exits(125);
+    assert!(
+        output.errors().contains("`ulimit -f` has the limit"),
+        "{output}"
+    );
+    run(100).ok().prints("100\n");
+}
+
 /// Programs that change users may leave `HOME` as it was.
 #[test]
 fn the_home_of_another_user_is_named_as_the_cause() {

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use sandbox_tests::{Bed, host, is_root, need, python, skip};
 
+use crate::rules;
+
 #[test]
 fn dev_is_minimal_and_works() {
     let bed = Bed::new();
@@ -134,6 +136,44 @@ fn listed_scratch_is_shared_and_listed_shared_memory_is_not() {
         let says = run.errors().contains("is not shared with the host");
         assert_eq!(says, !is_shared, "{scratch}: {run}");
     }
+}
+
+/// Settings that are made for macOS list the standard streams.
+#[test]
+fn standard_streams_as_write_roots_are_nothing_to_tell_of() {
+    let bed = Bed::new();
+    let line = "echo out > /dev/stdout && echo err > /dev/stderr";
+    for roots in [
+        &["/dev/stdout", "/dev/stderr", "/dev/fd/1", "/proc/self/fd/2"][..],
+        &["/dev/null", "/dev/tty", "/dev/stdout"],
+    ] {
+        let settings = rules(&[], &[], roots, &[]);
+        let output = bed.srt().flat(&settings).sh(line).run().ok();
+        assert_eq!(
+            (output.text(), output.complaints()),
+            ("out\n".into(), "err\n".into())
+        );
+    }
+    // To a file, which a write root of that name opens.
+    let settings = rules(&[], &[], &[".", "/dev", "/dev/stdout"], &[]);
+    let into = ["sh", "-c", "exec \"$@\" > out", "sh"];
+    let output = bed
+        .srt()
+        .flat(&settings)
+        .sh("echo out > /dev/stdout")
+        .under(into)
+        .run();
+    assert_eq!(
+        std::fs::read_to_string(bed.work().join("out")).ok(),
+        Some("out\n".into()),
+        "{output}"
+    );
+    // What only the host has is told.
+    let settings = rules(&[], &[], &["/proc/sys"], &[]);
+    let output = bed.srt().flat(&settings).sh("echo out").run().ok();
+    let errors = output.errors();
+    assert!(errors.contains("`/proc/sys` opens nothing"), "{output}");
+    assert!(!errors.contains("filesystem.devices"), "{output}");
 }
 
 #[test]

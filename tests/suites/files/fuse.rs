@@ -1,6 +1,6 @@
 //! File systems that programs serve (fuse(4)), which answer otherwise than the kernel's own.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 
 use sandbox_tests::{Bed, inapplicable, is_root, need, python};
 
@@ -72,6 +72,24 @@ fn a_link_on_a_mirrored_tree_is_followed() {
     );
     let written = std::fs::read_to_string(bed.outside().join("source/target")).unwrap();
     assert_eq!(written, "x\n");
+}
+
+/// A file with a second name becomes an index as a copy, by way of a name that nobody has: what somebody was killed with
+/// stays, and is in nobody's way.
+#[test]
+fn an_index_with_a_second_name_needs_no_certain_other() {
+    need!("git");
+    let bed = Bed::new();
+    let inside = "git init -q repo && cd repo && echo x > file && git add file && cp .git/index other && ln other second || exit\n\
+                  echo mine > other.lock && rm .git/index && mv other .git/index && git ls-files && cat other.lock && ls";
+    let output = bed.srt().sh(inside).run().ok();
+    assert_eq!(
+        output.text(),
+        "file\nmine\nfile\nother.lock\nsecond\n",
+        "{output}"
+    );
+    let second = bed.work().join("repo/second");
+    assert_eq!(std::fs::metadata(second).unwrap().nlink(), 1);
 }
 
 /// A file with a second name becomes an index as a copy, which has a name from the beginning there.

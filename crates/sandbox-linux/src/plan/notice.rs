@@ -2,6 +2,8 @@
 
 use sandbox_policy::AbsolutePath;
 
+use super::shown::is_below;
+
 /// Something that a user should know about the plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -70,10 +72,12 @@ pub enum PlanNotice {
         origin: String,
     },
     /// A write root in a tree that the sandbox has of its own, for something that only the host has.
-    #[error("`{}` opens nothing: /dev and /proc are the sandbox's own; devices are shared by `filesystem.devices` (allowed by {origin})", path.as_path().display())]
+    #[error("`{}` opens nothing: /dev and /proc are the sandbox's own{} (allowed by {origin})", path.as_path().display(), device_hint(landing))]
     NotInOwnTree {
         /// The path as written.
         path: AbsolutePath,
+        /// Where it leads.
+        landing: AbsolutePath,
         /// The rule's origin.
         origin: String,
     },
@@ -106,4 +110,13 @@ pub enum PlanNotice {
         "the kernel has no Landlock: mounts and the system call filter enforce the policy alone"
     )]
     NoLandlock,
+}
+
+/// Nothing else that the host has in these trees can be shared.
+fn device_hint(landing: &AbsolutePath) -> &'static str {
+    if is_below(landing, "/dev") {
+        "; devices are shared by `filesystem.devices`"
+    } else {
+        ""
+    }
 }

@@ -16,7 +16,7 @@ use super::{
     PlanError, PlanNotice, devices,
     shown::{PRIVATE_MEMORY, is_below},
 };
-use crate::facts::HostFacts;
+use crate::facts::{HostFacts, PathFacts};
 
 pub(super) fn resolve(
     written: &FilesystemPolicy,
@@ -227,6 +227,10 @@ fn write_root(
     let found = facts.paths.get(path).map(|found| &found.canonical);
     let missing = facts.missing_roots.get(path).map(|found| &found.canonical);
     let Some(target) = found.or(missing) else {
+        // Also where it is a pipe for this process, which has no path.
+        if is_in_every_sandbox(path) {
+            return Ok(rule.clone());
+        }
         notices.push(PlanNotice::MissingWriteRoot {
             path: path.clone(),
             origin: rule.origin.to_string(),
@@ -247,6 +251,10 @@ fn write_root(
             .filter(|other| *other != rule)
     };
     let planted = |place: &AbsolutePath| {
+        // In the trees that each sandbox has of its own no command makes anything of the host's.
+        if super::mounts::is_ours(place) && !is_shared_device(place, facts) {
+            return false;
+        }
         let below = |root: &AbsolutePath| place.is_within(root) && place != root;
         let mut roots = others().flat_map(|other| places(other, facts));
         below(&facts.working_directory) || roots.any(|root| below(&root))
@@ -280,6 +288,18 @@ fn places(rule: &PathRule, facts: &HostFacts) -> Vec<AbsolutePath> {
     }
 }
 
+/// Whether every sandbox has something of its own there.
+fn is_in_every_sandbox(path: &AbsolutePath) -> bool {
+    let own = ["/proc/self", "/proc/thread-self"];
+    devices::is_in_every_sandbox(path) || own.iter().any(|own| is_below(path, own))
+}
+
+/// Whether it is, or lies in, a device of the host's that settings open.
+fn is_shared_device(path: &AbsolutePath, facts: &HostFacts) -> bool {
+    let mut devices = facts.devices.iter();
+    devices.any(|(name, device)| path.is_within(name) || path.is_within(&device.canonical))
+}
+
 /// Rules about the host in a tree that the sandbox has of its own mean nothing, and its shared memory stays private.
 fn note_own_trees(
     written: &FilesystemPolicy,
@@ -287,19 +307,21 @@ fn note_own_trees(
     facts: &HostFacts,
     notices: &mut Vec<PlanNotice>,
 ) {
-    // As written: `/proc/self` leads to another process for the command.
     for ReadAllow { rule, .. } in &written.allow_write {
-        if let PathPattern::Subtree(path) = &rule.pattern
-            && super::mounts::is_ours(path)
-            && facts.paths.contains_key(path)
-            && !facts.devices.keys().any(|device| path.is_within(device))
-            && !devices::is_in_every_sandbox(path)
-            && !["/proc/self", "/proc/thread-self"]
-                .iter()
-                .any(|own| is_below(path, own))
-        {
+        let PathPattern::Subtree(path) = &rule.pattern else {
+            continue;
+        };
+        let Some(PathFacts { canonical, .. }) = facts.paths.get(path) else {
+            continue;
+        };
+        let is_shared =
+            |path: &AbsolutePath| is_in_every_sandbox(path) || is_shared_device(path, facts);
+        // Where it leads, as a `/dev/log` leads out of it; and as written, since `/proc/self` leads to another
+        // process for the command.
+        if super::mounts::is_ours(canonical) && !is_shared(path) && !is_shared(canonical) {
             notices.push(PlanNotice::NotInOwnTree {
                 path: path.clone(),
+                landing: canonical.clone(),
                 origin: rule.origin.to_string(),
             });
         }

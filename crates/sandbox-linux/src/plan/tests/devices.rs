@@ -69,6 +69,9 @@ fn a_write_root_in_an_own_tree_is_told_where_it_opens_nothing() {
         "/dev/shm/",
         "/proc/self/",
         "/proc/sys/",
+        "/home/u/mine -> /dev/kvm",
+        "/dev/log -> /run/systemd/journal/dev-log",
+        "/dev/stdout -> /home/u/out",
     ]);
     let told = |root: &str| {
         let policy = Policy::restrictive().allow_write(root).unwrap();
@@ -76,10 +79,22 @@ fn a_write_root_in_an_own_tree_is_told_where_it_opens_nothing() {
         let is_told = |notice: &_| matches!(notice, PlanNotice::NotInOwnTree { .. });
         notices.iter().any(is_told)
     };
-    for root in ["/dev", "/dev/kvm", "/proc/sys"] {
+    for root in ["/dev", "/dev/kvm", "/proc/sys", "/home/u/mine"] {
         assert!(told(root), "{root}");
     }
-    for root in ["/", "/dev/tty", "/dev/shm", "/proc/self", "/home/u/ws"] {
+    for root in [
+        "/",
+        "/dev/tty",
+        "/dev/shm",
+        "/dev/log",
+        "/dev/stdout",
+        "/proc/self",
+        "/home/u/ws",
+    ] {
         assert!(!told(root), "{root}");
     }
+    // No command plants links in the host's `/dev` by way of the sandbox's own.
+    let policy = Policy::restrictive().allow_write("/dev").unwrap();
+    host.plan(&policy.allow_write("/dev/stdout").unwrap())
+        .unwrap();
 }

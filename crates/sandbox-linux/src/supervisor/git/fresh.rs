@@ -35,7 +35,7 @@ impl Fresh {
     }
 
     /// A file without a name (`O_TMPFILE`, open(2)); none where the file system has no such files.
-    pub(super) fn without_name(directory: BorrowedFd<'_>) -> Result<Option<Self>, Errno> {
+    fn without_name(directory: BorrowedFd<'_>) -> Result<Option<Self>, Errno> {
         let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
         match rustix::fs::openat(directory, c".", flags, OWN) {
             Ok(writer) => Ok(Some(Self {
@@ -48,7 +48,7 @@ impl Fresh {
     }
 
     /// A file that has its name from the beginning.
-    pub(super) fn named(directory: BorrowedFd<'_>, name: &CStr) -> Result<Self, Errno> {
+    fn named(directory: BorrowedFd<'_>, name: &CStr) -> Result<Self, Errno> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let writer = rustix::fs::openat(directory, name, flags, OWN)?;
         Ok(Self {

@@ -56,21 +56,15 @@ fn vet_as(directory: BorrowedFd<'_>, name: &CStr, format: Format) -> Result<Unhe
     }
     // What is refused anyway stays.
     require_harmless(&file, format)?;
-    let remove = || rustix::fs::unlinkat(directory, name, AtFlags::empty());
-    let content = Original {
+    let original = Original {
         file: &file,
         mode: permissions(&status),
         times: times_of(&status),
     };
-    match Fresh::without_name(directory)? {
-        Some(fresh) => content.copy(fresh, (directory, name), format, remove),
-        // The original stays until the copy is whole.
-        None => {
-            let lock = lock_of(name)?;
-            let fresh = Fresh::named(directory, &lock)?;
-            content.put(fresh, (directory, &lock), name, format)
-        }
-    }
+    // It stays until the copy is whole, whenever this process dies.
+    let lock = free_lock(directory, name)?;
+    let fresh = Fresh::create(directory, &lock)?;
+    original.put(fresh, (directory, &lock), name, format)
 }
 
 /// Vets each index that lies in a directory which becomes a git directory.
@@ -278,14 +272,12 @@ struct Original<'f> {
 }
 
 impl Original<'_> {
-    /// Makes a file that nobody has had open, and vets that: the content may have changed since. `make_room` is called
-    /// when it is about to get its name.
+    /// Makes a file that nobody has had open, and vets that: the content may have changed since.
     fn copy(
         &self,
         fresh: Fresh,
         (directory, name): (BorrowedFd<'_>, &CStr),
         format: Format,
-        make_room: impl FnOnce() -> Result<(), Errno>,
     ) -> Result<Unheld, Errno> {
         let is_named = fresh.is_named();
         let made = self.fill(fresh.writer()).and_then(|()| {
@@ -295,7 +287,6 @@ impl Original<'_> {
                 return Err(Errno::ACCESS);
             }
             require_harmless(&written.file, format)?;
-            make_room()?;
             written.name(directory, name)?;
             Ok(Unheld(written.file))
         });
@@ -313,7 +304,7 @@ impl Original<'_> {
         name: &CStr,
         format: Format,
     ) -> Result<Unheld, Errno> {
-        let unheld = self.copy(fresh, (directory, lock), format, || Ok(()))?;
+        let unheld = self.copy(fresh, (directory, lock), format)?;
         let renamed = rustix::fs::renameat(directory, lock, directory, name);
         if renamed.is_err() {
             Fresh::give_up(true, directory, lock);
@@ -391,6 +382,18 @@ pub(super) fn lock_of(name: &CStr) -> Result<CString, Errno> {
     CString::new(lock).map_err(|_nul| Errno::INVAL)
 }
 
+/// A lock's name that nobody has: somebody may hold the first one, or have been killed with it.
+fn free_lock(directory: BorrowedFd<'_>, name: &CStr) -> Result<CString, Errno> {
+    let mut lock = lock_of(name)?;
+    for _ in 0..MOST_LOCKS {
+        if kind_of(directory, &lock)?.is_none() {
+            return Ok(lock);
+        }
+        lock = lock_of(&lock)?;
+    }
+    Err(Errno::EXIST)
+}
+
 const ENTRIES_LIMIT: usize = 4096;
 const SETTINGS_LIMIT: usize = 1 << 20;
 /// Of some ten million files.
@@ -398,6 +401,7 @@ const SIZE_LIMIT: u64 = 1 << 30;
 /// What the indexes of a directory may be together where all sandboxes of the user wait for the answer: those of a
 /// million files.
 const MOST_TOGETHER: u64 = 128 << 20;
+const MOST_LOCKS: usize = 8;
 const BUFFER: usize = 64 << 10;
 /// The largest that an architecture has.
 const PAGE: u64 = 64 << 10;

@@ -37,8 +37,8 @@ pub(crate) struct Rules {
     /// Answers yes or no. Made on the supervisor's thread, so that no launch waits for it: for the
     /// first question, or while there is none.
     judge: OnceLock<FileJudge>,
-    /// Where protected names lead that are symlinks at the start, and the links on the ways there and to what
-    /// write denies name; made there too.
+    /// Where protected names lead that are symlinks before the command's first change, and the links on the ways there
+    /// and to what write denies name; made there too, for that change at the latest.
     landings: OnceLock<Vec<Arc<Landing>>>,
     /// What settings of repositories further down name.
     nearby: Mutex<Nearby>,
@@ -244,18 +244,17 @@ impl Rules {
     /// Compiles a long policy once a command has asked a few times, while its questions are answered.
     pub(super) fn compile_for_more(self: &Arc<Self>) {
         let has_asked = self.early.load(Ordering::Relaxed) >= EARLY;
-        if has_asked && !self.is_compiling.swap(true, Ordering::Relaxed) {
-            self.beside(|rules| rules.judge().map(drop).unwrap_or(()));
+        let compile = |rules: &Self| rules.judge().map(drop).unwrap_or(());
+        if has_asked && !self.is_compiling.swap(true, Ordering::Relaxed) && !self.beside(compile) {
+            compile(self);
         }
     }
 
-    fn beside(self: &Arc<Self>, work: impl FnOnce(&Self) + Send + 'static) {
+    /// Whether there is a thread for it. Without one the supervisor does it when it has to.
+    fn beside(self: &Arc<Self>, work: impl FnOnce(&Self) + Send + 'static) -> bool {
         let rules = Arc::clone(self);
         let thread = thread::Builder::new().name("sandbox-rules".into());
-        // Without the thread the supervisor does it when it has to.
-        if let Ok(running) = thread.spawn(move || work(&rules)) {
-            drop(running);
-        }
+        thread.spawn(move || work(&rules)).is_ok()
     }
 
     /// The whole policy; it tells the reason of a no.
