@@ -7,13 +7,12 @@
 //! All jumps of a BPF program lead forward, so one pass in the program's order sees every way to an
 //! instruction before the instruction itself.
 
-use super::{JUMP, JUMP_IF_AT_LEAST, JUMP_IF_EQUAL, LOAD, RETURN, step};
+use super::{JUMP, JUMP_IF_ANY_BIT, JUMP_IF_AT_LEAST, JUMP_IF_EQUAL, LOAD, RETURN, step};
 use crate::sys::seccomp::Instruction;
 
 /// BPF_ALU | BPF_AND | BPF_K.
 pub(super) const MASK: u16 = 0x54;
-/// BPF_JMP | BPF_JSET, BPF_JGT | BPF_K.
-const JUMP_IF_ANY_BIT: u16 = 0x45;
+/// BPF_JMP | BPF_JGT | BPF_K.
 const JUMP_IF_GREATER: u16 = 0x25;
 
 /// The longest conditional jump.
