@@ -660,6 +660,56 @@ rm -rf out; ls | grep -v tmp | wc -l; stat -c '%a %h' installed hard"""
     return run.returncode, run.stdout, run.stderr
 
 
+@check
+def calls_about_a_mere_place():
+    put("f"), os.mkdir("d"), os.symlink("f", "l")
+    file, place = os.open("f", os.O_RDONLY), os.open("f", os.O_PATH)
+    directory, link = os.open("d", os.O_PATH), os.open("l", os.O_PATH | os.O_NOFOLLOW)
+    cwd, empty, me = -100, 0x1000, os.getuid()
+    owner = lambda start, path, flags: call(libc.fchownat, start, path, me, -1, flags)
+    return [
+        # What takes a descriptor wants one that is open for more than its place.
+        [call(libc.fchmod, number, 0o640) for number in (file, place, directory, 999, -1)],
+        [call(libc.fchown, number, me, -1) for number in (file, place, directory, 999, -1, cwd)],
+        [call(libc.futimens, number, None) for number in (file, place, directory, 999)],
+        [call(libc.fsetxattr, number, b"user.a", b"v", 1, 0) for number in (file, place, 999)],
+        [call(libc.fremovexattr, number, b"user.a") for number in (place, file, file)],
+        # What takes a path and AT_EMPTY_PATH does not.
+        [owner(start, b"", empty) for start in (file, place, directory, link, cwd, 999)],
+        [owner(start, b"", 0) for start in (file, place, cwd)],
+        [owner(start, None, empty) for start in (file, cwd)],
+        [owner(start, None, 0) for start in (file, cwd)],
+        [owner(cwd, b"f", flags) for flags in (0, 0x100, empty, 0x8000)],
+        [owner(start, b"f", 0) for start in (999, file, directory)],
+    ]
+
+
+@check
+def arguments_that_make_no_sense():
+    put("f"), os.mkdir("d"), os.symlink("f", "l")
+    cwd, long = -100, b"x" * 256
+    return [
+        [call(libc.unlinkat, cwd, path, flags) for path, flags in (
+            (b"d", 0), (b"f", 0x200), (b"f", 1), (b"", 0), (b".", 0x200), (b"..", 0x200), (b"d/.", 0x200), (b"f/", 0), (b"d/..", 0x200))],
+        [call(libc.renameat2, cwd, old, cwd, new, flags) for old, new, flags in (
+            (b"f", b"d", 0), (b"d", b"f", 0), (b"d", b"d/x", 0), (b"no", b"x", 0), (b"f", b"l", 1), (b"f", b"no", 2),
+            (b"f", b"no", 3), (b".", b"x", 0), (b"f", b"..", 0), (b"f", b"f", 0), (b"f/", b"x", 0), (b"f", b"x/", 0))],
+        [call(libc.mkdirat, cwd, path, 0o755) for path in (b"d", b"l", b"", b".", b"f/x", long, b"x/" * 2100, b"l/x", b"d/")],
+        [call(libc.linkat, cwd, old, cwd, new, flags) for old, new, flags in (
+            (b"d", b"h", 0), (b"f", b"l", 0), (b"f", b"h", 0x8000), (b"", b"h", 0), (b"f", b"d/", 0), (b"no", b"h", 0))],
+        [call(libc.symlinkat, text, cwd, b"s%d" % number) for number, text in enumerate((b"", b"q" * 4096, b"q" * 4095))],
+        [call(libc.mknodat, cwd, b"n%d" % number, mode, 0) for number, mode in enumerate((0o170644, 0o40755, 0o120644, 0o644, 0o10644))],
+        [call(libc.truncate, path, ctypes.c_long(length)) for path, length in ((b"d", 0), (b"f", -1), (b"no", 0), (b"l", 3))],
+        [call(libc.setxattr, b"f", name, b"v" * size, size, flags) for name, size, flags in (
+            (b"nons", 1, 0), (b"", 1, 0), (b"user." + long, 1, 0), (b"user.b", 70000, 0), (b"user.c", 1, 8), (b"user.d", 1, 2), (b"user.", 1, 0))],
+        [error(os.open, path, flags) for path, flags in (
+            ("d", os.O_CREAT), ("x", os.O_CREAT | os.O_DIRECTORY), ("l", os.O_CREAT | os.O_EXCL), ("d", os.O_WRONLY), ("f/", os.O_WRONLY),
+            ("new/", os.O_CREAT | os.O_WRONLY), ("l", os.O_WRONLY | os.O_NOFOLLOW), ("", os.O_CREAT), ("f", 3), (".", os.O_TMPFILE),
+            ("f", os.O_TMPFILE | os.O_WRONLY), ("f", os.O_PATH | os.O_CREAT | os.O_WRONLY), ("f/x", os.O_CREAT), ("d/.", os.O_RDWR))],
+        sorted(os.listdir(".")),
+    ]
+
+
 HERE = None
 wanted = sys.argv[1:]
 base = os.getcwd()

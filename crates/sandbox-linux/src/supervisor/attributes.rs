@@ -145,7 +145,7 @@ impl Answering<'_> {
         let mut argument = [0_u8; InodeFlagRequest::LARGEST];
         let argument = argument.get_mut(..request.length()).ok_or(Errno::INVAL)?;
         self.view.caller.bytes(address, argument)?;
-        let object = Object::of_descriptor(self.view.caller.base(file)?);
+        let object = Object::of_descriptor(self.view.caller.opened(file)?);
         let handle = self.permit_object(object, Access::Write, &Change::Metadata)?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let link = handle_path(handle.as_fd())?;
@@ -159,7 +159,7 @@ impl Answering<'_> {
         CString::new(name).map_err(|_nul| Errno::INVAL)
     }
 
-    /// As [`Self::subject`]; with `AT_EMPTY_PATH` an empty path means the descriptor.
+    /// As [`Self::subject`]; with `AT_EMPTY_PATH` an empty path means where it starts, also by a mere place (`O_PATH`).
     fn object_or_base(
         &mut self,
         path: PathArgument,
@@ -167,30 +167,27 @@ impl Answering<'_> {
         follow: bool,
     ) -> Result<OwnedFd, Errno> {
         let known = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH;
-        if !known.contains(flags) {
+        if !known.contains(flags) || (path.is_descriptor && !flags.is_empty()) {
             return Err(Errno::INVAL);
         }
-        let is_empty = path.address != 0
-            && flags.contains(AtFlags::EMPTY_PATH)
-            && self.view.caller.text(path.address)?.is_empty();
-        let path = if is_empty {
-            PathArgument { address: 0, ..path }
-        } else {
-            path
-        };
+        let may_be_empty = flags.contains(AtFlags::EMPTY_PATH);
+        if may_be_empty && self.view.caller.text(path.address)?.is_empty() {
+            let object = Object::of_descriptor(self.view.caller.base(path.directory)?);
+            return self.permit_object(object, Access::Write, &Change::Metadata);
+        }
         self.subject(path, follow)
     }
 
-    /// What is changed: the object of a path, or of a descriptor where there is no path.
+    /// What is changed: the object of a path, or what a descriptor has open.
     fn subject(&mut self, path: PathArgument, follow: bool) -> Result<OwnedFd, Errno> {
         let object = self.object_of(path, follow)?;
         self.permit_object(object, Access::Write, &Change::Metadata)
     }
 
     fn object_of(&self, path: PathArgument, follow: bool) -> Result<Object, Errno> {
-        if path.address == 0 && path.directory != libc::AT_FDCWD {
+        if path.is_descriptor {
             Ok(Object::of_descriptor(
-                self.view.caller.base(path.directory)?,
+                self.view.caller.opened(path.directory)?,
             ))
         } else {
             self.view.object(path, follow)

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{Mode, OFlags},
+    fs::{AtFlags, Mode, OFlags},
     thread::CapabilitySet,
 };
 
@@ -87,6 +87,21 @@ impl Caller<'_> {
         match self.open(format_args!("fd/{directory}")) {
             Err(Errno::NOENT) => Err(Errno::BADF),
             other => other,
+        }
+    }
+
+    /// What a descriptor has open: `EBADF` for a mere place (`O_PATH`), whose link in `/proc` has no permissions.
+    pub(super) fn opened(&self, descriptor: i32) -> Result<OwnedFd, Errno> {
+        if descriptor < 0 {
+            return Err(Errno::BADF);
+        }
+        let file = self.base(descriptor)?;
+        let link = self.entry(format_args!("fd/{descriptor}"))?;
+        let status = rustix::fs::statat(self.proc, link.as_c_str(), AtFlags::SYMLINK_NOFOLLOW)?;
+        if Mode::from_raw_mode(status.st_mode).intersects(Mode::RUSR | Mode::WUSR) {
+            Ok(file)
+        } else {
+            Err(Errno::BADF)
         }
     }
 

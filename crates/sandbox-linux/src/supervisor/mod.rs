@@ -17,6 +17,7 @@
 //! - Whatever can't be found out is refused. When it is gone, notified calls fail (`ENOSYS`).
 
 mod ahead;
+mod answering;
 mod attributes;
 mod bind;
 mod bound;
@@ -71,8 +72,12 @@ pub use self::git::between_turns;
 pub use self::refusal::{Program, Refusal, RefusalSink};
 pub(crate) use self::rules::{MissingRoot, Rules};
 use self::{
-    caller::Caller, fifo::WaitingOpen, held::Holdings, opened::Opened, request::Request,
-    resolve::View, socket_names::SocketNames,
+    answering::{Answering, Outcome, State, Umask},
+    caller::Caller,
+    held::Holdings,
+    request::Request,
+    resolve::View,
+    socket_names::SocketNames,
 };
 use crate::{
     filter,
@@ -122,61 +127,6 @@ struct Calls {
     performed: Vec<(i64, &'static str, SupervisedCall)>,
     /// Those that are only refused.
     refused: refused::RefusedCalls,
-}
-
-/// What does.
-struct State {
-    umask: Umask,
-    /// Mounts that belong to the sandbox.
-    mounts: Vec<u64>,
-    waiting: Vec<WaitingOpen>,
-    /// Made for the first open that waits for a writer.
-    fifo_probe: Option<fifo::Probe>,
-    git: git::Session,
-    /// Held while a change is made that other sandboxes must not judge at the same time.
-    git_turn: Option<git::Turn>,
-    socket_names: SocketNames,
-    /// Directories that held a `.git` which was removed.
-    former_repositories: HashSet<(u64, u64)>,
-    /// What got the name `.git` by being moved or linked there.
-    moved_repositories: HashSet<(u64, u64)>,
-    /// Directories that were moved into a repository which they had not been in.
-    carried_directories: HashSet<(u64, u64)>,
-}
-
-/// The umask of the callers, and of this thread.
-struct Umask {
-    /// What every process inside started with.
-    inherited: Mode,
-    /// Whether one of them may have changed its own.
-    changed: bool,
-    own: Mode,
-}
-
-/// One call that is being answered.
-struct Answering<'s> {
-    world: &'s World,
-    state: &'s mut State,
-    view: View<'s>,
-    id: u64,
-    /// The call's name.
-    call: &'static str,
-    /// Whether its refusal has been told.
-    is_reported: Cell<bool>,
-}
-
-/// How a call ends.
-enum Outcome {
-    /// It returns 0.
-    Done,
-    /// It returns this many bytes, or messages.
-    Sent(usize),
-    /// It returns a descriptor of this.
-    Descriptor(Opened),
-    /// It is answered later.
-    Later,
-    /// The kernel performs it: only for what nothing is decided about.
-    Continue,
 }
 
 /// After this time without a question the command is no short one.
@@ -412,79 +362,6 @@ impl World {
             _ => {}
         }
         outcome
-    }
-}
-
-impl Answering<'_> {
-    fn perform(&mut self, request: Request) -> Result<Outcome, Errno> {
-        match request {
-            Request::Open { path, flags, mode } => self.open(path, flags, mode),
-            Request::MakeDirectory { path, mode } => self.make_directory(path, mode),
-            Request::MakeNode { path, mode, device } => self.make_node(path, mode, device),
-            Request::Rename { from, to, flags } => self.rename(from, to, flags),
-            Request::Link { from, to, flags } => self.link(from, to, flags),
-            Request::Symlink { text, path } => self.symlink(text, path),
-            Request::Remove { path, flags } => self.remove(path, flags),
-            Request::Truncate { path, length } => self.truncate(path, length),
-            Request::ChangeMode { path, mode } => self.change_mode(path, mode),
-            Request::ChangeOwner {
-                path,
-                user,
-                group,
-                flags,
-            } => self.change_owner(path, (user, group), flags),
-            Request::SetTimes { path, times, flags } => self.set_times(path, times, flags),
-            Request::SetAttribute {
-                path,
-                name,
-                value,
-                length,
-                flags,
-                follow,
-            } => self.set_attribute(path, name, (value, length), flags, follow),
-            Request::RemoveAttribute { path, name, follow } => {
-                self.remove_attribute(path, name, follow)
-            }
-            Request::SetInodeFlags {
-                file,
-                request,
-                address,
-            } => self.set_inode_flags(file, request, address),
-            Request::Bind(argument) => self.bind(argument),
-            Request::Connect(argument) => self.connect(argument),
-            Request::SendTo(argument, data) => self.send_to(argument, data),
-            Request::SendMessages(argument) => self.send_messages(argument),
-            Request::NameOf(end, argument) => self.name_of(end, argument),
-            Request::ChangeUmask => {
-                // From here on it is looked up; nothing is decided about it.
-                self.state.umask.changed = true;
-                Ok(Outcome::Continue)
-            }
-        }
-    }
-
-    /// Whether the arguments that were read were the caller's: its thread id may be another's by now.
-    fn is_still_waiting(&self) -> Result<(), Errno> {
-        if sys::notify::is_waiting(self.world.listener.as_fd(), self.id) {
-            Ok(())
-        } else {
-            Err(Errno::NOENT)
-        }
-    }
-
-    /// Takes the caller's umask over, for what is about to be created.
-    fn adopt_umask(&mut self) -> Result<(), Errno> {
-        let umask = &mut self.state.umask;
-        let wanted = if umask.changed {
-            self.view.caller.umask()?
-        } else {
-            umask.inherited
-        };
-        if umask.own != wanted {
-            rustix::process::umask(wanted);
-            umask.own = wanted;
-        }
-        Ok(())
     }
 }
 

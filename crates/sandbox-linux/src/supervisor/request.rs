@@ -10,8 +10,10 @@ use crate::plan::{INODE_FLAG_REQUESTS, SupervisedCall};
 pub(super) struct PathArgument {
     /// A descriptor of the caller, or `AT_FDCWD`.
     pub(super) directory: i32,
-    /// Address of the text in the caller's memory; 0 for the descriptor itself.
+    /// Address of the text in the caller's memory.
     pub(super) address: u64,
+    /// Whether the call takes no text, and is about what the descriptor has open.
+    pub(super) is_descriptor: bool,
 }
 
 /// A socket and an address in memory.
@@ -159,6 +161,23 @@ const fn at(directory: u64, address: u64) -> PathArgument {
     PathArgument {
         directory: low(directory).cast_signed(),
         address,
+        is_descriptor: false,
+    }
+}
+
+const fn descriptor(number: u64) -> PathArgument {
+    PathArgument {
+        is_descriptor: true,
+        ..at(number, 0)
+    }
+}
+
+/// utimensat(2) without a path is about the descriptor.
+const fn at_or_descriptor(directory: u64, address: u64) -> PathArgument {
+    let path = at(directory, address);
+    PathArgument {
+        is_descriptor: address == 0 && path.directory != libc::AT_FDCWD,
+        ..path
     }
 }
 
@@ -166,6 +185,7 @@ const fn here(address: u64) -> PathArgument {
     PathArgument {
         directory: libc::AT_FDCWD,
         address,
+        is_descriptor: false,
     }
 }
 
@@ -274,21 +294,25 @@ impl Request {
             Call::Truncate => Self::truncate(here(a), b),
             Call::Chmod => Self::change_mode(here(a), b),
             Call::FchmodAt => Self::change_mode(at(a, b), c),
-            Call::Fchmod => Self::change_mode(at(a, 0), b),
+            Call::Fchmod => Self::change_mode(descriptor(a), b),
             Call::Chown => Self::owner(here(a), (b, c), AtFlags::empty()),
             Call::Lchown => Self::owner(here(a), (b, c), AtFlags::SYMLINK_NOFOLLOW),
             Call::FchownAt => Self::owner(at(a, b), (c, d), flags_at(e)),
-            Call::Fchown => Self::owner(at(a, 0), (b, c), AtFlags::empty()),
+            Call::Fchown => Self::owner(descriptor(a), (b, c), AtFlags::empty()),
             Call::Utime => Self::times(here(a), TimesArgument::Seconds(b), 0),
             Call::Utimes => Self::times(here(a), TimesArgument::Microseconds(b), 0),
-            Call::FutimesAt => Self::times(at(a, b), TimesArgument::Microseconds(c), 0),
-            Call::UtimensAt => Self::times(at(a, b), TimesArgument::Nanoseconds(c), d),
+            Call::FutimesAt => {
+                Self::times(at_or_descriptor(a, b), TimesArgument::Microseconds(c), 0)
+            }
+            Call::UtimensAt => {
+                Self::times(at_or_descriptor(a, b), TimesArgument::Nanoseconds(c), d)
+            }
             Call::SetXattr => Self::set_attribute(here(a), arguments, true),
             Call::LsetXattr => Self::set_attribute(here(a), arguments, false),
-            Call::FsetXattr => Self::set_attribute(at(a, 0), arguments, true),
+            Call::FsetXattr => Self::set_attribute(descriptor(a), arguments, true),
             Call::RemoveXattr => Self::remove_attribute(here(a), b, true),
             Call::LremoveXattr => Self::remove_attribute(here(a), b, false),
-            Call::FremoveXattr => Self::remove_attribute(at(a, 0), b, true),
+            Call::FremoveXattr => Self::remove_attribute(descriptor(a), b, true),
             Call::Ioctl => Self::set_inode_flags(a, b, c),
             Call::Bind => Self::Bind(socket(a, b, c)),
             Call::Connect => Self::Connect(socket(a, b, c)),
