@@ -8,6 +8,9 @@ use crate::{alone, note, quiet_launcher, rounds, speed_matters};
 /// As many rules as nobody writes by hand.
 const MANY: usize = 5000;
 
+/// As many closed files as get a mount each.
+const MOUNTED: usize = 256;
+
 fn with(deny_read: &[String], deny_write: &[String]) -> Value {
     json!({
         "network": {"allowedDomains": [], "deniedDomains": []},
@@ -95,7 +98,9 @@ fn start_up_hardly_grows_with_read_denies() {
         .map(|number| format!("nowhere/{number}"))
         .collect();
     let globs: Vec<_> = (0..MANY).map(|number| format!("**/name{number}")).collect();
+    let mounted = existing.iter().take(MOUNTED).cloned().collect();
     for (what, rules) in [
+        ("256 read denies", &mounted),
         ("5,000 read denies", &existing),
         ("5,000 read denies of nothing", &missing),
         ("5,000 read denies by pattern", &globs),

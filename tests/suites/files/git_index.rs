@@ -224,7 +224,7 @@ fn git_goes_on_with_its_indexes() {
         &bed,
         "set -e; exec 2>&1; git init -q w; cd w; mkdir d; echo 1 > d/a; echo 1 > b; git add .; git commit -qm 1; \
          echo 2 > b; git stash -q; git stash pop -q; git commit -q -o b -m 2; git checkout -q -b x; echo 3 > d/c; git add d; \
-         git commit -qm 3; git checkout -q main; git cherry-pick x >/dev/null; git rebase -q main x; \
+         git commit -qm 3; git checkout -q main; git cherry-pick x >/dev/null; git -c advice.skippedCherryPicks=false rebase -q main x; \
          printf 'y\\n' | { echo 4 > b; git add -p >/dev/null; }; GIT_INDEX_FILE=.git/other git add -A; git reset -q --hard; \
          for version in 4 3 2; do git update-index --index-version $version; done; \
          git update-index --split-index; echo 5 > e; git add e; git commit -qm 5; git update-index --no-split-index; \

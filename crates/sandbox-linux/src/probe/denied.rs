@@ -39,6 +39,8 @@ pub(super) struct Denied<'p> {
     pub(super) landings: BTreeMap<AbsolutePath, AbsolutePath>,
     pub(super) ways: Ways,
     roots: OnceCell<WriteRoots<'p>>,
+    /// The directories above which everything is recorded: most rules of a list name neighbours.
+    climbed: HashSet<Vec<u8>, RandomState>,
 }
 
 impl<'p> Denied<'p> {
@@ -51,6 +53,7 @@ impl<'p> Denied<'p> {
             landings: BTreeMap::new(),
             ways: Ways::default(),
             roots: OnceCell::new(),
+            climbed: HashSet::default(),
         }
     }
 
@@ -191,8 +194,8 @@ impl<'p> Denied<'p> {
             let Some(found) = self.lookup.paths.get(path) else {
                 continue;
             };
-            let canonical = found.canonical.clone();
-            learn_above(&mut self.lookup, path, &canonical, roots)
+            let places = [path, &found.canonical.clone()];
+            learn_above(&mut self.lookup, &mut self.climbed, places, roots)
                 .map_err(|source| start_error(path, source))?;
         }
         Ok(())
@@ -213,7 +216,8 @@ impl<'p> Denied<'p> {
         }
         let paths = &self.lookup.paths;
         let roots = (self.roots).get_or_init(|| WriteRoots::new(self.policy, self.inner, paths));
-        learn_above(&mut self.lookup, path, &canonical, roots)
+        let places = [path, &canonical];
+        learn_above(&mut self.lookup, &mut self.climbed, places, roots)
             .map_err(|source| start_error(path, source))
     }
 }
@@ -252,14 +256,21 @@ fn to_look_at<'p>(rules: impl Iterator<Item = &'p PathRule>) -> impl Iterator<It
     })
 }
 
-/// Records the directories between a write root and a path in it: they will be pinned.
+/// Records the directories between a write root and paths in it: they will be pinned.
 fn learn_above(
     lookup: &mut Lookup,
-    path: &AbsolutePath,
-    canonical: &AbsolutePath,
+    climbed: &mut HashSet<Vec<u8>, RandomState>,
+    places: [&AbsolutePath; 2],
     roots: &WriteRoots<'_>,
 ) -> io::Result<()> {
-    for place in [path, canonical] {
+    for place in places {
+        let Some(directory) = place.byte_ancestors().nth(1) else {
+            continue;
+        };
+        if climbed.contains(directory) {
+            continue;
+        }
+        climbed.insert(directory.to_vec());
         for above in place.ancestors().skip(1) {
             if roots.hold(&above) {
                 lookup.learn(&above)?;

@@ -27,12 +27,22 @@ pub(super) fn roots(
     let roots = policy.allow_write.iter().enumerate();
     let roots = roots.filter(|(index, _)| inner.binary_search(index).is_err());
     let places = roots.filter_map(|(_, root)| match &root.rule.pattern {
-        PathPattern::Subtree(path) => paths.get(path).map(|found| &found.canonical),
+        PathPattern::Subtree(path) => paths.get(path),
         PathPattern::Glob(_) => None,
     });
-    let folds = |place: &&AbsolutePath| {
-        let found = rustix::fs::statfs(place.as_path());
-        found.is_ok_and(|found| FOLDING.contains(&found.f_type))
-    };
-    places.filter(folds).cloned().collect()
+    // Neighbours mostly lie on the same one.
+    let mut latest = None;
+    let folding = places.filter(|place| {
+        let device = place.identity.device;
+        if let Some((known, folds)) = latest
+            && known == device
+        {
+            return folds;
+        }
+        let found = rustix::fs::statfs(place.canonical.as_path());
+        let folds = found.is_ok_and(|found| FOLDING.contains(&found.f_type));
+        latest = Some((device, folds));
+        folds
+    });
+    folding.map(|place| place.canonical.clone()).collect()
 }

@@ -18,6 +18,7 @@ mod mounts;
 mod network;
 mod outer;
 mod overlay;
+mod places;
 mod ports;
 mod private;
 

@@ -10,14 +10,19 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags},
+    fs::{AtFlags, CWD, Mode, OFlags},
     mount::{
         FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
     },
     process::{Resource, Rlimit},
 };
 
-use super::{Context, StageFailure, Step, devices, overlay::Layers, private::Private};
+use super::{
+    Context, StageFailure, Step, devices,
+    overlay::Layers,
+    places::{Places, resolve},
+    private::Private,
+};
 use crate::{
     facts::{FileIdentity, PathKind},
     plan::{BindAccess, MountKind},
@@ -84,8 +89,9 @@ fn mount_all(context: &mut Context<'_>) -> Result<(), StageFailure> {
     let copies = prepared.mounts.iter().any(is_copied);
     let layers = copies.then(Layers::new).transpose();
     let mut layers = layers.map_err(StageFailure::at(Step::CopyLayers))?;
+    let mut places = Places::default();
     for (index, (mount, slot)) in prepared.mounts.iter().zip(&mut context.sources).enumerate() {
-        let source = clone_source(mount, &mut layers);
+        let source = clone_source(mount, &mut layers, &mut places);
         let source = source.map_err(|(step, errno)| StageFailure {
             step,
             errno,
@@ -98,30 +104,56 @@ fn mount_all(context: &mut Context<'_>) -> Result<(), StageFailure> {
             .detach()
             .map_err(StageFailure::at(Step::CopyLayers))?;
     }
-    let mut devices = Some(devices::clone_sources().map_err(StageFailure::at(Step::MountSource))?);
-    // Made first: the kernel gives a proc only to who can see one, and an empty root shows none.
-    let mut proc = new_proc(&prepared.mounts).map_err(StageFailure::at(Step::Mount))?;
-    let mut private = None;
+    let mut stock = Stock {
+        devices: Some(devices::clone_sources().map_err(StageFailure::at(Step::MountSource))?),
+        // Made first: the kernel gives a proc only to who can see one, and an empty root shows none.
+        proc: new_proc(&prepared.mounts).map_err(StageFailure::at(Step::Mount))?,
+        private: None,
+        places: Places::default(),
+    };
     for (index, mount) in prepared.mounts.iter().enumerate() {
         let source = context.sources.get_mut(index).and_then(Option::take);
         let source = source.map(ManuallyDrop::into_inner);
-        let attached =
-            perform(mount, source, &mut proc, &mut devices, &mut private).map_err(|errno| {
-                StageFailure {
-                    step: Step::Mount,
-                    errno,
-                    operation: Some(index),
-                }
-            })?;
+        let attached = perform(mount, source, &mut stock).map_err(|errno| StageFailure {
+            step: Step::Mount,
+            errno,
+            operation: Some(index),
+        })?;
         grant(context, mount, attached.as_ref()).map_err(|errno| StageFailure {
             step: Step::Grant,
             errno,
             operation: Some(index),
         })?;
     }
-    match private {
+    match stock.private {
         Some(private) => private.seal().map_err(StageFailure::at(Step::Mount)),
         None => Ok(()),
+    }
+}
+
+/// What operations attach, and where.
+struct Stock<'p> {
+    devices: Option<devices::DeviceSources>,
+    proc: Option<OwnedFd>,
+    /// Parts for masks and files: they lie in `/dev`, which every plan makes first.
+    private: Option<Private>,
+    places: Places<'p>,
+}
+
+impl<'p> Stock<'p> {
+    fn private(&self) -> Result<&Private, Errno> {
+        self.private.as_ref().ok_or(Errno::BADF)
+    }
+
+    fn populate_devices(&mut self, mount: &OwnedFd) -> Result<(), Errno> {
+        let sources = self.devices.take().ok_or(Errno::BADF)?;
+        self.private = Some(devices::populate(mount, sources)?);
+        Ok(())
+    }
+
+    fn close_file(&mut self, target: &'p CStr) -> Result<(), Errno> {
+        let private = self.private.as_mut().ok_or(Errno::BADF)?;
+        private.close_file(target, &mut self.places)
     }
 }
 
@@ -151,9 +183,10 @@ fn new_proc(mounts: &[PreparedMount]) -> Result<Option<OwnedFd>, Errno> {
 }
 
 /// Clones the host tree of a bind or a device, whose object must be the one that was judged.
-fn clone_source(
-    mount: &PreparedMount,
+fn clone_source<'p>(
+    mount: &'p PreparedMount,
     layers: &mut Option<Layers>,
+    places: &mut Places<'p>,
 ) -> Result<Option<OwnedFd>, (Step, Errno)> {
     let (attributes, identity) = match &mount.kind {
         MountKind::Bind {
@@ -180,7 +213,11 @@ fn clone_source(
         | MountKind::File { .. }
         | MountKind::Seal => return Ok(None),
     };
-    let found = match resolve(&mount.target) {
+    let found = match is_copied(mount) {
+        true => resolve(&mount.target),
+        false => places.clone_tree(&mount.target),
+    };
+    let found = match found {
         // One of many that were found beside each other, gone since: nothing is to be copied.
         Err(Errno::NOENT) if is_copied(mount) => return Ok(None),
         found => found.map_err(|errno| (Step::MountSource, errno))?,
@@ -200,37 +237,16 @@ fn clone_source(
             .map(Some)
             .map_err(|errno| (Step::Copy, errno));
     }
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_EMPTY_PATH
-        | OpenTreeFlags::AT_RECURSIVE;
-    let tree =
-        rustix::mount::open_tree(&found, c"", flags).map_err(|errno| (Step::MountSource, errno))?;
-    sys::mount::set_attributes(tree.as_fd(), c"", Reach::TreeMadePrivate, attributes)
+    sys::mount::set_attributes(found.as_fd(), c"", Reach::TreeMadePrivate, attributes)
         .map_err(|errno| (Step::Mount, errno))?;
-    Ok(Some(tree))
-}
-
-/// Opens a path without following any symlink.
-fn resolve(path: &CStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    loop {
-        match rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve) {
-            // openat2(2): a rename raced with the look-up.
-            Err(Errno::AGAIN) => {}
-            other => return other,
-        }
-    }
+    Ok(Some(found))
 }
 
 /// Runs one operation and returns the mount that it attached.
-fn perform(
-    mount: &PreparedMount,
+fn perform<'p>(
+    mount: &'p PreparedMount,
     source: Option<OwnedFd>,
-    proc: &mut Option<OwnedFd>,
-    devices: &mut Option<devices::DeviceSources>,
-    private: &mut Option<Private>,
+    stock: &mut Stock<'p>,
 ) -> Result<Option<OwnedFd>, Errno> {
     if mount.creates_target {
         create_target(mount)?;
@@ -241,11 +257,8 @@ fn perform(
         MountKind::RootWritable => return host_root(NO_SUID | NO_DEVICES),
         MountKind::RootEmpty => return empty_root().map(Some),
         MountKind::Symlink { .. } => return Ok(None),
-        MountKind::Seal => {
-            let directory = resolve(&mount.target)?;
-            sys::mount::set_attributes(directory.as_fd(), c"", Reach::One, READ_ONLY)?;
-            return Ok(None);
-        }
+        MountKind::MaskFile => return stock.close_file(&mount.target).map(|()| None),
+        MountKind::Seal => return seal(&mount.target).map(|()| None),
         MountKind::Bind { .. } if source.is_none() && is_copied(mount) => return Ok(None),
         MountKind::Bind { .. } | MountKind::Device { .. } => source.ok_or(Errno::BADF)?,
         MountKind::Scratch => new_filesystem(c"tmpfs", &[(c"mode", c"1777")], nosuid_nodev)?,
@@ -253,7 +266,7 @@ fn perform(
             let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
             new_filesystem(c"tmpfs", &[(c"mode", c"755")], flags)?
         }
-        MountKind::Proc { .. } => proc.take().ok_or(Errno::BADF)?,
+        MountKind::Proc { .. } => stock.proc.take().ok_or(Errno::BADF)?,
         MountKind::MaskDirectory {
             holds_mount_points: true,
         } => {
@@ -262,14 +275,12 @@ fn perform(
         }
         MountKind::MaskDirectory {
             holds_mount_points: false,
-        } => parts(private)?.closed_directory()?,
-        MountKind::MaskFile => parts(private)?.closed_file()?,
-        MountKind::File { content } => parts(private)?.file(content)?,
+        } => stock.private()?.closed_directory()?,
+        MountKind::File { content } => stock.private()?.file(content)?,
     };
-    attach(&mount.target, &attached)?;
+    stock.places.attach(&mount.target, &attached)?;
     if let MountKind::Devices = &mount.kind {
-        let sources = devices.take().ok_or(Errno::BADF)?;
-        *private = Some(devices::populate(&attached, sources)?);
+        stock.populate_devices(&attached)?;
     }
     if let MountKind::Proc {
         guards_sysctls: true,
@@ -278,6 +289,12 @@ fn perform(
         guard(attached.as_fd())?;
     }
     Ok(Some(attached))
+}
+
+/// Makes a private directory read-only.
+fn seal(target: &CStr) -> Result<(), Errno> {
+    let directory = resolve(target)?;
+    sys::mount::set_attributes(directory.as_fd(), c"", Reach::One, READ_ONLY)
 }
 
 /// Creates a filesystem of its own, not attached anywhere yet.
@@ -294,13 +311,6 @@ pub(super) fn new_filesystem(
     rustix::mount::fsmount(&filesystem, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
-/// Attaches a detached mount at a path that holds no symlink.
-pub(super) fn attach(target: &CStr, tree: &OwnedFd) -> Result<(), Errno> {
-    let target = resolve(target)?;
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    rustix::mount::move_mount(tree, c"", &target, c"", flags)
-}
-
 /// Makes a directory in a private one and attaches a mount there.
 pub(super) fn attach_beneath(
     directory: BorrowedFd<'_>,
@@ -310,11 +320,6 @@ pub(super) fn attach_beneath(
     rustix::fs::mkdirat(directory, name, Mode::RWXU)?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     rustix::mount::move_mount(tree, c"", directory, name, flags)
-}
-
-/// The parts for masks and files: they lie in `/dev`, which every plan makes first.
-fn parts(private: &Option<Private>) -> Result<&Private, Errno> {
-    private.as_ref().ok_or(Errno::BADF)
 }
 
 /// Makes the mount point of an operation, with its parents, in a private directory. Everything
@@ -385,7 +390,7 @@ fn empty_root() -> Result<OwnedFd, Errno> {
     sys::mount::set_attributes(CWD, c"/", Reach::TreeMadePrivate, 0)?;
     let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     let root = new_filesystem(c"tmpfs", &[(c"mode", c"111")], flags)?;
-    attach(c"/", &root)?;
+    Places::default().attach(c"/", &root)?;
     rustix::process::fchdir(&root)?;
     rustix::process::pivot_root(c".", c".")?;
     rustix::mount::unmount(c".", UnmountFlags::DETACH)?;

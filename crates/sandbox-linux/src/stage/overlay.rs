@@ -17,7 +17,7 @@ use rustix::{
     path::DecInt,
 };
 
-use super::mounts::{attach, new_filesystem};
+use super::{mounts::new_filesystem, places::Places};
 use crate::sys::Errno;
 
 const FLAGS: MountAttrFlags =
@@ -35,7 +35,7 @@ impl Layers {
     /// removed (they came with Linux 6.6).
     pub(super) fn new() -> Result<Self, Errno> {
         let root = new_filesystem(c"tmpfs", &[(c"mode", c"755")], FLAGS)?;
-        attach(c"/", &root)?;
+        Places::default().attach(c"/", &root)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let probe = rustix::fs::openat(&root, c".", flags, Mode::empty())?;
         rustix::fs::fsetxattr(&probe, c"user.overlay.probe", b"y", XattrFlags::CREATE)?;

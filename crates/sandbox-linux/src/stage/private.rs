@@ -15,6 +15,7 @@ use rustix::{
     mount::OpenTreeFlags,
 };
 
+use super::places::Places;
 use crate::sys::{
     self, Errno,
     mount::{NO_DEVICES, NO_EXEC, NO_SUID, READ_ONLY, Reach},
@@ -28,13 +29,18 @@ const FILE: &CStr = c".file";
 #[derive(Debug)]
 pub(super) struct Private {
     devices: OwnedFd,
+    /// The first mount of the closed file. Attached, it can be cloned with its attributes.
+    closed_file: Option<OwnedFd>,
 }
 
 impl Private {
     /// Makes the parts that nobody may open.
     pub(super) fn new(devices: OwnedFd) -> Result<Self, Errno> {
         rustix::fs::mkdirat(&devices, CLOSED_DIRECTORY, Mode::empty())?;
-        let private = Self { devices };
+        let private = Self {
+            devices,
+            closed_file: None,
+        };
         private.create(CLOSED_FILE, Mode::empty(), b"")?;
         Ok(private)
     }
@@ -44,9 +50,24 @@ impl Private {
         self.part(CLOSED_DIRECTORY)
     }
 
-    /// A detached mount of the closed file.
-    pub(super) fn closed_file(&self) -> Result<OwnedFd, Errno> {
-        self.part(CLOSED_FILE)
+    /// Mounts the closed file over one of the host's. There may be hundreds.
+    pub(super) fn close_file<'p>(
+        &mut self,
+        target: &'p CStr,
+        places: &mut Places<'p>,
+    ) -> Result<(), Errno> {
+        let mount = match &self.closed_file {
+            Some(first) => {
+                let flags = OpenTreeFlags::OPEN_TREE_CLONE
+                    | OpenTreeFlags::OPEN_TREE_CLOEXEC
+                    | OpenTreeFlags::AT_EMPTY_PATH;
+                rustix::mount::open_tree(first, c"", flags)?
+            }
+            None => self.part(CLOSED_FILE)?,
+        };
+        places.attach(target, &mount)?;
+        self.closed_file.get_or_insert(mount);
+        Ok(())
     }
 
     /// A detached mount of a file that everybody may read.

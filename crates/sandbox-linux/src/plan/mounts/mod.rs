@@ -16,7 +16,7 @@
 mod named;
 mod regions;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 use sandbox_policy::{AbsolutePath, FilesystemPolicy};
@@ -127,8 +127,12 @@ impl MountPlan {
                     hidden: (*hidden).clone(),
                 });
             }
-            let places = later.target.byte_ancestors().skip(1);
-            above.extend(places.map(|place| (place, &later.target)));
+            for place in later.target.byte_ancestors().skip(1) {
+                // What is above such a place is one too.
+                if above.insert(place, &later.target).is_some() {
+                    break;
+                }
+            }
         }
         Ok(Self { operations })
     }
@@ -344,7 +348,12 @@ fn named_paths(
 fn pins(policy: &FilesystemPolicy, known: &Known<'_>) -> BTreeSet<AbsolutePath> {
     let reads = policy.deny_read.iter().map(|deny| &deny.rule);
     let existing = known.named_by(reads.chain(&policy.deny_write));
-    let above = existing.flat_map(|path| path.ancestors().skip(1).collect::<Vec<_>>());
+    // Most lie beside each other.
+    let mut directories: HashSet<&[u8], RandomState> = HashSet::default();
+    let first = existing.filter(|path| {
+        (path.byte_ancestors().nth(1)).is_some_and(|directory| directories.insert(directory))
+    });
+    let above = first.flat_map(|path| path.ancestors().skip(1).collect::<Vec<_>>());
     let roots = Openings::of(&policy.allow_write);
     let is_inside = |path: &AbsolutePath| {
         let parent = path.parent();

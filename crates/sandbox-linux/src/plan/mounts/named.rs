@@ -1,6 +1,6 @@
 //! Which of thousands of rules name any of a few places, without asking every rule about every place.
 
-use std::collections::HashSet;
+use std::{cell::LazyCell, collections::HashSet};
 
 use foldhash::fast::RandomState;
 use sandbox_policy::{AbsolutePath, FilesystemPolicy, Glob, PathPattern, PathRule};
@@ -76,15 +76,16 @@ pub(in crate::plan) fn about<'p>(
         scratch,
         protected,
     } = policy;
-    let paths: Texts<'_> = places
-        .iter()
-        .flat_map(AbsolutePath::byte_ancestors)
-        .collect();
+    let mut paths = Texts::default();
+    for place in places {
+        // What is above a known path is known.
+        let _above = place.byte_ancestors().find(|path| !paths.insert(*path));
+    }
     let known = Known {
         directories: paths.iter().copied().map(directory).collect(),
         paths,
     };
-    let tails = Tails::new(known.paths.iter().copied());
+    let tails = LazyCell::new(|| Tails::new(known.paths.iter().copied()));
     // Few paths have something in them that would be special in a pattern.
     let spelled = known.paths.iter().copied();
     let spelled: Texts<'_> = spelled.filter(|path| looks_special(path)).collect();
