@@ -34,6 +34,7 @@ mod protected;
 mod races;
 mod roots;
 mod shortage;
+mod shown;
 mod through_links;
 mod together;
 mod ways;

@@ -239,17 +239,46 @@ impl FilesystemPolicy {
         Some(Denial::by_protection(shown(path.as_bytes()), place.row))
     }
 
+    /// Whether a private directory is shown at a path, and not the host's own: what a path of an allow opens
+    /// in one is, and a write root that is one. A glob shows nothing of the host's there.
+    #[must_use]
+    pub fn is_private(&self, path: &AbsolutePath) -> bool {
+        let allowed = |allows: &[ReadAllow]| {
+            let depths = allows.iter().map(|allow| literal_depth(&allow.rule, path));
+            depths.max().flatten()
+        };
+        let scratch = self.scratch.iter().map(|rule| literal_depth(rule, path));
+        let scratch = scratch.max().flatten();
+        scratch.is_some()
+            && scratch > allowed(&self.allow_write)
+            && scratch >= allowed(&self.allow_read)
+    }
+
     fn write_openings(&self, path: &AbsolutePath) -> Vec<Opening<'_>> {
         openings(&self.allow_write, path)
-            .chain(scratch_openings(&self.scratch, path))
+            .chain(self.scratch_openings(path))
             .collect()
     }
 
     fn read_openings(&self, path: &AbsolutePath) -> Vec<Opening<'_>> {
         openings(&self.allow_read, path)
             .chain(openings(&self.allow_write, path))
-            .chain(scratch_openings(&self.scratch, path))
+            .chain(self.scratch_openings(path))
             .collect()
+    }
+
+    /// What private directories open: nothing of what the host has there.
+    fn scratch_openings(&self, path: &AbsolutePath) -> impl Iterator<Item = Opening<'_>> {
+        let is_private = self.is_private(path);
+        let rules = self.scratch.iter().filter(move |_| is_private);
+        rules.filter_map(|rule| {
+            let depth = literal_depth(rule, path)?;
+            Some(Opening {
+                depth,
+                speaker: Speaker::Scratch,
+                rule,
+            })
+        })
     }
 }
 
@@ -339,18 +368,12 @@ fn openings<'p>(allows: &'p [ReadAllow], path: &AbsolutePath) -> impl Iterator<I
     })
 }
 
-fn scratch_openings<'p>(
-    scratch: &'p [PathRule],
-    path: &AbsolutePath,
-) -> impl Iterator<Item = Opening<'p>> {
-    scratch.iter().filter_map(|rule| {
-        let depth = rule.pattern.opens(path)?;
-        Some(Opening {
-            depth,
-            speaker: Speaker::Scratch,
-            rule,
-        })
-    })
+/// How deep the path lies that covers another one; none for a glob.
+fn literal_depth(rule: &PathRule, path: &AbsolutePath) -> Option<usize> {
+    match &rule.pattern {
+        PathPattern::Subtree(_) => rule.pattern.opens(path),
+        PathPattern::Glob(_) => None,
+    }
 }
 
 /// The deepest opening; of equals the first.

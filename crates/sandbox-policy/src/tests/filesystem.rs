@@ -242,6 +242,40 @@ fn the_deepest_standing_rule_is_named() {
 }
 
 #[test]
+fn what_is_shown_in_a_private_directory_is_the_hosts() {
+    let with_scratch = |reads: &[&str], writes: &[&str]| FilesystemPolicy {
+        scratch: vec![path_rule("/tmp", 40)],
+        protected: Protection::all(),
+        ..policy(&[], reads, writes, &[])
+    };
+    let reading = with_scratch(&["/tmp/shown", "/tmp/*.txt"], &[]);
+    check_writes(
+        &reading,
+        &[
+            ("/tmp/shown", false),
+            ("/tmp/shown/x", false),
+            ("/tmp/other", true),
+            ("/tmp/a.txt", true),
+        ],
+    );
+    assert!(reading.is_private(&path("/tmp/a.txt")));
+    assert!(!reading.is_private(&path("/tmp/shown/x")));
+    // The directory itself stays private.
+    check_writes(&with_scratch(&["/tmp"], &[]), &[("/tmp/x", true)]);
+    let writing = with_scratch(&["/tmp/shown"], &["/tmp"]);
+    check_writes(
+        &writing,
+        &[("/tmp/shown/x", true), ("/tmp/.git/hooks/x", false)],
+    );
+    // Nor does it re-open a deny for what is shown.
+    let denied = FilesystemPolicy {
+        deny_read: vec![deny("/tmp", Firmness::Layer(LayerId(2)), 1)].into(),
+        ..reading
+    };
+    check_reads(&denied, &[("/tmp/shown/x", false), ("/tmp/x", true)]);
+}
+
+#[test]
 fn scratch_is_readable_and_writable() {
     let with_scratch = |deny_read, deny_write| FilesystemPolicy {
         scratch: vec![path_rule("/tmp", 40)],

@@ -410,17 +410,12 @@ proptest! {
 
     #[test]
     fn narrowing_never_permits_more(
-        mut policy in filesystem(),
+        policy in filesystem(),
         pattern in path_pattern(),
         firmness in firmness(),
         index in any::<prop::sample::Index>(),
         path in path(),
     ) {
-        // What was a write root in a private directory becomes the private directory's, where nothing
-        // of the host is and nothing needs protection.
-        if !policy.protected.is_empty() {
-            policy.scratch.clear();
-        }
         let rule = PathRule { pattern, origin: origin(99) };
         let mut more_denied = policy.clone();
         more_denied.deny_read.push(ReadDeny { rule: rule.clone(), firmness });
@@ -435,8 +430,23 @@ proptest! {
             FilesystemPolicy { protected: Protection::all(), ..policy.clone() },
         ];
         for narrowed in &narrower {
+            // What an allow showed in a private directory becomes the private directory's: nothing of the host's.
+            if narrowed.is_private(&path) {
+                continue;
+            }
             prop_assert!(policy.judge_read(&path).is_allowed() || !narrowed.judge_read(&path).is_allowed());
             prop_assert!(policy.judge_write(&path).is_allowed() || !narrowed.judge_write(&path).is_allowed());
+        }
+    }
+
+    #[test]
+    fn only_write_roots_open_the_hosts_files(policy in filesystem(), path in path()) {
+        let without_scratch = FilesystemPolicy { scratch: Vec::new(), ..policy.clone() };
+        if policy.is_private(&path) {
+            prop_assert!(!policy.scratch.is_empty());
+        } else {
+            prop_assert_eq!(policy.judge_write(&path).is_allowed(), without_scratch.judge_write(&path).is_allowed());
+            prop_assert_eq!(policy.judge_read(&path).is_allowed(), without_scratch.judge_read(&path).is_allowed());
         }
     }
 

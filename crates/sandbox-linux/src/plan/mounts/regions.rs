@@ -54,19 +54,22 @@ impl<'p> Regions<'p> {
         if !self.may_read(path) {
             return Region::Hidden;
         }
-        let scratch = self.scratch.deepest(path);
-        // The deeper rule says what the place is: a private directory, or the host's own. A write root
-        // that is the private directory itself shares the host's.
-        let is_private = scratch.is_some()
-            && scratch > self.allow_write.deepest(path)
-            && scratch >= self.allow_read.deepest(path);
-        if is_private {
+        if self.is_private(path) {
             Region::Scratch
         } else if self.may_write(path) {
             Region::Writable
         } else {
             Region::ReadOnly
         }
+    }
+
+    /// As [`FilesystemPolicy::is_private`]: the deepest path says what the place is, a private directory or the
+    /// host's own. A write root that is the private directory itself shares the host's.
+    fn is_private(&self, path: &AbsolutePath) -> bool {
+        let scratch = self.scratch.deepest_literal(path);
+        scratch.is_some()
+            && scratch > self.allow_write.deepest_literal(path)
+            && scratch >= self.allow_read.deepest_literal(path)
     }
 
     fn may_read(&self, path: &AbsolutePath) -> bool {

@@ -15,8 +15,21 @@ pub(super) struct Events {
     pub(super) closes: FirmnessSet,
     /// What of that, and of what began above, the allows that begin here re-open.
     pub(super) reopens: FirmnessSet,
-    /// Whether a write root or a private directory begins here.
+    /// Whether a write root begins here.
     pub(super) root: Option<RootKind>,
+    /// Whether a private directory begins here.
+    pub(super) is_scratch: bool,
+    /// Whether what begins here is the host's own, also in a private directory, because an allow names it.
+    pub(super) shows: Option<Shows>,
+}
+
+/// Why the host's own is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Shows {
+    /// To be read: in a private directory, but not the directory itself.
+    ForReading,
+    /// To be written.
+    ForWriting,
 }
 
 /// What opens a directory for writing.
@@ -52,6 +65,8 @@ impl Events {
             closes: self.closes.union(other.closes),
             reopens: self.reopens.union(other.reopens),
             root,
+            is_scratch: self.is_scratch || other.is_scratch,
+            shows: self.shows.max(other.shows),
         }
     }
 }
@@ -66,6 +81,11 @@ impl FirmnessSet {
     /// deny names wins.
     pub(super) fn after(self, events: &Events) -> Self {
         Self((self.0 | events.closes.0) & !events.reopens.0)
+    }
+
+    /// What stands where this is re-opened too.
+    pub(super) fn without(self, reopened: Self) -> Self {
+        Self(self.0 & !reopened.0)
     }
 
     fn union(self, other: Self) -> Self {

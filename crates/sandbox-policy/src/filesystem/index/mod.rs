@@ -14,9 +14,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::OnceLock;
 
-use self::events::{Events, FirmnessSet, LayerBits, RootKind};
+use self::events::{Events, FirmnessSet, LayerBits, RootKind, Shows};
 use self::patterns::{Effects, Matches, Patterns, Spelling};
-use self::tree::{PathHash, Tree};
+use self::tree::{Node, PathHash, Tree};
 use super::{FileVerdict, FilesystemPolicy, PathRule, ReadDeny, RuleList, Speaker};
 use crate::path::AbsolutePath;
 use crate::pattern::PathPattern;
@@ -50,10 +50,12 @@ struct Compiled {
     tree: Tree,
     patterns: Patterns,
     names: ProtectedNames,
+    /// What private directories re-open.
+    reopened_in_scratch: FirmnessSet,
 }
 
 /// What the rules say about a path and everything above it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Survey {
     write_denied: bool,
     /// Whether nothing is written through the path if it is a symlink.
@@ -61,6 +63,15 @@ struct Survey {
     /// Read denies that nothing re-opened.
     standing: FirmnessSet,
     root: Option<Root>,
+    /// The private directory that is shown there.
+    private: Option<Private>,
+}
+
+/// A private directory, and what it makes of the rules.
+#[derive(Clone, Copy, Debug)]
+struct Private {
+    standing: FirmnessSet,
+    depth: usize,
 }
 
 /// The deepest opening for writing.
@@ -201,6 +212,7 @@ impl Compiled {
             tree: Tree::with_capacity(rules + scratch.len()),
             patterns: Patterns::default(),
             names: ProtectedNames::new(protected).ok()?,
+            reopened_in_scratch: layers.reopened(&Speaker::Scratch),
         };
         for deny in deny_read {
             let events = Events {
@@ -218,9 +230,14 @@ impl Compiled {
             compiled.deny(&rule.pattern, events)?;
         }
         let of_layer = |layer| layers.reopened(&Speaker::Layer(layer));
+        let shows = |rule: &PathRule, why| match &rule.pattern {
+            PathPattern::Subtree(_) => Some(why),
+            PathPattern::Glob(_) => None,
+        };
         for allow in allow_read {
             let events = Events {
                 reopens: of_layer(allow.layer),
+                shows: shows(&allow.rule, Shows::ForReading),
                 ..Events::default()
             };
             compiled.allow(&allow.rule.pattern, events)?;
@@ -233,17 +250,20 @@ impl Compiled {
                 } else {
                     RootKind::Scratch
                 }),
+                shows: shows(&allow.rule, Shows::ForWriting),
                 ..Events::default()
             };
             compiled.allow(&allow.rule.pattern, events)?;
         }
         for rule in scratch {
-            let events = Events {
-                reopens: layers.reopened(&Speaker::Scratch),
-                root: Some(RootKind::Scratch),
-                ..Events::default()
-            };
-            compiled.allow(&rule.pattern, events)?;
+            // A glob is no private directory.
+            if let PathPattern::Subtree(path) = &rule.pattern {
+                let events = Events {
+                    is_scratch: true,
+                    ..Events::default()
+                };
+                compiled.tree.add(path.as_bytes(), events).ok()?;
+            }
         }
         Some(compiled)
     }
@@ -285,16 +305,16 @@ impl Compiled {
     fn survey(&self, path: &[u8], whole: bool) -> Option<Survey> {
         let mut matches = Matches::default();
         self.patterns.run(path, &mut matches);
-        let mut survey = Survey {
-            write_denied: false,
-            closes_link: false,
-            standing: FirmnessSet::default(),
-            root: None,
-        };
+        let mut survey = Survey::default();
         let mut hash = PathHash::ROOT;
         let mut node = self.tree.get(hash, b"/");
         let is_root = path == b"/";
-        survey.meet(node.map(|node| node.events), &matches, 0, whole && is_root);
+        let mut meet = |node: Option<&Node>, matches: &Matches, depth, whole| {
+            let events = matches.events(depth, whole);
+            let events = node.map_or(events, |node| node.events.and(events));
+            survey.meet(&events, depth, self.reopened_in_scratch);
+        };
+        meet(node, &matches, 0, whole && is_root);
         for (depth, (start, name)) in (1..).zip(names(path)?) {
             if is_no_name(name) {
                 return None;
@@ -306,9 +326,9 @@ impl Compiled {
             }
             (self.patterns).look_up(path, start, name, depth, &mut matches);
             let at_end = whole && end == path.len();
-            survey.meet(node.map(|node| node.events), &matches, depth, at_end);
+            meet(node, &matches, depth, at_end);
         }
-        Some(survey)
+        Some(survey.ended())
     }
 
     fn may_change(&self, path: &[u8], holds: impl Fn(Hit) -> bool) -> bool {
@@ -426,15 +446,45 @@ impl Compiled {
 }
 
 impl Survey {
-    fn meet(&mut self, literal: Option<Events>, matches: &Matches, depth: usize, whole: bool) {
-        let events = matches.events(depth, whole);
-        let events = literal.map_or(events, |literal| literal.and(events));
+    fn meet(&mut self, events: &Events, depth: usize, reopened_in_scratch: FirmnessSet) {
         self.write_denied |= events.denies_write;
         // Only the last name is the link itself.
         self.closes_link = events.closes_link;
-        self.standing = self.standing.after(&events);
+        self.standing = self.standing.after(events);
         if let Some(kind) = events.root {
             self.root = Some(Root { kind, depth });
+        }
+        let is_shown = match events.shows {
+            Some(Shows::ForWriting) => true,
+            Some(Shows::ForReading) => !events.is_scratch,
+            None => false,
+        };
+        self.private = match self.private {
+            _ if is_shown => None,
+            _ if events.is_scratch => Some(Private {
+                standing: self.standing.without(reopened_in_scratch),
+                depth,
+            }),
+            Some(Private { standing, depth }) => Some(Private {
+                standing: standing.after(events),
+                depth,
+            }),
+            None => None,
+        };
+    }
+
+    /// What is said of the path, by all that was met on the way.
+    fn ended(self) -> Self {
+        let Some(Private { standing, depth }) = self.private else {
+            return self;
+        };
+        // A glob may open something in there.
+        let root = self.root.filter(|root| root.depth >= depth);
+        let kind = RootKind::Scratch;
+        Self {
+            standing,
+            root: root.or(Some(Root { kind, depth })),
+            ..self
         }
     }
 }
