@@ -37,6 +37,12 @@ pub enum EntryMeaning {
     },
     /// An entry that begins with `!`.
     NoReversal,
+    /// White space or quotes around an entry.
+    NothingTakenOff,
+    /// An entry that begins with `file:`.
+    NoUrl,
+    /// A permission rule, `Read(…)`, in the place of a path.
+    NoPermissionRule,
     /// A refused tool without anything that it is refused for; nothing is closed by it.
     WholeTool {
         /// The rule that would close everything to it.
@@ -96,6 +102,13 @@ impl fmt::Display for EntryMeaning {
                     None => Ok(()),
                 }
             }
+            Self::NothingTakenOff => f.write_str(
+                "white space and quotes around an entry are part of the name here, nothing is taken off",
+            ),
+            Self::NoUrl => f.write_str("URLs are not read here: `file:` is the name of a directory"),
+            Self::NoPermissionRule => f.write_str(
+                "it is read as a path: permission rules stand in `permissions`, and here the path alone",
+            ),
             Self::NoReversal => f.write_str("a `!` at the beginning is plain text here: it takes back nothing"),
             Self::WholeTool { instead } => write!(
                 f,
@@ -136,6 +149,7 @@ pub(crate) fn meanings(text: &str, syntax: PatternSyntax) -> Vec<EntryMeaning> {
     if text.starts_with('!') && !negates {
         found.push(EntryMeaning::NoReversal);
     }
+    found.extend(around(text).filter(|_| !negates));
     if is_plain {
         return found;
     }
@@ -162,6 +176,25 @@ pub(crate) fn meanings(text: &str, syntax: PatternSyntax) -> Vec<EntryMeaning> {
         });
     }
     found
+}
+
+/// What an entry begins or ends with that is no part of any path elsewhere.
+fn around(text: &str) -> Option<EntryMeaning> {
+    let quotes: &[_] = &['"', '\''];
+    let is_call = |tool: &str| {
+        let rest = text.strip_prefix(tool);
+        rest.is_some_and(|rest| rest.starts_with('(') && rest.ends_with(')'))
+    };
+    let is_quoted = text.len() > 1 && text.starts_with(quotes) && text.ends_with(quotes);
+    if is_quoted || text.trim_ascii().len() != text.len() {
+        Some(EntryMeaning::NothingTakenOff)
+    } else if text.starts_with("file://") {
+        Some(EntryMeaning::NoUrl)
+    } else if ["Read", "Edit", "Write"].into_iter().any(is_call) {
+        Some(EntryMeaning::NoPermissionRule)
+    } else {
+        None
+    }
 }
 
 /// The variable that a whole name would be in a shell. `$` stands in names of files too (`Outer$Inner.class`).

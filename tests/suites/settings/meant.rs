@@ -67,6 +67,10 @@ fn what_a_pattern_does_not_mean_is_said_with_its_place() {
             ("${HOME}/.ssh", "that directory is `~`"),
             ("$PWD/f", "that directory is `.`"),
             ("a/${NAME}/f", "variables"),
+            (" ~/.bashrc", "white space"),
+            ("\"~/.ssh\"", "quotes"),
+            ("file:///x", "URLs"),
+            ("Read(./x)", "permission rules"),
         ] {
             let bed = Bed::new();
             let output = bed
@@ -107,6 +111,9 @@ fn what_a_pattern_does_not_mean_is_said_with_its_place() {
             "$1",
             "a/$",
             "$RECYCLE.BIN",
+            "two words",
+            "it's",
+            "f(x)",
         ];
         let output = bed
             .srt()

@@ -123,7 +123,7 @@ const SEPARATOR: u8 = 2;
 const IN_DOTS: u8 = 4;
 static CLASSES: ByteClasses = ByteClasses::new(
     &[
-        (b"*?[]{}\\$!~\0", MEANS_SOMETHING),
+        (b"*?[]{}()\\$!~\"' \t\r\n\0", MEANS_SOMETHING),
         (b"/", SEPARATOR | IN_DOTS),
         (b".", IN_DOTS),
     ],

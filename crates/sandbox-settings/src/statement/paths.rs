@@ -181,16 +181,7 @@ pub(crate) fn path_pattern(
     base: &PathBase,
     effect: PathEffect,
 ) -> Result<PathPattern, PatternError> {
-    if !effect.widens() && syntax != PatternSyntax::Literal {
-        let floating = PathPattern::parse(text, closing(syntax, effect), base)?;
-        // Most entries have no pattern in them, and those that have one mostly close: they are read once.
-        let is_special = |byte: &u8| matches!(byte, b'*' | b'?' | b'[');
-        let is_glob = matches!(floating, PathPattern::Glob(_));
-        if is_glob || !text.as_encoded_bytes().iter().any(is_special) {
-            return Ok(floating);
-        }
-    }
-    PathPattern::parse(text, syntax, base)
+    PathPattern::parse(text, closing(syntax, effect), base)
 }
 
 #[cfg(test)]
@@ -202,6 +193,29 @@ mod tests {
     use super::{PathEffect, closing, path_pattern};
     use crate::notice;
 
+    #[test]
+    fn what_closes_everything_by_name_does_so_everywhere() {
+        let base = PathBase {
+            working_directory: AbsolutePath::new("/w").unwrap(),
+            home: None,
+        };
+        for text in ["**/**", "**/", "**/**/**", "/**"] {
+            let pattern = |effect| path_pattern(text.as_ref(), PatternSyntax::Glob, &base, effect);
+            for effect in [PathEffect::DenyRead, PathEffect::DenyWrite] {
+                let everything = PathPattern::Subtree(AbsolutePath::root());
+                assert_eq!(pattern(effect), Ok(everything), "{text}");
+            }
+        }
+        let here = PathPattern::Subtree(base.working_directory.clone());
+        let pattern = path_pattern(
+            "**/**".as_ref(),
+            PatternSyntax::Glob,
+            &base,
+            PathEffect::AllowWrite,
+        );
+        assert_eq!(pattern, Ok(here));
+    }
+
     /// An entry that is passed over quickly would mean the same, and nothing would be said of it.
     #[test]
     fn nothing_is_to_be_said_of_plain_entries() {
@@ -210,7 +224,8 @@ mod tests {
             home: None,
         };
         let pieces = [
-            "", "a", "/", "**/", "!", "$", "HOME", "{", "a,b", "}", "\\", "[", ":", "]", "~",
+            "", "a", "/", "**/", "!", "$", "HOME", "{", "a,b", "}", "\\", "[", ":", "]", "~", " ",
+            "\"", "Read(",
         ];
         let mut texts = vec![String::new()];
         for _ in 0..3 {
