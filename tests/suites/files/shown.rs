@@ -120,10 +120,7 @@ fn a_preset_below_tmp_opens_no_more_than_elsewhere() {
     shown.is_only_shown("the working directory", &settings, &shown.place());
     let line = "echo x > out/x";
     shown.run(&settings, &shown.place(), line).ok();
-    assert_eq!(
-        content(&shown.place().join("out/x")).as_deref(),
-        Some("x\n")
-    );
+    assert_eq!(content(shown.place().join("out/x")).as_deref(), Some("x\n"));
 }
 
 #[test]

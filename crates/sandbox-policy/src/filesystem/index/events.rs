@@ -17,19 +17,19 @@ pub(super) struct Events {
     pub(super) reopens: FirmnessSet,
     /// Whether a write root begins here.
     pub(super) root: Option<RootKind>,
-    /// Whether a private directory begins here.
-    pub(super) is_scratch: bool,
-    /// Whether what begins here is the host's own, also in a private directory, because an allow names it.
-    pub(super) shows: Option<Shows>,
+    /// Whose files are shown from here on, where a rule says so.
+    pub(super) whose: Option<Whose>,
 }
 
-/// Why the host's own is shown.
+/// Whose files are shown. Of rules about one directory the last of these decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Shows {
-    /// To be read: in a private directory, but not the directory itself.
-    ForReading,
-    /// To be written.
-    ForWriting,
+pub(super) enum Whose {
+    /// The host's: an allow to read names them.
+    HostsToRead,
+    /// A private directory's.
+    Private,
+    /// The host's: a write root.
+    HostsToWrite,
 }
 
 /// What opens a directory for writing.
@@ -65,8 +65,7 @@ impl Events {
             closes: self.closes.union(other.closes),
             reopens: self.reopens.union(other.reopens),
             root,
-            is_scratch: self.is_scratch || other.is_scratch,
-            shows: self.shows.max(other.shows),
+            whose: self.whose.max(other.whose),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::OnceLock;
 
-use self::events::{Events, FirmnessSet, LayerBits, RootKind, Shows};
+use self::events::{Events, FirmnessSet, LayerBits, RootKind, Whose};
 use self::patterns::{Effects, Matches, Patterns, Spelling};
 use self::tree::{Node, PathHash, Tree};
 use super::{FileVerdict, FilesystemPolicy, PathRule, ReadDeny, RuleList, Speaker};
@@ -230,14 +230,15 @@ impl Compiled {
             compiled.deny(&rule.pattern, events)?;
         }
         let of_layer = |layer| layers.reopened(&Speaker::Layer(layer));
-        let shows = |rule: &PathRule, why| match &rule.pattern {
-            PathPattern::Subtree(_) => Some(why),
+        // A glob shows nothing of the host's.
+        let whose = |rule: &PathRule, whose| match &rule.pattern {
+            PathPattern::Subtree(_) => Some(whose),
             PathPattern::Glob(_) => None,
         };
         for allow in allow_read {
             let events = Events {
                 reopens: of_layer(allow.layer),
-                shows: shows(&allow.rule, Shows::ForReading),
+                whose: whose(&allow.rule, Whose::HostsToRead),
                 ..Events::default()
             };
             compiled.allow(&allow.rule.pattern, events)?;
@@ -250,7 +251,7 @@ impl Compiled {
                 } else {
                     RootKind::Scratch
                 }),
-                shows: shows(&allow.rule, Shows::ForWriting),
+                whose: whose(&allow.rule, Whose::HostsToWrite),
                 ..Events::default()
             };
             compiled.allow(&allow.rule.pattern, events)?;
@@ -259,7 +260,7 @@ impl Compiled {
             // A glob is no private directory.
             if let PathPattern::Subtree(path) = &rule.pattern {
                 let events = Events {
-                    is_scratch: true,
+                    whose: Some(Whose::Private),
                     ..Events::default()
                 };
                 compiled.tree.add(path.as_bytes(), events).ok()?;
@@ -454,22 +455,16 @@ impl Survey {
         if let Some(kind) = events.root {
             self.root = Some(Root { kind, depth });
         }
-        let is_shown = match events.shows {
-            Some(Shows::ForWriting) => true,
-            Some(Shows::ForReading) => !events.is_scratch,
-            None => false,
-        };
-        self.private = match self.private {
-            _ if is_shown => None,
-            _ if events.is_scratch => Some(Private {
+        self.private = match events.whose {
+            Some(Whose::HostsToRead | Whose::HostsToWrite) => None,
+            Some(Whose::Private) => Some(Private {
                 standing: self.standing.without(reopened_in_scratch),
                 depth,
             }),
-            Some(Private { standing, depth }) => Some(Private {
+            None => self.private.map(|Private { standing, depth }| Private {
                 standing: standing.after(events),
                 depth,
             }),
-            None => None,
         };
     }
 
