@@ -7,6 +7,7 @@
 mod automaton;
 mod events;
 mod patterns;
+mod survey;
 mod table;
 mod tree;
 
@@ -16,6 +17,7 @@ use std::sync::OnceLock;
 
 use self::events::{Events, FirmnessSet, LayerBits, RootKind, Whose};
 use self::patterns::{Effects, Matches, Patterns, Spelling};
+use self::survey::{Root, Survey};
 use self::tree::{Node, PathHash, Tree};
 use super::{FileVerdict, FilesystemPolicy, PathRule, ReadDeny, RuleList, Speaker};
 use crate::path::AbsolutePath;
@@ -52,33 +54,6 @@ struct Compiled {
     names: ProtectedNames,
     /// What private directories re-open.
     reopened_in_scratch: FirmnessSet,
-}
-
-/// What the rules say about a path and everything above it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Survey {
-    write_denied: bool,
-    /// Whether nothing is written through the path if it is a symlink.
-    closes_link: bool,
-    /// Read denies that nothing re-opened.
-    standing: FirmnessSet,
-    root: Option<Root>,
-    /// The private directory that is shown there.
-    private: Option<Private>,
-}
-
-/// A private directory, and what it makes of the rules.
-#[derive(Clone, Copy, Debug)]
-struct Private {
-    standing: FirmnessSet,
-    depth: usize,
-}
-
-/// The deepest opening for writing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Root {
-    kind: RootKind,
-    depth: usize,
 }
 
 impl FileJudge {
@@ -443,44 +418,6 @@ impl Compiled {
             .flatten()
             .fold(PathHash::ROOT, |hash, (_, name)| hash.below(name));
         self.tree.get(hash, path).is_some()
-    }
-}
-
-impl Survey {
-    fn meet(&mut self, events: &Events, depth: usize, reopened_in_scratch: FirmnessSet) {
-        self.write_denied |= events.denies_write;
-        // Only the last name is the link itself.
-        self.closes_link = events.closes_link;
-        self.standing = self.standing.after(events);
-        if let Some(kind) = events.root {
-            self.root = Some(Root { kind, depth });
-        }
-        self.private = match events.whose {
-            Some(Whose::HostsToRead | Whose::HostsToWrite) => None,
-            Some(Whose::Private) => Some(Private {
-                standing: self.standing.without(reopened_in_scratch),
-                depth,
-            }),
-            None => self.private.map(|Private { standing, depth }| Private {
-                standing: standing.after(events),
-                depth,
-            }),
-        };
-    }
-
-    /// What is said of the path, by all that was met on the way.
-    fn ended(self) -> Self {
-        let Some(Private { standing, depth }) = self.private else {
-            return self;
-        };
-        // A glob may open something in there.
-        let root = self.root.filter(|root| root.depth >= depth);
-        let kind = RootKind::Scratch;
-        Self {
-            standing,
-            root: root.or(Some(Root { kind, depth })),
-            ..self
-        }
     }
 }
 
