@@ -170,7 +170,10 @@ impl CommandWords {
     pub(crate) fn new(words: Vec<OsString>, environment: &Environment) -> Self {
         let mut words = words.into_iter();
         let program = words.next().unwrap_or_default();
-        if words.len() == 0 && has_white_space(&program) && !is_program(&program, environment) {
+        if words.len() == 0
+            && has_white_space(&program)
+            && program_outside(&program, environment).is_none()
+        {
             return Self::shell(program, Vec::new());
         }
         Self {
@@ -253,13 +256,14 @@ fn has_white_space(word: &OsStr) -> bool {
     word.as_bytes().iter().any(u8::is_ascii_whitespace)
 }
 
-/// Whether a word with white space is the exact name of a program.
-fn is_program(word: &OsStr, environment: &Environment) -> bool {
-    if word.as_bytes().contains(&b'/') {
-        return is_executable(&environment.working_directory.as_path().join(word));
-    }
-    std::env::split_paths(&environment.search_path)
-        .any(|directory| is_executable(&directory.join(word)))
+/// The program that a word names outside.
+pub(crate) fn program_outside(word: &OsStr, environment: &Environment) -> Option<PathBuf> {
+    let is_path = word.as_bytes().contains(&b'/');
+    let here = environment.working_directory.as_path().to_owned();
+    let here = is_path.then_some(here).into_iter();
+    let search = std::env::split_paths(&environment.search_path);
+    let mut found = here.chain(search.filter(|_| !is_path));
+    found.find_map(|directory| Some(directory.join(word)).filter(|path| is_executable(path)))
 }
 
 // An unreadable directory holds no program for us: the answers are the same as for "no such file".

@@ -34,6 +34,28 @@ fn a_deadly_signal_is_128_plus_its_number() {
 }
 
 #[test]
+fn a_program_that_is_there_outside_alone_is_told() {
+    let bed = Bed::new();
+    let directory = tempfile::tempdir_in("/tmp").unwrap();
+    let program = directory.path().join("program");
+    std::fs::copy("/bin/true", &program).unwrap();
+    let output = bed.srt().args([program.as_os_str()]).run();
+    let output = output.exits(127).says("the host has it");
+    let advice = format!("srt explain read {}", program.display());
+    assert!(output.errors().contains(&advice), "{output}");
+    let shown = bed.srt().options(["--allow-read".into(), program.clone()]);
+    shown.args([program.as_os_str()]).run().ok();
+    let closed = bed
+        .srt()
+        .options(["--deny-read", "/", "--allow-write", "."]);
+    closed
+        .args(["true"])
+        .run()
+        .exits(127)
+        .says("explain read /");
+}
+
+#[test]
 fn what_cannot_be_executed_is_126_or_127_as_in_shells() {
     let bed = Bed::new();
     let plain = bed.file("work/plain", "#!/bin/sh\nexit 0\n");

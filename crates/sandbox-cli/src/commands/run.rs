@@ -1,6 +1,6 @@
 //! `srt <program>`: runs a command and stands between it and the world until it has ended.
 
-use std::{io, process::ExitCode, sync::Arc, time::Instant};
+use std::{ffi::OsStr, io, path::Path, process::ExitCode, sync::Arc, time::Instant};
 
 use sandbox_core::{
     DescriptorLimit, Origin, Sandbox, SandboxBuilder, SpawnError,
@@ -17,7 +17,7 @@ use crate::{
     control::Channel,
     env::Environment,
     exit_code,
-    invocation::{CommandWords, Options},
+    invocation::{self, CommandWords, Options},
     load, message, render,
     violations::{self, Writer},
 };
@@ -116,7 +116,7 @@ pub(super) fn observed<O>(
     }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return error.report(command),
+        Err(error) => return error.report(command, environment),
     };
     let observer = begin(&sandbox);
     let writer = log.map(|log| Writer::start(log, sandbox.violations()));
@@ -138,7 +138,7 @@ pub(super) fn observed<O>(
             let ended = ended.leave(runtime, sandbox);
             code.unwrap_or_else(|| exit_code::of(ended))
         }
-        Err(error) => error.report(command),
+        Err(error) => error.report(command, environment),
     }
 }
 
@@ -240,9 +240,13 @@ pub(super) enum RunError {
 }
 
 impl RunError {
-    fn report(&self, command: &CommandWords) -> ExitCode {
+    fn report(&self, command: &CommandWords, environment: &Environment) -> ExitCode {
         match self {
             Self::Spawn(SpawnError::NotFound) => {
+                let outside = invocation::program_outside(&command.program, environment);
+                if let Some(outside) = outside {
+                    return not_seen(&command.program, &outside);
+                }
                 let error = io::Error::from(io::ErrorKind::NotFound);
                 unsandboxed::not_started(&command.program, true, &error)
             }
@@ -256,6 +260,16 @@ impl RunError {
             }
         }
     }
+}
+
+/// Says that a program is there outside alone: in a private directory, or where reading is denied.
+fn not_seen(program: &OsStr, outside: &Path) -> ExitCode {
+    let outside = outside.display();
+    let text = format!(
+        "not found inside, though the host has it: `srt explain read {outside}` says why, if asked with the same options"
+    );
+    message::command_line_error(&program.display().to_string(), &message::visible(&text));
+    ExitCode::from(exit_code::NOT_FOUND)
 }
 
 /// The settings, after the user has been asked about the project's.
