@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, fmt};
 
-use sandbox_policy::{Firmness, LayerId, Origin, PathPattern, PatternSyntax, ReadAllow, ReadDeny};
+use sandbox_policy::{
+    Firmness, LayerId, Origin, PathPattern, PathRule, PatternSyntax, ReadAllow, ReadDeny, RuleList,
+};
 
 use crate::{finding::shown, permission::Tool};
 
@@ -58,6 +60,11 @@ pub enum EntryMeaning {
     /// `denyRead` of the very path that an `allowWrite` names, by which it can be read.
     OpenedAgain {
         /// Where the `allowWrite` stands.
+        by: Origin,
+    },
+    /// A write root in what a `denyWrite` closes.
+    Closed {
+        /// Where the `denyWrite` stands.
         by: Origin,
     },
 }
@@ -122,6 +129,10 @@ impl fmt::Display for EntryMeaning {
                      `{tool}(./{name})` says that it is meant so"
                 )
             }
+            Self::Closed { by } => write!(
+                f,
+                "it opens nothing: the entry at {by} closes it, and what a deny closes for writing no allow opens again"
+            ),
             Self::OpenedAgain { by } => write!(
                 f,
                 "it can be read all the same: the entry at {by} makes this path a write root, which can be read, and where \
@@ -261,6 +272,34 @@ pub(crate) fn opened_again(denies: &[ReadDeny], roots: &[ReadAllow]) -> Vec<Sett
         })
     });
     notices.collect()
+}
+
+/// Write roots that a deny of the same file closes as a whole. Of long lists nobody asks this.
+pub(crate) fn closed(
+    denies: &RuleList<PathRule>,
+    roots: &[ReadAllow],
+) -> impl Iterator<Item = SettingsNotice> {
+    let are_few = roots.len().max(denies.len()) <= FEW;
+    roots.iter().filter(move |_| are_few).filter_map(|root| {
+        let PathPattern::Subtree(path) = &root.rule.pattern else {
+            return None;
+        };
+        let closes = |rule: &&PathRule| matches!(&rule.pattern, PathPattern::Subtree(closed) if path.is_within(closed));
+        let mut by = denies.iter().filter(closes).map(|rule| &rule.origin);
+        let by = by.find(|by| is_of_same_file(by, &root.rule.origin))?.clone();
+        Some(SettingsNotice {
+            entry: root.rule.pattern.to_string(),
+            origin: root.rule.origin.clone(),
+            meaning: EntryMeaning::Closed { by },
+        })
+    })
+}
+
+fn is_of_same_file(one: &Origin, other: &Origin) -> bool {
+    match (one, other) {
+        (Origin::File { path: one, .. }, Origin::File { path: other, .. }) => one == other,
+        _ => false,
+    }
 }
 
 fn key(root: &ReadAllow) -> (LayerId, &PathPattern) {

@@ -54,6 +54,30 @@ fn reached(bed: &Bed, line: &str, files: &[&str]) -> (Vec<String>, Output) {
 }
 
 #[test]
+fn a_write_root_that_a_deny_closes_as_a_whole_is_told() {
+    let bed = Bed::new();
+    bed.file("work/t/d/file", "as it was");
+    let run = |denied: &str| {
+        let text = flat("denyWrite", &[denied]).replace("[\".\"]", "[\".\", \"t/d\"]");
+        let line = "echo new > t/d/file";
+        bed.srt().settings_text(&text).sh(line).run()
+    };
+    for denied in ["t", "t/d"] {
+        let output = run(denied).refused();
+        let told = notices(&output);
+        let is_told = |text: &String| text.contains("t/d` of") && text.contains("opens nothing");
+        assert_eq!(
+            told.iter().filter(|text| is_told(text)).count(),
+            1,
+            "{output}"
+        );
+        assert!(told[0].contains("settings.json:5:2"), "{output}");
+    }
+    let output = run("t/d/other").ok();
+    assert!(notices(&output).is_empty(), "{output}");
+}
+
+#[test]
 fn what_a_pattern_does_not_mean_is_said_with_its_place() {
     for (list, option) in [("denyRead", "--deny-read"), ("denyWrite", "--deny-write")] {
         for (entry, hint) in [

@@ -17,7 +17,7 @@ pub enum PlanNotice {
         origin: String,
     },
     /// A write root that does not exist, below a private directory such as `/tmp`.
-    #[error("`{}` does not exist, and what lies above it is private inside: it can be created there, and nothing of it is left at the end (allowed by {origin})", path.as_path().display())]
+    #[error("`{}` does not exist, and what lies above it is private inside: it can be created there with its directories, and nothing of it is left at the end (allowed by {origin})", path.as_path().display())]
     PrivateWriteRoot {
         /// The path as written.
         path: AbsolutePath,

@@ -23,7 +23,7 @@ use crate::{
     layer::{Choice, IgnoredKey, Layer},
     live::{self, LiveBase},
     load::Guarded,
-    notice::{SettingsNotice, opened_again},
+    notice::{SettingsNotice, closed, opened_again},
     settings::{
         Execution, HeldBack, IgnoredViolation, LoadedFile, MacosOptions, Settings, decided_by_flat,
     },
@@ -109,6 +109,7 @@ pub(crate) fn resolve(layers: Layers, base: &PathBase, places: &Places) -> Setti
     };
     let rules = &policy.filesystem;
     notices.extend(opened_again(&rules.deny_read, &rules.allow_write));
+    notices.extend(closed(&rules.deny_write, &rules.allow_write));
     // Others' entries, of which there may be any number, come behind the user's own.
     notices.sort_by_key(|notice| is_of_project(&files, &notice.origin));
     let proxies = proxies::Proxies(&applying);
